@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "avx2/vec.h"
+
+#define TABLE bitdrop_kernels_avx2
+#define ISA BITDROP_ISA_AVX2
+#include "template/table.h"

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cpu.h"
+
+#define ALL_SET(word, bits) (((word) & (bits)) == (bits))
+#define BIT(n) (UINT32_C(1) << (n))
+
+enum { SCALAR = 1 << BITDROP_ISA_SCALAR };
+
+/* Intel SDM vol. 2A, CPUID; vol. 1, 13.3 for XCR0. */
+enum {
+    XCR0_YMM = 0x06, /* XMM and YMM state */
+    XCR0_ZMM = 0xE6  /* and opmask, upper ZMM0-15, ZMM16-31 */
+};
+#define LEAF1_ECX_OSXSAVE BIT(27)
+#define LEAF1_ECX_AVX2_TIER (BIT(12) | BIT(28) | BIT(29))             /* FMA, AVX, F16C */
+#define LEAF7_EBX_AVX2_TIER (BIT(5) | BIT(8))                         /* AVX2, BMI2 */
+#define LEAF7_EBX_AVX512_TIER (BIT(16) | BIT(17) | BIT(30) | BIT(31)) /* F, DQ, BW, VL */
+
+bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w)
+{
+    bitdrop_isa_set isas = SCALAR;
+
+    if (w->max_leaf < 7)
+        return isas;
+    if (!ALL_SET(w->leaf1_ecx, LEAF1_ECX_OSXSAVE | LEAF1_ECX_AVX2_TIER))
+        return isas;
+    if (!ALL_SET(w->leaf7_ebx, LEAF7_EBX_AVX2_TIER) || !ALL_SET(w->xcr0, XCR0_YMM))
+        return isas;
+    isas |= BIT(BITDROP_ISA_AVX2);
+
+    if (!ALL_SET(w->leaf7_ebx, LEAF7_EBX_AVX512_TIER) || !ALL_SET(w->xcr0, XCR0_ZMM))
+        return isas;
+    isas |= BIT(BITDROP_ISA_AVX512);
+
+    return isas;
+}
+
+/* Linux, arch/arm64/include/uapi/asm/hwcap.h. */
+enum { HWCAP_ASIMD_BIT = 1 << 1 };
+
+bitdrop_isa_set bitdrop_aarch64_isas(unsigned long hwcap)
+{
+    bitdrop_isa_set isas = SCALAR;
+
+    if (hwcap & HWCAP_ASIMD_BIT)
+        isas |= BIT(BITDROP_ISA_NEON);
+
+    return isas;
+}
+
+#if !defined(__x86_64__) && !defined(__aarch64__)
+bitdrop_isa_set bitdrop_cpu_isas(void) { return SCALAR; }
+#endif

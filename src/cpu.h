@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the raw feature words of a CPU to the ISAs that it and its OS can run. The step is a pure
+ * function, so that tests can play CPUs that nobody here owns.
+ */
+#ifndef BITDROP_CPU_H
+#define BITDROP_CPU_H
+
+#include <stdint.h>
+
+#include "bitdrop/bitdrop.h"
+
+/* A set of ISAs: bit isa is set. */
+typedef uint32_t bitdrop_isa_set;
+
+/* CPUID leaves 0, 1 and 7 (subleaf 0), and XCR0; what was not there to be read is 0. */
+struct bitdrop_x86_words {
+    uint32_t max_leaf;
+    uint32_t leaf1_ecx;
+    uint32_t leaf7_ebx;
+    uint64_t xcr0; /* read only where OSXSAVE says that it may be */
+};
+
+bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w);
+bitdrop_isa_set bitdrop_aarch64_isas(unsigned long hwcap);
+
+/* Of this machine. Reads it at each call. */
+bitdrop_isa_set bitdrop_cpu_isas(void);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <cpuid.h>
+
+#include "cpu.h"
+
+/*
+ * Volatile, or the compiler may move it in front of the test of OSXSAVE, where it is undefined. In
+ * assembly, because the intrinsic wants -mxsave.
+ */
+static uint64_t xgetbv0(void)
+{
+    uint32_t eax, edx;
+
+    __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+    return (uint64_t)edx << 32 | eax;
+}
+
+bitdrop_isa_set bitdrop_cpu_isas(void)
+{
+    struct bitdrop_x86_words w = {.max_leaf = __get_cpuid_max(0, NULL)};
+    uint32_t eax, ebx, ecx, edx;
+
+    if (w.max_leaf >= 1) {
+        __cpuid(1, eax, ebx, ecx, edx);
+        w.leaf1_ecx = ecx;
+        if (ecx & bit_OSXSAVE)
+            w.xcr0 = xgetbv0();
+    }
+    if (w.max_leaf >= 7) {
+        __cpuid_count(7, 0, eax, ebx, ecx, edx);
+        w.leaf7_ebx = ebx;
+    }
+    return bitdrop_x86_isas(&w);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two words of state, each written whole and never changed after: what this CPU runs, and the table
+ * that AUTO stands for. Threads that come first together all compute the same set, and the first of
+ * them to store a table decides for all.
+ */
+#include "dispatch.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h"
+
+enum { ISA_COUNT = BITDROP_ISA_NEON + 1 };
+
+static const char *const names[ISA_COUNT] = {"auto", "scalar", "avx2", "avx512", "neon"};
+
+/* Later is better. */
+static const struct bitdrop_kernels *const tables[ISA_COUNT] = {
+    [BITDROP_ISA_SCALAR] = &bitdrop_kernels_scalar,
+#ifdef BITDROP_HAVE_AVX2
+    [BITDROP_ISA_AVX2] = &bitdrop_kernels_avx2,
+#endif
+#ifdef BITDROP_HAVE_AVX512
+    [BITDROP_ISA_AVX512] = &bitdrop_kernels_avx512,
+#endif
+#ifdef BITDROP_HAVE_NEON
+    [BITDROP_ISA_NEON] = &bitdrop_kernels_neon,
+#endif
+};
+
+static bitdrop_isa_set cpu_isas(void)
+{
+    static _Atomic bitdrop_isa_set known; /* 0: not read yet, for every CPU runs scalar */
+    bitdrop_isa_set isas = atomic_load_explicit(&known, memory_order_relaxed);
+
+    if (isas == 0) {
+        isas = bitdrop_cpu_isas();
+        atomic_store_explicit(&known, isas, memory_order_relaxed);
+    }
+    return isas;
+}
+
+static const struct bitdrop_kernels *table_of(unsigned isa)
+{
+    if (isa >= ISA_COUNT || !(cpu_isas() >> isa & 1))
+        return NULL;
+    return tables[isa];
+}
+
+static const struct bitdrop_kernels *best_table(void)
+{
+    unsigned isa = ISA_COUNT - 1;
+
+    while (table_of(isa) == NULL)
+        isa--;
+    return tables[isa];
+}
+
+static const struct bitdrop_kernels *table_of_environment(void)
+{
+    const char *wanted = getenv("BITDROP_ISA");
+
+    if (wanted == NULL || *wanted == '\0' || strcmp(wanted, names[BITDROP_ISA_AUTO]) == 0)
+        return best_table();
+    for (unsigned isa = BITDROP_ISA_SCALAR; isa < ISA_COUNT; isa++)
+        if (strcmp(wanted, names[isa]) == 0)
+            return table_of(isa);
+    return NULL;
+}
+
+static const struct bitdrop_kernels *default_table(void)
+{
+    static const struct bitdrop_kernels wrong = {.isa = BITDROP_ISA_AUTO}; /* has no kernels */
+    static const struct bitdrop_kernels *_Atomic chosen;
+    const struct bitdrop_kernels *table = atomic_load_explicit(&chosen, memory_order_relaxed);
+
+    if (table == NULL) {
+        const struct bitdrop_kernels *mine = table_of_environment();
+
+        if (mine == NULL)
+            mine = &wrong;
+        if (atomic_compare_exchange_strong_explicit(&chosen, &table, mine, memory_order_relaxed,
+                                                    memory_order_relaxed))
+            table = mine;
+    }
+    return table == &wrong ? NULL : table;
+}
+
+const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa)
+{
+    return isa == BITDROP_ISA_AUTO ? default_table() : table_of(isa);
+}
+
+bitdrop_isa bitdrop_isa_default(void)
+{
+    const struct bitdrop_kernels *table = default_table();
+
+    return table == NULL ? BITDROP_ISA_AUTO : table->isa;
+}
+
+int bitdrop_isa_supported(bitdrop_isa isa)
+{
+    return isa == BITDROP_ISA_AUTO || table_of((unsigned)isa) != NULL;
+}
+
+const char *bitdrop_isa_name(bitdrop_isa isa)
+{
+    return (unsigned)isa < ISA_COUNT ? names[isa] : "unknown";
+}

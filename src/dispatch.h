@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BITDROP_DISPATCH_H
+#define BITDROP_DISPATCH_H
+
+#include "kernels.h"
+
+/*
+ * The kernels of an ISA, or for AUTO the process's own; NULL if isa (or, for AUTO, the variable
+ * BITDROP_ISA) is unknown, not built in, or not run by this CPU.
+ */
+const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa);
+
+#endif

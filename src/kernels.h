@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernels: what each is given, the list of them, and one table for each ISA. Tables, tests and
+ * benchmarks follow this list.
+ */
+#ifndef BITDROP_KERNELS_H
+#define BITDROP_KERNELS_H
+
+#include "bitdrop/bitdrop.h"
+#include "stream.h"
+
+/* Arguments of a call, checked: rows, cols > 0, all strides filled in and in bytes. */
+struct bitdrop_job {
+    size_t rows, cols;
+    uint64_t offset, pitch;
+    const unsigned char *x; /* x or dy */
+    unsigned char *y;       /* y or dx; may equal x */
+    uint8_t *mask;          /* written; NULL: not wanted */
+    const uint8_t *keep;    /* read by backward */
+    size_t x_stride, y_stride, mask_stride;
+    double scale;    /* of kept elements, for f64 */
+    float scale_f32; /* the same rounded once, for the other dtypes */
+    bool streaming;  /* prefer stores that bypass the caches */
+    struct bitdrop_stream stream;
+};
+
+typedef void bitdrop_kernel(const struct bitdrop_job *job);
+
+/* dtypes in the order of bitdrop_dtype: X(name, bytes). */
+#define BITDROP_DTYPES(X) X(f32, 4) X(f64, 8) X(f16, 2) X(bf16, 2)
+enum { BITDROP_DTYPE_COUNT = 4 };
+
+struct bitdrop_kernels {
+    bitdrop_isa isa;
+    bitdrop_kernel *mask;                          /* makes mask */
+    bitdrop_kernel *forward[BITDROP_DTYPE_COUNT];  /* makes y, and mask unless NULL */
+    bitdrop_kernel *backward[BITDROP_DTYPE_COUNT]; /* makes y from x and keep */
+    bitdrop_kernel *multiply[BITDROP_DTYPE_COUNT]; /* makes y = x * scale */
+};
+
+extern const struct bitdrop_kernels bitdrop_kernels_scalar;
+extern const struct bitdrop_kernels bitdrop_kernels_avx2;
+extern const struct bitdrop_kernels bitdrop_kernels_avx512;
+extern const struct bitdrop_kernels bitdrop_kernels_neon;
+
+#endif

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scalar/vec.h"
+
+#define TABLE bitdrop_kernels_scalar
+#define ISA BITDROP_ISA_SCALAR
+#include "template/table.h"

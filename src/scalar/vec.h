@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vocabulary in plain C: one word is a vector. docs/design.md says what each operation means;
+ * the same names in the other folders mean the same.
+ */
+#ifndef BITDROP_SCALAR_VEC_H
+#define BITDROP_SCALAR_VEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "template/bits.h"
+#include "template/open_words.h"
+
+/* Random words */
+
+typedef uint32_t vec;
+enum { LANES = 1, CHAINS = 2, VECS = 4 };
+
+static inline vec vec_set1(uint32_t x) { return x; }
+static inline vec vec_load(const uint32_t *p) { return *p; }
+static inline void vec_store(uint32_t *p, vec a) { *p = a; }
+static inline vec vec_blocks(uint32_t g) { return g; }
+static inline vec vec_xor(vec a, vec b) { return a ^ b; }
+static inline vec vec_xor_key(vec a, vec b, const uint32_t *key) { return a ^ b ^ *key; }
+static inline vec vec_and(vec a, vec b) { return a & b; }
+static inline vec vec_andnot(vec a, vec b) { return a & ~b; }
+static inline vec vec_or(vec a, vec b) { return a | b; }
+static inline vec vec_or_and(vec a, vec b, vec c) { return a | (b & c); }
+static inline bool vec_any(vec a) { return a != 0; }
+
+static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
+{
+    const uint64_t product = (uint64_t)a * m;
+
+    *hi = (uint32_t)(product >> 32);
+    *lo = (uint32_t)product;
+}
+
+static inline void vec_planes(const vec words[4], vec planes[VECS])
+{
+    for (int v = 0; v < VECS; v++)
+        planes[v] = words[v];
+}
+
+static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
+{
+    for (int v = 0; v < VECS; v++)
+        store_le32(p + 4 * v, planes[v]);
+}
+
+/* Keep bits of a strip */
+
+typedef uint32_t keep_bits;
+
+static inline keep_bits keep_bits_from(uint32_t bits) { return bits; }
+
+/*
+ * All ones if element v is kept, else 0. The bit comes from a table, because compilers make vectors
+ * of this and SSE2 cannot shift lanes by different counts: clang does it by way of a conversion
+ * from float that raises invalid.
+ */
+static inline uint32_t keep_mask(keep_bits keep, int v)
+{
+#define BITS_4(n) 1U << (n), 2U << (n), 4U << (n), 8U << (n)
+    static const uint32_t bit[32] = {BITS_4(0),  BITS_4(4),  BITS_4(8),  BITS_4(12),
+                                     BITS_4(16), BITS_4(20), BITS_4(24), BITS_4(28)};
+
+    return (keep & bit[v]) != 0 ? UINT32_MAX : 0;
+}
+
+static inline float float_from_bits(uint32_t u)
+{
+    float x;
+
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+static inline uint32_t float_bits(float x)
+{
+    uint32_t u;
+
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+/* f32 */
+
+typedef float f32_scalar;
+typedef float f32_vec;
+enum { f32_LANES = 1 };
+
+static inline f32_vec f32_set1(double x) { return (float)x; }
+static inline f32_vec f32_mul(f32_vec a, f32_vec b) { return a * b; }
+static inline f32_vec f32_keep(f32_vec a, keep_bits keep, int v)
+{
+    return float_from_bits(float_bits(a) & keep_mask(keep, v));
+}
+
+static inline f32_vec f32_load(const void *p)
+{
+    float x;
+
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+static inline void f32_store(void *p, f32_vec a) { memcpy(p, &a, sizeof a); }
+static inline void f32_stream(void *p, f32_vec a) { f32_store(p, a); }
+
+/* f64 */
+
+typedef double f64_scalar;
+typedef double f64_vec;
+enum { f64_LANES = 1 };
+
+static inline f64_vec f64_set1(double x) { return x; }
+static inline f64_vec f64_mul(f64_vec a, f64_vec b) { return a * b; }
+static inline f64_vec f64_keep(f64_vec a, keep_bits keep, int v)
+{
+    const uint32_t half = keep_mask(keep, v);
+    const uint64_t mask = (uint64_t)half << 32 | half;
+    uint64_t u;
+
+    memcpy(&u, &a, sizeof u);
+    u &= mask;
+    memcpy(&a, &u, sizeof a);
+    return a;
+}
+
+static inline f64_vec f64_load(const void *p)
+{
+    double x;
+
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+static inline void f64_store(void *p, f64_vec a) { memcpy(p, &a, sizeof a); }
+static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
+
+/* f16: all but denormals in integers */
+
+static inline f32_vec f16_load(const void *p)
+{
+    uint16_t h;
+
+    memcpy(&h, p, sizeof h);
+    const uint32_t sign = (uint32_t)(h & 0x8000) << 16;
+    const uint32_t magnitude = h & 0x7FFF;
+
+    if (magnitude >= 0x7C00) /* infinities and NaNs */
+        return float_from_bits(sign | 0x7F800000 | (magnitude & 0x3FF) << 13);
+    if (magnitude >= 0x400)
+        return float_from_bits(sign | ((magnitude << 13) + (UINT32_C(112) << 23)));
+    return float_from_bits(sign | float_bits((float)magnitude * 0x1p-24F));
+}
+
+static inline void f16_store(void *p, f32_vec a)
+{
+    const uint32_t u = float_bits(a);
+    const uint32_t magnitude = u & 0x7FFFFFFF;
+    uint32_t h;
+
+    if (magnitude > 0x7F800000) { /* NaN: the upper payload bits, quiet */
+        h = 0x7E00 | (magnitude >> 13 & 0x3FF);
+    } else if (magnitude >= 0x477FF000) { /* rounds to 2^16 or more */
+        h = 0x7C00;
+    } else if (magnitude >= 0x38800000) { /* normal in f16 */
+        h = (magnitude - (UINT32_C(112) << 23) + 0xFFF + (magnitude >> 13 & 1)) >> 13;
+    } else { /* the last place of 1/2 is that of f16's denormals, 2^-24: the addition rounds to it
+              */
+        h = float_bits(float_from_bits(magnitude) + 0.5F) - float_bits(0.5F);
+    }
+    const uint16_t out = (uint16_t)(h | (u >> 16 & 0x8000));
+    memcpy(p, &out, sizeof out);
+}
+
+static inline void f16_stream(void *p, f32_vec a) { f16_store(p, a); }
+
+/* bf16 */
+
+static inline f32_vec bf16_load(const void *p)
+{
+    uint16_t h;
+
+    memcpy(&h, p, sizeof h);
+    return float_from_bits((uint32_t)h << 16);
+}
+
+static inline void bf16_store(void *p, f32_vec a)
+{
+    const uint32_t u = float_bits(a);
+    const bool nan = (u & 0x7FFFFFFF) > 0x7F800000;
+    const uint16_t out = (uint16_t)((nan ? u : u + 0x7FFF + (u >> 16 & 1)) >> 16);
+
+    memcpy(p, &out, sizeof out);
+}
+
+static inline void bf16_stream(void *p, f32_vec a) { bf16_store(p, a); }
+
+static inline void stream_fence(void) {}
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs of bits in the format of the mask, in plain C: bit i is bit i % 8 of byte i / 8. Not a byte
+ * beyond the one that holds the last bit named is touched.
+ */
+#ifndef BITDROP_TEMPLATE_BITS_H
+#define BITDROP_TEMPLATE_BITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline uint32_t load_le32(const uint8_t *p)
+{
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline void store_le32(uint8_t *p, uint32_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+    p[2] = (uint8_t)(v >> 16);
+    p[3] = (uint8_t)(v >> 24);
+}
+
+/* Bits i to i + 31. */
+static inline uint32_t bits_32(const uint8_t *bits, size_t i)
+{
+    const unsigned phase = i % 8;
+    const uint32_t low = load_le32(bits + i / 8) >> phase;
+
+    return phase == 0 ? low : low | (uint32_t)bits[i / 8 + 4] << (32 - phase);
+}
+
+/* Bits i to i + n - 1, n < 32; above them 0. */
+static inline uint32_t bits_few(const uint8_t *bits, size_t i, size_t n)
+{
+    const unsigned phase = i % 8;
+    uint64_t out = 0;
+
+    for (size_t b = 0; 8 * b < phase + n; b++)
+        out |= (uint64_t)bits[i / 8 + b] << (8 * b);
+    return (uint32_t)(out >> phase) & ((UINT32_C(1) << n) - 1);
+}
+
+/*
+ * Appends bits i to i + n - 1 of src to a mask dst that holds d bits so far. The bits of dst past
+ * d, in the byte that holds bit d, are 0 before, and so they are past d + n after.
+ */
+static inline void bits_append(uint8_t *dst, size_t d, const uint8_t *src, size_t i, size_t n)
+{
+    dst += d / 8;
+    if (d % 8 != 0) {
+        const size_t room = 8 - d % 8;
+        const size_t some = n < room ? n : room;
+
+        *dst++ |= (uint8_t)(bits_few(src, i, some) << (d % 8));
+        i += some;
+        n -= some;
+    }
+    if (i % 8 == 0) {
+        memcpy(dst, src + i / 8, n / 8);
+        dst += n / 8;
+        i += n / 8 * 8;
+        n %= 8;
+    }
+    for (; n >= 32; n -= 32, i += 32, dst += 4)
+        store_le32(dst, bits_32(src, i));
+    if (n > 0) {
+        const uint32_t rest = bits_few(src, i, n);
+
+        for (size_t b = 0; 8 * b < n; b++)
+            dst[b] = (uint8_t)(rest >> (8 * b));
+    }
+}
+
+#endif

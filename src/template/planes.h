@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The early planes: CHAINS * LANES blocks of 128 elements compared with T bit by bit from the top,
+ * a plane at a time (docs/stream.md, "Keep or drop").
+ *
+ * The includer's vec.h defines, beyond what philox.h needs, VECS and vec_planes, vec_planes_store,
+ * vec_and, vec_andnot, vec_or_and, vec_or.
+ */
+#ifndef BITDROP_TEMPLATE_PLANES_H
+#define BITDROP_TEMPLATE_PLANES_H
+
+#include "template/philox.h"
+
+enum {
+    RUN_BLOCKS = CHAINS * LANES, /* made together */
+    RUN_BYTES = RUN_BLOCKS * BLOCK_BYTES
+};
+
+/*
+ * One plane: an element still open whose random bit differs from the threshold's is decided. Where
+ * the threshold has a 0, a random 1 keeps; where it has a 1, a random 0 drops.
+ */
+static inline void compare_plane(vec *keep, vec *open, vec random, bool threshold_bit)
+{
+    if (threshold_bit) {
+        *open = vec_and(*open, random);
+    } else {
+        *keep = vec_or_and(*keep, *open, random);
+        *open = vec_andnot(*open, random);
+    }
+}
+
+/* keep and open of the RUN_BLOCKS blocks from block g, in the order and format of the mask. */
+static inline void early_planes(const struct bitdrop_stream *s, uint64_t g, uint8_t *keep,
+                                uint8_t *open)
+{
+    const unsigned planes = s->planes < EARLY_PLANES ? s->planes : EARLY_PLANES;
+    struct philox_lanes lanes[CHAINS];
+    vec k[CHAINS][VECS], o[CHAINS][VECS];
+
+    for (int i = 0; i < CHAINS; i++) {
+        lanes[i] = philox_lanes(s, vec_blocks((uint32_t)g + (uint32_t)(i * LANES)));
+        for (int v = 0; v < VECS; v++) {
+            k[i][v] = vec_set1(0);
+            o[i][v] = vec_set1(UINT32_MAX);
+        }
+    }
+    for (unsigned j = 0; j < planes; j++) {
+        const struct philox_plane plane = philox_plane(s, (uint32_t)(g >> 32), j);
+        const bool bit = bitdrop_threshold_bit(s, j);
+        vec words[CHAINS][4];
+
+        philox_blocks(s, lanes, &plane, words);
+        for (int i = 0; i < CHAINS; i++) {
+            vec random[VECS];
+
+            vec_planes(words[i], random);
+            for (int v = 0; v < VECS; v++)
+                compare_plane(&k[i][v], &o[i][v], random[v], bit);
+        }
+    }
+    for (int i = 0; i < CHAINS; i++) {
+        if (s->planes <= EARLY_PLANES)
+            for (int v = 0; v < VECS; v++)
+                k[i][v] = vec_or(k[i][v], o[i][v]);
+        vec_planes_store(keep + i * LANES * BLOCK_BYTES, k[i]);
+        vec_planes_store(open + i * LANES * BLOCK_BYTES, o[i]);
+    }
+}
+
+#endif

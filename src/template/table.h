@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All kernels of an ISA and their table. The includer has included its vec.h, and defines
+ *
+ *   TABLE  the table's name: bitdrop_kernels_<isa>
+ *   ISA    its bitdrop_isa
+ */
+#include "template/tile.h"
+
+#define DTYPE f32
+#define COMPUTE f32
+#define BYTES 4
+#include "template/body_apply.h"
+
+#define DTYPE f64
+#define COMPUTE f64
+#define BYTES 8
+#include "template/body_apply.h"
+
+#define DTYPE f16
+#define COMPUTE f32
+#define BYTES 2
+#include "template/body_apply.h"
+
+#define DTYPE bf16
+#define COMPUTE f32
+#define BYTES 2
+#include "template/body_apply.h"
+
+#define FORWARD(t, bytes) t##_kernel_forward,
+#define BACKWARD(t, bytes) t##_kernel_backward,
+#define MULTIPLY(t, bytes) t##_kernel_multiply,
+
+const struct bitdrop_kernels TABLE = {
+    .isa = ISA,
+    .mask = kernel_mask,
+    .forward = {BITDROP_DTYPES(FORWARD)},
+    .backward = {BITDROP_DTYPES(BACKWARD)},
+    .multiply = {BITDROP_DTYPES(MULTIPLY)},
+};
