@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "check.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "oracle.h"
+
+enum { FAILURES_SHOWN = 10 };
+
+void check_fail(struct check *c, const char *format, ...)
+{
+    va_list args;
+
+    if (c->failures++ >= FAILURES_SHOWN)
+        return;
+    fprintf(stderr, "FAIL %s, BITDROP_TEST_SEED=%" PRIu64 ": ", bitdrop_isa_name(c->isa), c->seed);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+uint64_t check_random(struct check *c)
+{
+    uint64_t z = c->random += UINT64_C(0x9E3779B97F4A7C15);
+
+    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+    return z ^ z >> 31;
+}
+
+const double check_probabilities[] = {0,   0x1p-64, 1e-9, 1.0 / 256, 0.1,         0.25, 0.3,
+                                      0.5, 0.7,     0.9,  0.9999,    1 - 0x1p-53, 1};
+const size_t check_probability_count = sizeof check_probabilities / sizeof *check_probabilities;
+
+double check_random_p(struct check *c)
+{
+    if (check_below(c, 2) == 0)
+        return check_probabilities[check_below(c, check_probability_count)];
+    return (double)(check_random(c) >> 11) * 0x1p-53;
+}
+
+bitdrop_config check_random_config(struct check *c)
+{
+    return (bitdrop_config){
+        .p = check_random_p(c),
+        .seed = check_random(c),
+        .offset = check_random(c) >> check_below(c, 64) >> 1,
+        .stream = (uint32_t)check_random(c),
+        .rounds = (uint8_t[]){0, 7, 10}[check_below(c, 3)],
+        .scaling = (uint8_t)check_below(c, 2),
+        .stores = (uint8_t)check_below(c, 3),
+        .isa = (uint8_t)c->isa,
+    };
+}
+
+void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n)
+{
+    /* Exponent and fraction bits of each dtype's specials. */
+    static const uint64_t specials[][8] = {
+        [BITDROP_F32] = {0, 1, 0x7FFFFF, 0x800000, 0x7F800000, 0x7F800001, 0x7FC12345, 0x7F7FFFFF},
+        [BITDROP_F64] = {0, 1, UINT64_C(0xFFFFFFFFFFFFF), UINT64_C(0x10000000000000),
+                         UINT64_C(0x7FF0000000000000), UINT64_C(0x7FF0000000000001),
+                         UINT64_C(0x7FF8123456789ABC), UINT64_C(0x7FEFFFFFFFFFFFFF)},
+        [BITDROP_F16] = {0, 1, 0x3FF, 0x400, 0x7C00, 0x7C01, 0x7E55, 0x7BFF},
+        [BITDROP_BF16] = {0, 1, 0x7F, 0x80, 0x7F80, 0x7F81, 0x7FD5, 0x7F7F},
+    };
+    const size_t bytes = oracle_bytes(t);
+
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t r = check_random(c);
+        const uint64_t sign = (r >> 8 & 1) << (8 * bytes - 1);
+        const uint64_t bits = r % 4 == 0 ? specials[t][r >> 2 & 7] | sign : r >> (64 - 8 * bytes);
+        unsigned char *at = (unsigned char *)x + i * bytes;
+
+        if (bytes == 8)
+            memcpy(at, &bits, 8);
+        else if (bytes == 4)
+            memcpy(at, &(uint32_t){(uint32_t)bits}, 4);
+        else
+            memcpy(at, &(uint16_t){(uint16_t)bits}, 2);
+    }
+}
+
+const char *check_dtype_name(bitdrop_dtype t)
+{
+    static const char *const names[] = {"f32", "f64", "f16", "bf16"};
+
+    return names[t];
+}
+
+#ifdef BITDROP_HAVE_AVX2
+#define AVX2(f, c) f##_avx2(c)
+#else
+#define AVX2(f, c) check_fail(c, "not built")
+#endif
+#ifdef BITDROP_HAVE_AVX512
+#define AVX512(f, c) f##_avx512(c)
+#else
+#define AVX512(f, c) check_fail(c, "not built")
+#endif
+#ifdef BITDROP_HAVE_NEON
+#define NEON(f, c) f##_neon(c)
+#else
+#define NEON(f, c) check_fail(c, "not built")
+#endif
+
+#define FOR_ISA(f, c)                                                                              \
+    switch ((c)->isa) {                                                                            \
+    case BITDROP_ISA_SCALAR:                                                                       \
+        f##_scalar(c);                                                                             \
+        break;                                                                                     \
+    case BITDROP_ISA_AVX2:                                                                         \
+        AVX2(f, c);                                                                                \
+        break;                                                                                     \
+    case BITDROP_ISA_AVX512:                                                                       \
+        AVX512(f, c);                                                                              \
+        break;                                                                                     \
+    case BITDROP_ISA_NEON:                                                                         \
+        NEON(f, c);                                                                                \
+        break;                                                                                     \
+    default:                                                                                       \
+        check_fail(c, "no such ISA");                                                              \
+    }
+
+void check_philox(struct check *c) { FOR_ISA(check_philox, c) }
+
+void check_vocabulary(struct check *c) { FOR_ISA(check_vocabulary, c) }

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The checks of one ISA. They need no test framework: the native suite wraps each in a Criterion
+ * test, and bitdrop-selftest runs them on machines that have none.
+ */
+#ifndef BITDROP_TESTS_CHECK_H
+#define BITDROP_TESTS_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bitdrop/bitdrop.h"
+
+struct check {
+    bitdrop_isa isa;
+    uint64_t random; /* state of check_random; its start is printed with a failure */
+    uint64_t seed;   /* that start */
+    unsigned thin;   /* take 1 in so many samples: 1 natively, more under emulation */
+    size_t cases;    /* compared so far */
+    size_t failures;
+};
+
+/* X(name, what it shows) */
+#define CHECKS(X)                                                                                  \
+    X(philox, "Random123's published answers, and Philox against the oracle")                      \
+    X(vocabulary, "each operation of vec.h, specials included")                                    \
+    X(golden_masks, "masks.txt, masks-hex.txt and masks-deep.txt")                                 \
+    X(golden_values, "values.txt")                                                                 \
+    X(every_length, "n from 0 to 4,200 and larger, all kernels and dtypes")                        \
+    X(every_offset, "offsets around the edges of bytes, words, blocks, tiles and counters")        \
+    X(every_probability, "listed and random p, both scalings and round counts")                    \
+    X(every_alignment, "data and masks at each alignment, against unmapped pages")                 \
+    X(matrices, "two dimensions: pitch, strides and mask rows")                                    \
+    X(half_values, "all 65,536 values of f16 and bf16 through each kernel")                        \
+    X(cuts, "calls on parts against the whole")                                                    \
+    X(shards, "column shards against the whole matrix")                                            \
+    X(unrelated, "neighbouring seeds, streams and offsets")                                        \
+    X(nested, "what p1 drops, every greater p drops too")                                          \
+    X(fp_control, "rounding, FTZ, DAZ and traps are left as they are")                             \
+    X(statuses, "each row of the status table, in its order, and nothing written")                 \
+    X(overlaps, "what counts as an overlap")
+
+#define DECLARE_CHECK(name, what) void check_##name(struct check *c);
+CHECKS(DECLARE_CHECK)
+#undef DECLARE_CHECK
+
+/* Counts a failure, and prints the first few: ISA, seed, and the message. */
+void check_fail(struct check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* SplitMix64 (Steele, Lea, Flood, OOPSLA'14). */
+uint64_t check_random(struct check *c);
+
+static inline uint64_t check_below(struct check *c, uint64_t n) { return check_random(c) % n; }
+
+/* p from the list of hard ones, or a random one. */
+double check_random_p(struct check *c);
+extern const double check_probabilities[];
+extern const size_t check_probability_count;
+
+/* A config with random p, seed, stream, offset, rounds and scaling, for c->isa. */
+bitdrop_config check_random_config(struct check *c);
+
+/* Random data of a dtype, a quarter of it specials: NaNs, infinities, zeros, denormals. */
+void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n);
+
+const char *check_dtype_name(bitdrop_dtype t);
+
+/* The vocabulary and Philox of each ISA that is built, compiled with that ISA's flags. */
+typedef void check_isa_function(struct check *c);
+check_isa_function check_vocabulary_scalar, check_vocabulary_avx2, check_vocabulary_avx512,
+    check_vocabulary_neon;
+check_isa_function check_philox_scalar, check_philox_avx2, check_philox_avx512, check_philox_neon;
+
+#endif

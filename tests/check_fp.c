@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The floating-point controls after a call are those before it, and masks do not depend on them. */
+#include <fenv.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "check.h"
+#include "oracle.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+enum { STATUS_FLAGS = 0x3F };
+
+/* MXCSR without its status flags, and the x87 control word. */
+static uint64_t controls(void)
+{
+    uint16_t x87;
+
+    __asm__ volatile("fnstcw %0" : "=m"(x87));
+    return (uint64_t)x87 << 32 | (_mm_getcsr() & ~(unsigned)STATUS_FLAGS);
+}
+
+/* Rounding down and toward zero; FTZ; DAZ; both; invalid, zero-divide and overflow trap. */
+static const uint32_t settings[] = {0x1F80, 0x3F80, 0x7F80, 0x9F80, 0x1FC0, 0x9FC0, 0x1900};
+
+static void set_control(uint32_t value) { _mm_setcsr(value); }
+#elif defined(__aarch64__)
+static uint64_t controls(void)
+{
+    uint64_t fpcr;
+
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    return fpcr;
+}
+
+/* Rounding down and toward zero; FZ; default NaN. */
+static const uint32_t settings[] = {0, 0x800000, 0xC00000, 0x1000000, 0x2000000};
+
+static void set_control(uint32_t value)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)value));
+}
+#else
+static const uint32_t settings[] = {FE_TONEAREST};
+
+static uint64_t controls(void) { return (uint64_t)fegetround(); }
+
+static void set_control(uint32_t value) { fesetround((int)value); }
+#endif
+
+enum { N = 5000 };
+
+static void call_all(struct check *c, const bitdrop_config *cfg, bitdrop_dtype t, const void *x,
+                     void *y, uint8_t *mask)
+{
+    const uint64_t before = controls();
+
+    for (int op = 0; op < 5; op++) {
+        const bitdrop_status status = op == 0   ? bitdrop_mask(cfg, N, mask)
+                                      : op == 1 ? bitdrop_forward(cfg, t, N, x, y, mask)
+                                      : op == 2 ? bitdrop_backward(cfg, t, N, x, y, mask)
+                                      : op == 3 ? bitdrop_recompute(cfg, t, N, x, y)
+                                                : bitdrop_infer(cfg, t, N, x, y);
+        if (status != BITDROP_OK)
+            check_fail(c, "refused: %s", bitdrop_status_string(status));
+        if (controls() != before)
+            check_fail(c, "call %d of %s: controls %" PRIx64 ", before %" PRIx64, op,
+                       check_dtype_name(t), controls(), before);
+        c->cases++;
+    }
+}
+
+void check_fp_control(struct check *c)
+{
+    static unsigned char x[N * 8], y[N * 8];
+    static uint8_t mask[N / 8], usual[N / 8];
+    fenv_t environment;
+
+    fegetenv(&environment);
+    for (int t = 0; t < 4; t++) {
+        bitdrop_config cfg = check_random_config(c);
+
+        cfg.p = t % 2 ? 0.3 : 0.7;
+        cfg.offset >>= 1;
+        memset(x, 0x3C, sizeof x); /* an ordinary number in every dtype: nothing traps */
+        if (bitdrop_mask(&cfg, N, usual) != BITDROP_OK)
+            check_fail(c, "refused");
+        for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+            set_control(settings[i]);
+            call_all(c, &cfg, (bitdrop_dtype)t, x, y, mask);
+            fesetenv(&environment);
+            if (memcmp(mask, usual, sizeof mask) != 0)
+                check_fail(c, "the mask depends on the control word %" PRIx32, settings[i]);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Published and independent answers: the files of tests/vectors. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "oracle.h"
+
+#define VECTORS(name) static const char *const name[] = {
+#define END_VECTORS                                                                                \
+    NULL                                                                                           \
+    }                                                                                              \
+    ;
+VECTORS(masks)
+#include "masks.inc"
+END_VECTORS
+VECTORS(masks_hex)
+#include "masks-hex.inc"
+END_VECTORS
+VECTORS(masks_deep)
+#include "masks-deep.inc"
+END_VECTORS
+VECTORS(values)
+#include "values.inc"
+END_VECTORS
+
+/* Reads "seed stream offset rounds p n" and makes the mask; the caller frees it. */
+static uint8_t *golden_mask(struct check *c, const char *line, size_t *n, int *rest)
+{
+    bitdrop_config cfg = {.isa = (uint8_t)c->isa};
+    uint8_t *mask;
+    char *after_seed;
+
+    cfg.seed = strtoull(line, &after_seed, 0); /* decimal or 0x */
+    if (sscanf(after_seed, "%" SCNu32 " %" SCNu64 " %" SCNu8 " %la %zu %n", &cfg.stream,
+               &cfg.offset, &cfg.rounds, &cfg.p, n, rest) != 5) {
+        check_fail(c, "cannot read: %s", line);
+        return NULL;
+    }
+    *rest += (int)(after_seed - line);
+    mask = malloc(bitdrop_mask_bytes(*n));
+    if (bitdrop_mask(&cfg, *n, mask) != BITDROP_OK)
+        check_fail(c, "refused: %s", line);
+    c->cases++;
+    return mask;
+}
+
+static void check_hashed(struct check *c, const char *line)
+{
+    size_t n, kept = 0, wanted_kept;
+    uint64_t wanted;
+    int rest;
+    uint8_t *mask = golden_mask(c, line, &n, &rest);
+
+    if (mask == NULL)
+        return;
+    if (sscanf(line + rest, "%zu %" SCNx64, &wanted_kept, &wanted) != 2)
+        check_fail(c, "cannot read: %s", line);
+    for (size_t i = 0; i < n; i++)
+        kept += mask[i / 8] >> (i % 8) & 1;
+    if (kept != wanted_kept || oracle_hash(mask, bitdrop_mask_bytes(n)) != wanted)
+        check_fail(c, "golden mask: kept %zu for: %s", kept, line);
+    free(mask);
+}
+
+static void check_hex(struct check *c, const char *line)
+{
+    size_t n;
+    int rest;
+    uint8_t *mask = golden_mask(c, line, &n, &rest);
+
+    if (mask == NULL)
+        return;
+    for (size_t i = 0; i < bitdrop_mask_bytes(n); i++) {
+        unsigned wanted;
+
+        if (sscanf(line + rest + 2 * i, "%2x", &wanted) != 1 || mask[i] != wanted) {
+            check_fail(c, "golden mask: byte %zu is %02x for: %s", i, mask[i], line);
+            break;
+        }
+    }
+    free(mask);
+}
+
+void check_golden_masks(struct check *c)
+{
+    for (const char *const *line = masks; *line != NULL; line++)
+        check_hashed(c, *line);
+    for (const char *const *line = masks_deep; *line != NULL; line++)
+        check_hashed(c, *line);
+    for (const char *const *line = masks_hex; *line != NULL; line++)
+        check_hex(c, *line);
+}
+
+enum { VALUES = 10007 };
+
+/* The input that the head of values.txt describes. */
+static uint64_t mix(uint64_t i)
+{
+    uint64_t z = i + UINT64_C(0x9E3779B97F4A7C15);
+
+    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+    return z ^ z >> 31;
+}
+
+static void fill_input(bitdrop_dtype t, unsigned char *x)
+{
+    static const uint64_t infinity[] = {0x7F800000, UINT64_C(0x7FF0000000000000), 0x7C00, 0x7F80};
+    static const uint64_t top[] = {0x40000000, UINT64_C(0x4000000000000000), 0x4000, 0x4000};
+    const size_t bytes = oracle_bytes(t);
+    const uint64_t magnitude = UINT64_MAX >> (65 - 8 * bytes);
+
+    for (size_t i = 0; i < VALUES; i++) {
+        uint64_t v = mix(i);
+
+        if ((v & magnitude) > infinity[t])
+            v &= ~top[t];
+        for (size_t b = 0; b < bytes; b++)
+            x[i * bytes + b] = (unsigned char)(v >> (8 * b));
+    }
+}
+
+static bitdrop_status golden_call(const bitdrop_config *cfg, const char *op, bitdrop_dtype t,
+                                  const void *x, void *y)
+{
+    static uint8_t mask[(VALUES + 7) / 8];
+
+    if (strcmp(op, "forward") == 0)
+        return bitdrop_forward(cfg, t, VALUES, x, y, mask);
+    if (strcmp(op, "infer") == 0)
+        return bitdrop_infer(cfg, t, VALUES, x, y);
+    for (size_t i = 0; i < sizeof mask; i++)
+        mask[i] = (uint8_t)mix(i);
+    return bitdrop_backward(cfg, t, VALUES, x, y, mask);
+}
+
+static void check_value_line(struct check *c, const char *line)
+{
+    static unsigned char x[VALUES * 8], y[VALUES * 8];
+    bitdrop_config cfg = {.seed = 7, .stream = 3, .offset = 1000, .isa = (uint8_t)c->isa};
+    char dtype[8], op[16], scaling[16];
+    uint64_t wanted;
+    int t = 0;
+
+    if (sscanf(line, "%7s %15s %15s %lf %" SCNx64, dtype, op, scaling, &cfg.p, &wanted) != 5) {
+        check_fail(c, "cannot read: %s", line);
+        return;
+    }
+    while (t < 3 && strcmp(dtype, check_dtype_name((bitdrop_dtype)t)) != 0)
+        t++;
+    cfg.scaling = strcmp(scaling, "SCALE_INFER") == 0;
+    fill_input((bitdrop_dtype)t, x);
+    if (golden_call(&cfg, op, (bitdrop_dtype)t, x, y) != BITDROP_OK)
+        check_fail(c, "refused: %s", line);
+    if (oracle_hash(y, VALUES * oracle_bytes((bitdrop_dtype)t)) != wanted)
+        check_fail(c, "golden values: %s", line);
+    c->cases++;
+}
+
+void check_golden_values(struct check *c)
+{
+    for (const char *const *line = values; *line != NULL; line++)
+        check_value_line(c, *line);
+}

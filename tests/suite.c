@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The checks of check.h as Criterion tests, for the one ISA that BITDROP_ISA names. A machine that
+ * does not run it shows each test as skipped.
+ */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "check.h"
+
+static bitdrop_isa isa_under_test(void)
+{
+    const char *name = getenv("BITDROP_ISA");
+    bitdrop_isa isa = BITDROP_ISA_SCALAR;
+
+    cr_assert_not_null(name, "set BITDROP_ISA to the ISA to test");
+    while (isa <= BITDROP_ISA_NEON && strcmp(name, bitdrop_isa_name(isa)) != 0)
+        isa++;
+    cr_assert_leq(isa, BITDROP_ISA_NEON, "no such ISA: %s", name);
+    return isa;
+}
+
+static uint64_t test_seed(void)
+{
+    const char *seed = getenv("BITDROP_TEST_SEED");
+
+    return seed != NULL ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
+}
+
+static void run(void (*check)(struct check *))
+{
+    struct check c = {.isa = isa_under_test(), .thin = 1};
+
+    if (!bitdrop_isa_supported(c.isa))
+        cr_skip_test("this machine does not run %s", bitdrop_isa_name(c.isa));
+    cr_assert_eq(bitdrop_isa_default(), c.isa, "BITDROP_ISA is not obeyed");
+    c.random = c.seed = test_seed();
+    fprintf(stderr, "BITDROP_TEST_SEED=%" PRIu64 "\n", c.seed);
+    check(&c);
+    cr_assert_gt(c.cases, 0, "nothing was compared");
+    cr_assert_eq(c.failures, 0, "%zu failures, see above", c.failures);
+}
+
+#define SUITE_TEST(name, what)                                                                     \
+    Test(isa, name, .description = what) { run(check_##name); }
+CHECKS(SUITE_TEST)
+
+/* AUTO goes through the table that BITDROP_ISA chose, and that is the one under test. */
+Test(isa, automatic)
+{
+    uint8_t by_default[128], forced[128];
+    bitdrop_config cfg = {.p = 0.3, .seed = 1};
+    const bitdrop_isa isa = isa_under_test();
+
+    if (!bitdrop_isa_supported(isa))
+        cr_skip_test("this machine does not run %s", bitdrop_isa_name(isa));
+    cr_assert_eq(bitdrop_mask(&cfg, 1024, by_default), BITDROP_OK);
+    cfg.isa = (uint8_t)isa;
+    cr_assert_eq(bitdrop_mask(&cfg, 1024, forced), BITDROP_OK);
+    cr_assert_arr_eq(by_default, forced, sizeof forced);
+}
+
+#define COUNT(name, what) +1
+const size_t expected_tests = 1 CHECKS(COUNT);

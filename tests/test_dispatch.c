@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The choice of an ISA: made-up CPUs, the environment, first calls from many threads. Criterion
+ * runs each test in a process of its own, so each makes its own first call.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h" /* linked in: the library does not export the pure functions */
+
+#define SET(isa) (1U << BITDROP_ISA_##isa)
+
+/* Leaf 1 ECX: OSXSAVE, and FMA with AVX and F16C. Leaf 7 EBX: AVX2 with BMI2, and AVX-512. */
+#define OSXSAVE (1U << 27)
+#define FMA_AVX_F16C (1U << 12 | 1U << 28 | 1U << 29)
+#define AVX2_BMI2 (1U << 5 | 1U << 8)
+#define F (1U << 16)
+#define DQ_BW_VL (1U << 17 | 1U << 30 | 1U << 31)
+
+static const struct {
+    const char *name;
+    struct bitdrop_x86_words words;
+    bitdrop_isa_set wanted;
+} cpus[] = {
+    {"all zero", {0, 0, 0, 0}, SET(SCALAR)},
+    {"Nehalem", {11, 0x0098E3BD, 0, 0}, SET(SCALAR)},
+    {"Sandy Bridge", {13, OSXSAVE | 1U << 28, 0, 7}, SET(SCALAR)},
+    {"Haswell", {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 7}, SET(SCALAR) | SET(AVX2)},
+    {"Haswell, OS without YMM state", {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 3}, SET(SCALAR)},
+    {"Haswell, F16C off", {13, OSXSAVE | 1U << 12 | 1U << 28, AVX2_BMI2, 7}, SET(SCALAR)},
+    {"Haswell, FMA off", {13, OSXSAVE | 1U << 29 | 1U << 28, AVX2_BMI2, 7}, SET(SCALAR)},
+    {"Haswell, BMI2 off", {13, OSXSAVE | FMA_AVX_F16C, 1U << 5, 7}, SET(SCALAR)},
+    {"Knights Landing, F without BW",
+     {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7},
+     SET(SCALAR) | SET(AVX2)},
+    {"Skylake-X",
+     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xFF},
+     SET(SCALAR) | SET(AVX2) | SET(AVX512)},
+    {"Zen 4",
+     {16, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7},
+     SET(SCALAR) | SET(AVX2) | SET(AVX512)},
+    {"Skylake-X, XCR0 without ZMM state",
+     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0x07},
+     SET(SCALAR) | SET(AVX2)},
+    {"Skylake-X, XCR0 without opmask",
+     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xC7},
+     SET(SCALAR) | SET(AVX2)},
+    {"max leaf below 7", {6, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7}, SET(SCALAR)},
+    {"hypervisor without OSXSAVE", {22, FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7}, SET(SCALAR)},
+};
+
+Test(dispatch, made_up_x86_cpus)
+{
+    for (size_t i = 0; i < sizeof cpus / sizeof *cpus; i++)
+        cr_expect_eq(bitdrop_x86_isas(&cpus[i].words), cpus[i].wanted, "%s: %#x", cpus[i].name,
+                     bitdrop_x86_isas(&cpus[i].words));
+}
+
+/* Each bit that a tier asks for is needed. */
+Test(dispatch, each_bit_counts)
+{
+    const struct bitdrop_x86_words zen4 = {16, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL,
+                                           0xE6};
+    const bitdrop_isa_set all = bitdrop_x86_isas(&zen4);
+
+    for (int bit = 0; bit < 32; bit++) {
+        struct bitdrop_x86_words w = zen4;
+
+        w.leaf1_ecx &= ~(1U << bit);
+        if (w.leaf1_ecx != zen4.leaf1_ecx)
+            cr_expect_eq(bitdrop_x86_isas(&w), SET(SCALAR), "leaf 1, bit %d", bit);
+        w = zen4;
+        w.leaf7_ebx &= ~(1U << bit);
+        if (w.leaf7_ebx != zen4.leaf7_ebx)
+            cr_expect_neq(bitdrop_x86_isas(&w), all, "leaf 7, bit %d", bit);
+        w = zen4;
+        w.xcr0 &= ~(UINT64_C(1) << bit);
+        if (w.xcr0 != zen4.xcr0)
+            cr_expect_neq(bitdrop_x86_isas(&w), all, "XCR0, bit %d", bit);
+    }
+}
+
+Test(dispatch, made_up_aarch64_cpus)
+{
+    cr_expect_eq(bitdrop_aarch64_isas(0), SET(SCALAR));
+    cr_expect_eq(bitdrop_aarch64_isas(1 /* FP */), SET(SCALAR));
+    cr_expect_eq(bitdrop_aarch64_isas(3 /* FP and ASIMD */), SET(SCALAR) | SET(NEON));
+}
+
+Test(dispatch, names)
+{
+    cr_expect_str_eq(bitdrop_isa_name(BITDROP_ISA_AUTO), "auto");
+    cr_expect_str_eq(bitdrop_isa_name(BITDROP_ISA_SCALAR), "scalar");
+    cr_expect_str_eq(bitdrop_isa_name(BITDROP_ISA_AVX2), "avx2");
+    cr_expect_str_eq(bitdrop_isa_name(BITDROP_ISA_AVX512), "avx512");
+    cr_expect_str_eq(bitdrop_isa_name(BITDROP_ISA_NEON), "neon");
+    cr_expect_str_eq(bitdrop_isa_name((bitdrop_isa)5), "unknown");
+    cr_expect_str_eq(bitdrop_isa_name((bitdrop_isa)-1), "unknown");
+    cr_expect(!bitdrop_isa_supported((bitdrop_isa)5));
+    cr_expect(!bitdrop_isa_supported((bitdrop_isa)-1));
+    cr_expect(bitdrop_isa_supported(BITDROP_ISA_SCALAR));
+    cr_expect(bitdrop_isa_supported(BITDROP_ISA_AUTO));
+}
+
+Test(dispatch, versions_and_statuses)
+{
+    cr_expect_str_eq(bitdrop_version(), VERSION);
+    for (int i = 0; i <= BITDROP_ERR_OVERLAP; i++) {
+        cr_expect_str_neq(bitdrop_status_string((bitdrop_status)i), "unknown status");
+        for (int j = 0; j < i; j++)
+            cr_expect_str_neq(bitdrop_status_string((bitdrop_status)i),
+                              bitdrop_status_string((bitdrop_status)j));
+    }
+    cr_expect_str_eq(bitdrop_status_string((bitdrop_status)99), "unknown status");
+    cr_expect_eq(bitdrop_mask_bytes(0), 0);
+    cr_expect_eq(bitdrop_mask_bytes(1), 1);
+    cr_expect_eq(bitdrop_mask_bytes(8), 1);
+    cr_expect_eq(bitdrop_mask_bytes(9), 2);
+    cr_expect_eq(bitdrop_mask_bytes(SIZE_MAX), SIZE_MAX / 8 + 1);
+}
+
+static bitdrop_status mask_by(bitdrop_isa isa)
+{
+    const bitdrop_config cfg = {.p = 0.5, .isa = (uint8_t)isa};
+    uint8_t mask;
+
+    return bitdrop_mask(&cfg, 8, &mask);
+}
+
+static void expect_environment(const char *value, bitdrop_isa wanted)
+{
+    setenv("BITDROP_ISA", value, 1);
+    cr_expect_eq(bitdrop_isa_default(), wanted, "BITDROP_ISA=%s: %s", value,
+                 bitdrop_isa_name(bitdrop_isa_default()));
+    cr_expect_eq(mask_by(BITDROP_ISA_AUTO),
+                 wanted == BITDROP_ISA_AUTO ? BITDROP_ERR_ISA : BITDROP_OK);
+    cr_expect_eq(mask_by(BITDROP_ISA_SCALAR), BITDROP_OK,
+                 "a forced ISA does not heed the variable");
+    setenv("BITDROP_ISA", "scalar", 1);
+    cr_expect_eq(bitdrop_isa_default(), wanted, "the variable is read once");
+}
+
+static bitdrop_isa best(void)
+{
+    bitdrop_isa isa = BITDROP_ISA_NEON;
+
+    while (!bitdrop_isa_supported(isa))
+        isa--;
+    return isa;
+}
+
+Test(dispatch, environment_unset)
+{
+    unsetenv("BITDROP_ISA");
+    cr_expect_eq(bitdrop_isa_default(), best());
+    cr_expect_eq(mask_by(BITDROP_ISA_AUTO), BITDROP_OK);
+}
+
+Test(dispatch, environment_empty) { expect_environment("", best()); }
+Test(dispatch, environment_auto) { expect_environment("auto", best()); }
+Test(dispatch, environment_scalar) { expect_environment("scalar", BITDROP_ISA_SCALAR); }
+Test(dispatch, environment_best) { expect_environment(bitdrop_isa_name(best()), best()); }
+Test(dispatch, environment_unknown) { expect_environment("sse2", BITDROP_ISA_AUTO); }
+Test(dispatch, environment_case) { expect_environment("SCALAR", BITDROP_ISA_AUTO); }
+Test(dispatch, environment_longer) { expect_environment("scalar ", BITDROP_ISA_AUTO); }
+
+Test(dispatch, environment_of_another_machine)
+{
+    const bitdrop_isa foreign =
+        bitdrop_isa_supported(BITDROP_ISA_NEON) ? BITDROP_ISA_AVX2 : BITDROP_ISA_NEON;
+
+    cr_expect_eq(mask_by(foreign), BITDROP_ERR_ISA);
+    expect_environment(bitdrop_isa_name(foreign), BITDROP_ISA_AUTO);
+}
+
+enum { THREADS = 32, MASK = 512 };
+static pthread_barrier_t start;
+
+static void *first_call(void *mask)
+{
+    const bitdrop_config cfg = {.p = 0.1, .seed = 1};
+
+    pthread_barrier_wait(&start);
+    return bitdrop_mask(&cfg, 8 * MASK, mask) == BITDROP_OK ? mask : NULL;
+}
+
+Test(dispatch, first_calls_from_many_threads)
+{
+    static uint8_t masks[THREADS][MASK];
+    pthread_t threads[THREADS];
+
+    unsetenv("BITDROP_ISA");
+    pthread_barrier_init(&start, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, first_call, masks[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *done;
+
+        cr_assert_eq(pthread_join(threads[i], &done), 0);
+        cr_expect_not_null(done);
+        cr_expect_arr_eq(masks[i], masks[0], MASK);
+    }
+}
+
+const size_t expected_tests = 15;

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each operation of one ISA's vocabulary against what docs/design.md says it means, and Philox made
+ * of them. Compiled once for each ISA, with that ISA's flags and
+ *
+ *   VEC_H             its vec.h
+ *   CHECK_VOCABULARY  check_vocabulary_<isa>
+ *   CHECK_PHILOX      check_philox_<isa>
+ */
+#include VEC_H
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "check.h"
+#include "oracle.h"
+#include "template/bits.h"
+#include "template/philox.h"
+
+enum { PLANE_WORDS = 4 * LANES, SAMPLES = 2000 };
+
+static const uint32_t special_words[] = {0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF};
+
+static uint32_t random_word(struct check *c)
+{
+    return check_below(c, 3) == 0 ? special_words[check_below(c, 6)] : (uint32_t)check_random(c);
+}
+
+static void random_words(struct check *c, uint32_t *w)
+{
+    for (int i = 0; i < LANES; i++)
+        w[i] = random_word(c);
+}
+
+static void expect_word(struct check *c, const char *operation, int lane, uint32_t got,
+                        uint32_t wanted)
+{
+    if (got != wanted)
+        check_fail(c, "%s: lane %d is %08" PRIx32 ", not %08" PRIx32, operation, lane, got, wanted);
+}
+
+#define EXPECT_LANES(operation, value, expression)                                                 \
+    do {                                                                                           \
+        uint32_t got_[LANES];                                                                      \
+        vec_store(got_, value);                                                                    \
+        for (int i = 0; i < LANES; i++)                                                            \
+            expect_word(c, operation, i, got_[i], expression);                                     \
+    } while (0)
+
+static void check_words(struct check *c)
+{
+    uint32_t a[LANES], b[LANES], d[LANES];
+
+    for (int sample = 0; sample < SAMPLES; sample++) {
+        const uint32_t m = sample % 2 ? PHILOX_M0 : PHILOX_M1;
+        vec hi, lo;
+
+        random_words(c, a);
+        random_words(c, b);
+        random_words(c, d);
+        /* Products leave dirt in the high halves of 64-bit lanes: nothing may come of it. */
+        vec_mul(vec_load(a), 1, &hi, &lo);
+        const vec va = lo, vb = vec_xor(vec_load(b), hi), vd = vec_load(d);
+
+        EXPECT_LANES("vec_load, vec_store", va, a[i]);
+        EXPECT_LANES("vec_set1", vec_set1(a[0]), a[0]);
+        EXPECT_LANES("vec_xor", vec_xor(va, vb), a[i] ^ b[i]);
+        EXPECT_LANES("vec_xor_key", vec_xor_key(va, vb, &d[0]), a[i] ^ b[i] ^ d[0]);
+        EXPECT_LANES("vec_and", vec_and(va, vb), a[i] & b[i]);
+        EXPECT_LANES("vec_andnot", vec_andnot(va, vb), a[i] & ~b[i]);
+        EXPECT_LANES("vec_or", vec_or(va, vb), a[i] | b[i]);
+        EXPECT_LANES("vec_or_and", vec_or_and(va, vb, vd), a[i] | (b[i] & d[i]));
+        vec_mul(va, m, &hi, &lo);
+        EXPECT_LANES("vec_mul, high", hi, (uint32_t)((uint64_t)a[i] * m >> 32));
+        EXPECT_LANES("vec_mul, low", lo, a[i] * m);
+        c->cases++;
+    }
+    for (int lane = -1; lane < LANES; lane++) {
+        for (int i = 0; i < LANES; i++)
+            a[i] = i == lane ? UINT32_C(1) << check_below(c, 32) : 0;
+        if (vec_any(vec_load(a)) != (lane >= 0))
+            check_fail(c, "vec_any: only lane %d is set", lane);
+    }
+}
+
+/* vec_blocks, vec_planes and vec_planes_store together: the words of block g + i end up at 16 i. */
+static void check_planes(struct check *c)
+{
+    uint8_t bytes[BLOCK_BYTES * LANES];
+    const uint32_t g = (uint32_t)check_random(c) / LANES * LANES;
+    vec words[4], planes[VECS], hi, lo;
+
+    for (uint32_t w = 0; w < 4; w++) { /* dirty, and all different */
+        vec_mul(vec_blocks(g), 2 * w + 3, &hi, &lo);
+        words[w] = lo;
+    }
+    vec_planes(words, planes);
+    vec_planes_store(bytes, planes);
+    for (uint32_t i = 0; i < PLANE_WORDS; i++)
+        expect_word(c, "vec_planes", (int)i, load_le32(bytes + 4 * i),
+                    (g + i / 4) * (2 * (i % 4) + 3));
+}
+
+static void check_open_words(struct check *c)
+{
+    uint8_t open[64 * 4];
+    uint32_t at[64 + OPEN_WORDS_SLACK];
+
+    for (int sample = 0; sample < 200; sample++) {
+        const size_t count = 16 * (1 + check_below(c, 4));
+        size_t wanted = 0;
+
+        for (size_t i = 0; i < count; i++)
+            store_le32(open + 4 * i, check_below(c, 8) < (uint64_t)(sample % 9)
+                                         ? UINT32_C(1) << check_below(c, 32)
+                                         : 0);
+        const size_t found = open_words(open, count, at);
+
+        for (size_t i = 0; i < count; i++)
+            if (load_le32(open + 4 * i) != 0 && (wanted >= found || at[wanted++] != i))
+                check_fail(c, "open_words: word %zu of %zu", i, count);
+        if (found != wanted)
+            check_fail(c, "open_words: %zu found, not %zu", found, wanted);
+    }
+}
+
+/* Loads, stores, multiplies and keeps of one dtype; a strip is filled as the kernels do. */
+#define CHECK_DTYPE(T, COMPUTE, DTYPE, BYTES)                                                      \
+    static void check_##T(struct check *c)                                                         \
+    {                                                                                              \
+        enum { VECTOR = COMPUTE##_LANES * (BYTES) };                                               \
+        _Alignas(64) unsigned char x[32 * (BYTES)], y[32 * (BYTES)], wanted[32 * (BYTES)];         \
+                                                                                                   \
+        for (int sample = 0; sample < SAMPLES; sample++) {                                         \
+            const bitdrop_config cfg = {.p = (double)(sample % 97) / 97};                          \
+            const double factor = 1.0 / (1.0 - cfg.p);                                             \
+            const uint32_t bits = random_word(c);                                                  \
+            const keep_bits keep = keep_bits_from(bits);                                           \
+                                                                                                   \
+            check_fill(c, DTYPE, x, 32);                                                           \
+            for (int v = 0; v < 32 / COMPUTE##_LANES; v++) {                                       \
+                const COMPUTE##_vec a = T##_load(x + v * VECTOR);                                  \
+                const COMPUTE##_vec b = COMPUTE##_mul(a, COMPUTE##_set1(factor));                  \
+                                                                                                   \
+                if (sample % 2)                                                                    \
+                    T##_store(y + v * VECTOR, COMPUTE##_keep(b, keep, v));                         \
+                else                                                                               \
+                    T##_stream(y + v * VECTOR, COMPUTE##_keep(b, keep, v));                        \
+            }                                                                                      \
+            stream_fence();                                                                        \
+            for (int i = 0; i < 32; i++)                                                           \
+                oracle_train(&cfg, DTYPE, bits >> i & 1, x + i * (BYTES), wanted + i * (BYTES));   \
+            for (int i = 0; i < 32 * (BYTES); i++)                                                 \
+                if (y[i] != wanted[i]) {                                                           \
+                    check_fail(c, #T ": byte %d is %02x, not %02x, scale %a, keep %08" PRIx32, i,  \
+                               y[i], wanted[i], factor, bits);                                     \
+                    break;                                                                         \
+                }                                                                                  \
+            c->cases++;                                                                            \
+        }                                                                                          \
+    }
+
+CHECK_DTYPE(f32, f32, BITDROP_F32, 4)
+CHECK_DTYPE(f64, f64, BITDROP_F64, 8)
+CHECK_DTYPE(f16, f32, BITDROP_F16, 2)
+CHECK_DTYPE(bf16, f32, BITDROP_BF16, 2)
+
+/* All 65,536 values of a half type widened, and every f32 near a rounding edge narrowed. */
+#define CHECK_HALF(T, DTYPE, STEP)                                                                 \
+    static void check_##T##_conversions(struct check *c)                                           \
+    {                                                                                              \
+        uint16_t h[f32_LANES];                                                                     \
+        float wide[f32_LANES];                                                                     \
+        volatile float unit = 1; /* multiplied for real, it quiets a signalling NaN */             \
+                                                                                                   \
+        for (uint32_t u = 0; u < 0x10000; u += f32_LANES) {                                        \
+            for (uint32_t i = 0; i < f32_LANES; i++)                                               \
+                h[i] = (uint16_t)(u + i);                                                          \
+            f32_store(wide, f32_mul(T##_load(h), f32_set1(unit)));                                 \
+            for (uint32_t i = 0; i < f32_LANES; i++) {                                             \
+                const float one = oracle_widen(DTYPE, h[i]) * unit;                                \
+                if (memcmp(&wide[i], &one, 4) != 0)                                                \
+                    check_fail(c, #T "_load of %04x", h[i]);                                       \
+            }                                                                                      \
+        }                                                                                          \
+        for (uint64_t u = 0; u < UINT64_C(1) << 32; u += (STEP)*f32_LANES * c->thin) {             \
+            for (uint32_t i = 0; i < f32_LANES; i++) {                                             \
+                const uint32_t edge = (uint32_t)u + i * (STEP) + (uint32_t)check_below(c, 3) - 1;  \
+                const bool nan = (edge & 0x7FFFFFFF) > 0x7F800000; /* only quiet ones are made */  \
+                const uint32_t bits = edge | (nan ? 0x400000 : 0);                                 \
+                memcpy(&wide[i], &bits, 4);                                                        \
+            }                                                                                      \
+            T##_store(h, f32_load(wide));                                                          \
+            for (uint32_t i = 0; i < f32_LANES; i++)                                               \
+                if (h[i] != oracle_narrow(DTYPE, wide[i]))                                         \
+                    check_fail(c, #T "_store of %a is %04x", wide[i], h[i]);                       \
+        }                                                                                          \
+    }
+
+CHECK_HALF(f16, BITDROP_F16, 0x1000)
+CHECK_HALF(bf16, BITDROP_BF16, 0x8000)
+
+void CHECK_VOCABULARY(struct check *c)
+{
+    check_words(c);
+    check_planes(c);
+    check_open_words(c);
+    check_f32(c);
+    check_f64(c);
+    check_f16(c);
+    check_bf16(c);
+    check_f16_conversions(c);
+    check_bf16_conversions(c);
+}
+
+static void run_philox(struct check *c, const char *name, const uint32_t counter[4],
+                       const uint32_t key[2], unsigned rounds)
+{
+    struct bitdrop_stream s =
+        bitdrop_stream_make((uint64_t)key[1] << 32 | key[0], counter[3], rounds, 0.5);
+    const struct philox_plane plane = philox_plane(&s, counter[1], counter[2]);
+    struct philox_lanes lanes[CHAINS];
+    vec out[CHAINS][4];
+
+    for (uint32_t i = 0; i < CHAINS; i++) {
+        uint32_t counter0[LANES];
+
+        for (uint32_t j = 0; j < LANES; j++)
+            counter0[j] = counter[0] + i * LANES + j;
+        lanes[i] = philox_lanes(&s, vec_load(counter0));
+    }
+    philox_blocks(&s, lanes, &plane, out);
+    for (uint32_t i = 0; i < CHAINS * LANES; i++) {
+        uint32_t wanted[4], got[LANES];
+        const uint32_t one[4] = {counter[0] + i, counter[1], counter[2], counter[3]};
+
+        oracle_philox(one, key, (int)rounds, wanted);
+        for (int w = 0; w < 4; w++) {
+            vec_store(got, out[i / LANES][w]);
+            expect_word(c, name, (int)i, got[i % LANES], wanted[w]);
+        }
+    }
+    c->cases++;
+}
+
+void CHECK_PHILOX(struct check *c)
+{
+    static const char *const vectors[] = {
+#include "philox.inc"
+        NULL};
+
+    for (const char *const *line = vectors; *line != NULL; line++) {
+        uint32_t counter[4], key[2], wanted[4], got[4];
+        unsigned rounds;
+
+        if (sscanf(*line,
+                   "%u %" SCNx32 " %" SCNx32 " %" SCNx32 " %" SCNx32 " %" SCNx32 " %" SCNx32
+                   " %" SCNx32 " %" SCNx32 " %" SCNx32 " %" SCNx32,
+                   &rounds, &counter[0], &counter[1], &counter[2], &counter[3], &key[0], &key[1],
+                   &wanted[0], &wanted[1], &wanted[2], &wanted[3]) != 11)
+            check_fail(c, "cannot read: %s", *line);
+        oracle_philox(counter, key, (int)rounds, got);
+        for (int w = 0; w < 4; w++)
+            expect_word(c, "the oracle's Philox", w, got[w], wanted[w]);
+        run_philox(c, "published Philox", counter, key, rounds);
+    }
+    for (int sample = 0; sample < SAMPLES; sample++) {
+        const uint32_t counter[4] = {random_word(c), random_word(c), random_word(c),
+                                     random_word(c)};
+        const uint32_t key[2] = {random_word(c), random_word(c)};
+
+        run_philox(c, "random Philox", counter, key, sample % 2 ? 7 : 10);
+    }
+}
