@@ -1,0 +1,12 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# usage: check_quickstart.sh quickstart source-dir
+# The README shows the program that is here, and what it prints.
+set -eu
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+awk '/^```c$/ { code = 1; next } /^```/ { code = 0 } code' "$2/README.md" >"$dir/shown.c"
+sed 1d "$2/examples/quickstart.c" | diff "$dir/shown.c" -
+"$1" | sed 1d >"$dir/printed"
+awk '/^```/ { shown = 0 } /^x 1 / { shown = 1 } shown' "$2/README.md" | diff - "$dir/printed"
