@@ -128,7 +128,7 @@ static void flatten(const struct call *call, bitdrop_2d *s)
         return;
     if (generates(call->op) && s->pitch != s->cols)
         return;
-    if (has_mask(call->op) && (s->cols % 8 != 0 || s->mask_stride != s->cols / 8))
+    if (has_mask(call->op) && s->mask_stride * 8 != s->cols)
         return;
     s->cols *= s->rows;
     s->rows = 1;

@@ -41,16 +41,15 @@ struct rows {
 };
 
 static struct rows place_rows(struct guard guards[3], size_t rows, size_t bytes, size_t stride,
-                              struct place place, size_t unit)
+                              struct place place)
 {
     const size_t total = rows == 0 || bytes == 0 ? 0 : (rows - 1) * stride + bytes;
     struct rows r = {.guard = guards, .stride = stride, .bytes = bytes};
 
-    while (r.guard->size < total + place.gap * unit)
+    while (r.guard->size < total + place.gap)
         r.guard++;
     guard_reset(r.guard);
-    r.at = place.behind ? guard_back(r.guard, total, place.gap * unit)
-                        : guard_front(r.guard, place.gap * unit);
+    r.at = place.behind ? guard_back(r.guard, total, place.gap) : guard_front(r.guard, place.gap);
     return r;
 }
 
@@ -170,12 +169,11 @@ static void run_one(struct running *r, struct guard guards[3][3], const bool *ke
     const bitdrop_2d *s = &r->shape;
     const size_t bytes = oracle_bytes(r->dtype);
 
-    r->x = place_rows(guards[0], s->rows, s->cols * bytes, s->x_stride * bytes, t->x, bytes);
+    r->x = place_rows(guards[0], s->rows, s->cols * bytes, s->x_stride * bytes, t->x);
     r->y = r->x;
     if (!t->in_place)
-        r->y = place_rows(guards[1], s->rows, s->cols * bytes, s->y_stride * bytes, t->y, bytes);
-    r->mask =
-        place_rows(guards[2], s->rows, bitdrop_mask_bytes(s->cols), s->mask_stride, t->mask, 1);
+        r->y = place_rows(guards[1], s->rows, s->cols * bytes, s->y_stride * bytes, t->y);
+    r->mask = place_rows(guards[2], s->rows, bitdrop_mask_bytes(s->cols), s->mask_stride, t->mask);
 
     for (size_t row = 0; row < s->rows; row++) {
         check_fill(r->c, r->dtype, row_shadow(&r->x, row), s->cols);

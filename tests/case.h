@@ -9,7 +9,7 @@
 /* Elements that a case may have, and bytes of a buffer with the gaps between its rows. */
 enum { CASE_ELEMENTS = 1 << 17, CASE_BYTES = 1 << 20 };
 
-/* Gap to the unmapped page, in bytes for masks and in elements for data; in front or behind. */
+/* Bytes between the buffer and the unmapped page, which is in front or behind. */
 struct place {
     size_t gap;
     bool behind;

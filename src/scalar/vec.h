@@ -167,7 +167,7 @@ static inline void f16_store(void *p, f32_vec a)
 
     if (magnitude > 0x7F800000) { /* NaN: the upper payload bits, quiet */
         h = 0x7E00 | (magnitude >> 13 & 0x3FF);
-    } else if (magnitude >= 0x477FF000) { /* rounds to 2^16 or more */
+    } else if (magnitude >= 0x47800000) { /* 2^16 */
         h = 0x7C00;
     } else if (magnitude >= 0x38800000) { /* normal in f16 */
         h = (magnitude - (UINT32_C(112) << 23) + 0xFFF + (magnitude >> 13 & 1)) >> 13;

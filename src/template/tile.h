@@ -27,25 +27,27 @@ struct tile {
     _Alignas(64) uint8_t keep[TILE_BYTES + 4];
     _Alignas(64) uint8_t open[TILE_BYTES + 4];
     uint64_t index;
-    size_t begin, end; /* bytes made; none: begin == end */
+    size_t end; /* of the bytes made */
 };
 
-/* Makes the keep bits of elements first to last - 1 of tile index, unless they are there. */
+/*
+ * Makes the keep bits of elements first to last - 1 of tile index, unless they are there. Pieces
+ * come in ascending order, so what lies before the last one's end is not asked for unless it was
+ * made.
+ */
 static inline void tile_need(struct tile *tile, const struct bitdrop_stream *s, uint64_t index,
                              size_t first, size_t last)
 {
     size_t begin = first / 8 / RUN_BYTES * RUN_BYTES;
     const size_t end = ((last + 7) / 8 + RUN_BYTES - 1) / RUN_BYTES * RUN_BYTES;
-    const bool continues = tile->index == index && tile->begin <= begin && begin <= tile->end;
 
-    if (continues) {
+    if (tile->index == index) {
         if (end <= tile->end)
             return;
-        begin = tile->end;
-    } else {
-        tile->index = index;
-        tile->begin = begin;
+        if (begin < tile->end)
+            begin = tile->end;
     }
+    tile->index = index;
     tile->end = end;
     if (s->drop_all || s->planes == 0) {
         memset(tile->keep + begin, s->drop_all ? 0 : 0xFF, end - begin);
@@ -65,7 +67,7 @@ FORCE_INLINE void for_generated_pieces(const struct bitdrop_job *job, piece_body
     struct tile tile;
 
     tile.index = UINT64_MAX; /* there are only 2^53 */
-    tile.begin = tile.end = 0;
+    tile.end = 0;
     for (size_t row = 0; row < job->rows; row++) {
         uint64_t e = job->offset + row * job->pitch;
 
