@@ -5,7 +5,6 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include <criterion/criterion.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,33 +175,4 @@ Test(dispatch, environment_of_another_machine)
     expect_environment(bitdrop_isa_name(foreign), BITDROP_ISA_AUTO);
 }
 
-enum { THREADS = 32, MASK = 512 };
-static pthread_barrier_t start;
-
-static void *first_call(void *mask)
-{
-    const bitdrop_config cfg = {.p = 0.1, .seed = 1};
-
-    pthread_barrier_wait(&start);
-    return bitdrop_mask(&cfg, 8 * MASK, mask) == BITDROP_OK ? mask : NULL;
-}
-
-Test(dispatch, first_calls_from_many_threads)
-{
-    static uint8_t masks[THREADS][MASK];
-    pthread_t threads[THREADS];
-
-    unsetenv("BITDROP_ISA");
-    pthread_barrier_init(&start, NULL, THREADS);
-    for (int i = 0; i < THREADS; i++)
-        cr_assert_eq(pthread_create(&threads[i], NULL, first_call, masks[i]), 0);
-    for (int i = 0; i < THREADS; i++) {
-        void *done;
-
-        cr_assert_eq(pthread_join(threads[i], &done), 0);
-        cr_expect_not_null(done);
-        cr_expect_arr_eq(masks[i], masks[0], MASK);
-    }
-}
-
-const size_t expected_tests = 15;
+const size_t expected_tests = 14;
