@@ -128,17 +128,28 @@ static void flatten(const struct call *call, bitdrop_2d *s)
         return;
     if (generates(call->op) && s->pitch != s->cols)
         return;
-    if (has_mask(call->op) && s->mask_stride * 8 != s->cols)
+    if (has_mask(call->op) && (s->cols % 8 != 0 || s->mask_stride != s->cols / 8))
+        return;
+    if (s->rows >
+        SIZE_MAX / s->cols) /* of a mask alone: its bytes fit, but not the count of bits */
         return;
     s->cols *= s->rows;
     s->rows = 1;
 }
 
-static double training_scale(const bitdrop_config *cfg)
+/* At p = 1 neither a division by 0 nor a product with infinity is computed in vain: either may
+ * trap. */
+static double scale_of(const struct call *call)
 {
+    const bitdrop_config *cfg = call->cfg;
+
+    if (call->op == INFER)
+        return 1 - cfg->p;
     if (cfg->scaling == BITDROP_SCALE_INFER)
         return 1;
-    return cfg->p < 1 ? 1 / (1 - cfg->p) : INFINITY; /* no division by 0: it may be trapped */
+    if (cfg->p < 1)
+        return 1 / (1 - cfg->p);
+    return call->op == BACKWARD ? INFINITY : 1; /* what is generated at p = 1 keeps nothing */
 }
 
 static bool streams(const struct call *call, const bitdrop_2d *s)
@@ -167,7 +178,7 @@ static void run(const struct call *call, const bitdrop_2d *s, const struct bitdr
 {
     const bitdrop_config *cfg = call->cfg;
     const size_t size = dtype_bytes[call->dtype];
-    const double scale = call->op == INFER ? 1 - cfg->p : training_scale(cfg);
+    const double scale = scale_of(call);
     struct bitdrop_job job = {
         .rows = s->rows,
         .cols = s->cols,

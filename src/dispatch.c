@@ -90,7 +90,9 @@ static const struct bitdrop_kernels *default_table(void)
 
 const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa)
 {
-    return isa == BITDROP_ISA_AUTO ? default_table() : table_of(isa);
+    const struct bitdrop_kernels *table = default_table(); /* always: the first call decides */
+
+    return isa == BITDROP_ISA_AUTO ? table : table_of(isa);
 }
 
 bitdrop_isa bitdrop_isa_default(void)

@@ -6,8 +6,17 @@
 #ifndef BITDROP_KERNELS_H
 #define BITDROP_KERNELS_H
 
+#include <float.h>
+
 #include "bitdrop/bitdrop.h"
 #include "stream.h"
+
+#if FLT_EVAL_METHOD != 0
+#error "float and double must be rounded as such: on 32-bit x86 compile with -msse2 -mfpmath=sse"
+#endif
+#ifdef __FAST_MATH__
+#error "the values of docs/stream.md cannot be had with -ffast-math"
+#endif
 
 /* Arguments of a call, checked: rows, cols > 0, all strides filled in and in bytes. */
 struct bitdrop_job {

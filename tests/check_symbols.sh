@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_symbols.sh libbitdrop.so libbitdrop.a
-# Only bitdrop_* is exported, and no AVX instruction stands in an object that every x86-64 runs.
+# Only bitdrop_* is exported; an ISA's object defines nothing but its table, or the linker could take
+# a copy of a shared function from it; and no AVX or BMI instruction stands in the other objects.
 set -eu
 
 exported=$(nm -D --defined-only "$1" | awk '{print $NF}')
@@ -14,9 +15,16 @@ for call in mask forward backward recompute infer; do
     printf '%s\n' "$exported" | grep -qx "bitdrop_${call}_2d" || { echo "bitdrop_${call}_2d is missing"; exit 1; }
 done
 
-case $(uname -m) in x86_64) ;; *) echo 'not x86-64: no AVX to look for'; exit 0 ;; esac
+nm --extern-only --defined-only "$2" | awk '
+    /kernels\.c\.o:$/ { isa = $1; objects++; next }
+    /:$/ { isa = ""; next }
+    isa != "" && NF == 3 && $3 !~ /^bitdrop_kernels_[a-z0-9]+$/ { print isa " defines " $3; bad = 1 }
+    END { if (objects < 2) { print "fewer than two ISAs were read"; bad = 1 }; exit bad }'
+
+[ "$(uname -m)" = x86_64 ] || { echo 'not x86-64: no AVX to look for'; exit 0; }
 objdump -d --no-show-raw-insn "$2" | awk '
     /file format/ { member = $1; sub(/:$/, "", member); baseline = member !~ /avx/; seen[baseline]++ }
-    baseline && ($2 ~ /^v[a-z]/ || /%[yz]mm/) && $2 !~ /^ver[rw]$/ { print member ": " $0; bad = 1 }
-    !baseline && /%[yz]mm/ { vectors = 1 }
+    /%[yz]mm/ || ($2 ~ /^(v[a-z]|shlx|shrx|sarx|mulx|rorx|pdep|pext|bzhi|andn)/ && $2 !~ /^ver[rw]$/) {
+        if (baseline) { print member ": " $0; bad = 1 } else vectors = 1
+    }
     END { if (!seen[0] || !seen[1] || !vectors) { print "no objects of both kinds were read"; bad = 1 }; exit bad }'

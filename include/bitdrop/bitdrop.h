@@ -143,8 +143,8 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_forward(const bitdrop_conf
                                                               uint8_t *mask);
 
 /*
- * dx = dy where the given mask keeps, times scale. It obeys the mask at any p. Seed, stream,
- * offset and rounds do not matter here.
+ * dx = dy where the given mask keeps, times scale. It obeys the mask at any p. Seed, stream and
+ * offset are not looked at, and rounds only checked.
  */
 BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_backward(const bitdrop_config *cfg,
                                                                bitdrop_dtype t, size_t n,
@@ -161,13 +161,13 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_recompute(const bitdrop_co
 
 /*
  * Inference: copies x with BITDROP_SCALE_TRAIN, multiplies by 1-p with BITDROP_SCALE_INFER (and
- * writes +0 at p = 1). Seed, stream, offset and rounds do not matter here.
+ * writes +0 at p = 1). Seed, stream and offset are not looked at, and rounds only checked.
  */
 BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_infer(const bitdrop_config *cfg,
                                                             bitdrop_dtype t, size_t n,
                                                             const void *x, void *y);
 
-/* The same on rows x cols elements. bitdrop_infer_2d ignores the pitch but still checks it. */
+/* The same on rows x cols elements. Where no mask is made the pitch is only checked. */
 BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_mask_2d(const bitdrop_config *cfg,
                                                               const bitdrop_2d *shape,
                                                               uint8_t *mask);

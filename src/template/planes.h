@@ -30,7 +30,10 @@ static inline void compare_plane(vec *keep, vec *open, vec random, bool threshol
     }
 }
 
-/* keep and open of the RUN_BLOCKS blocks from block g, in the order and format of the mask. */
+/*
+ * keep of the RUN_BLOCKS blocks from block g, in the order and format of the mask; and, if T has
+ * late planes, open.
+ */
 static inline void early_planes(const struct bitdrop_stream *s, uint64_t g, uint8_t *keep,
                                 uint8_t *open)
 {
@@ -60,11 +63,12 @@ static inline void early_planes(const struct bitdrop_stream *s, uint64_t g, uint
         }
     }
     for (int i = 0; i < CHAINS; i++) {
-        if (s->planes <= EARLY_PLANES)
+        if (s->planes > EARLY_PLANES)
+            vec_planes_store(open + i * LANES * BLOCK_BYTES, o[i]);
+        else
             for (int v = 0; v < VECS; v++)
                 k[i][v] = vec_or(k[i][v], o[i][v]);
         vec_planes_store(keep + i * LANES * BLOCK_BYTES, k[i]);
-        vec_planes_store(open + i * LANES * BLOCK_BYTES, o[i]);
     }
 }
 

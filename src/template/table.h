@@ -5,27 +5,28 @@
  *   TABLE  the table's name: bitdrop_kernels_<isa>
  *   ISA    its bitdrop_isa
  */
+#include "template/body_apply.h"
 #include "template/tile.h"
 
 #define DTYPE f32
 #define COMPUTE f32
 #define BYTES 4
-#include "template/body_apply.h"
+#include "template/apply.h"
 
 #define DTYPE f64
 #define COMPUTE f64
 #define BYTES 8
-#include "template/body_apply.h"
+#include "template/apply.h"
 
 #define DTYPE f16
 #define COMPUTE f32
 #define BYTES 2
-#include "template/body_apply.h"
+#include "template/apply.h"
 
 #define DTYPE bf16
 #define COMPUTE f32
 #define BYTES 2
-#include "template/body_apply.h"
+#include "template/apply.h"
 
 #define FORWARD(t, bytes) t##_kernel_forward,
 #define BACKWARD(t, bytes) t##_kernel_backward,

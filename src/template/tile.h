@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The loops over a job. A job is cut into pieces, runs of elements of one row that lie in one tile,
- * and each is handed to a body with its keep bits. Tiles are made here, once each while rows share
- * them, and only the runs of blocks that the pieces need.
+ * and each is handed on with its keep bits. Tiles are made here, once each while rows share them,
+ * and only the runs of blocks that the pieces need.
  *
- * A body is an inline function; the loops are forced inline so that each kernel has its own copy.
+ * What a piece is handed to is an inline function, and the loops are forced inline, so that each
+ * kernel has its own copy.
  */
 #ifndef BITDROP_TEMPLATE_TILE_H
 #define BITDROP_TEMPLATE_TILE_H
@@ -21,7 +22,7 @@ struct piece {
     size_t first;
 };
 
-typedef void piece_body(const struct bitdrop_job *job, const struct piece *piece);
+typedef void piece_function(const struct bitdrop_job *job, const struct piece *piece);
 
 struct tile {
     _Alignas(64) uint8_t keep[TILE_BYTES + 4];
@@ -62,7 +63,7 @@ static inline void tile_need(struct tile *tile, const struct bitdrop_stream *s, 
 }
 
 /* For each piece of a job whose mask is to be generated. */
-FORCE_INLINE void for_generated_pieces(const struct bitdrop_job *job, piece_body *body)
+FORCE_INLINE void for_generated_pieces(const struct bitdrop_job *job, piece_function *handle)
 {
     struct tile tile;
 
@@ -78,7 +79,7 @@ FORCE_INLINE void for_generated_pieces(const struct bitdrop_job *job, piece_body
             const size_t count = left < room ? left : room;
 
             tile_need(&tile, &job->stream, e / TILE_ELEMENTS, first, first + count);
-            body(job, &(struct piece){row, col, count, tile.keep, first});
+            handle(job, &(struct piece){row, col, count, tile.keep, first});
             col += count;
             e += count;
         }
@@ -86,12 +87,12 @@ FORCE_INLINE void for_generated_pieces(const struct bitdrop_job *job, piece_body
 }
 
 /* For each row of a job whose mask is given, or that has none. */
-FORCE_INLINE void for_rows(const struct bitdrop_job *job, piece_body *body)
+FORCE_INLINE void for_rows(const struct bitdrop_job *job, piece_function *handle)
 {
     for (size_t row = 0; row < job->rows; row++) {
         const uint8_t *bits = job->keep == NULL ? NULL : job->keep + row * job->mask_stride;
 
-        body(job, &(struct piece){row, 0, job->cols, bits, 0});
+        handle(job, &(struct piece){row, 0, job->cols, bits, 0});
     }
 }
 
