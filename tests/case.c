@@ -5,11 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "call.h"
 #include "guard.h"
 #include "oracle.h"
-
-enum operation { MASK, FORWARD, BACKWARD, RECOMPUTE, INFER, OPERATIONS };
-static const char *const operation_names[] = {"mask", "forward", "backward", "recompute", "infer"};
 
 static struct place random_place(struct check *c)
 {
@@ -82,8 +80,8 @@ static void report(const struct running *r, const char *what, size_t row, size_t
                "%s %s %s: %s (%zu, %zu) of %zu x %zu, pitch %" PRIu64 ", strides %zu %zu %zu; "
                "offset %" PRIu64 " p %a seed %" PRIu64 " stream %" PRIu32
                " rounds %d scaling %d stores %d%s; addresses %p %p %p",
-               operation_names[r->op], check_dtype_name(r->dtype), r->t->flat ? "flat" : "2d", what,
-               row, col, r->shape.rows, r->shape.cols, r->shape.pitch, r->shape.x_stride,
+               operation_name(r->op), dtype_name(r->dtype), r->t->flat ? "flat" : "2d", what, row,
+               col, r->shape.rows, r->shape.cols, r->shape.pitch, r->shape.x_stride,
                r->shape.y_stride, r->shape.mask_stride, cfg->offset, cfg->p, cfg->seed, cfg->stream,
                cfg->rounds, cfg->scaling, cfg->stores, r->t->in_place ? " in place" : "",
                (void *)r->x.at, (void *)r->y.at, (void *)r->mask.at);
@@ -108,31 +106,10 @@ static void compare(const struct running *r, const char *name, const struct rows
     report(r, "written outside of", 0, 0);
 }
 
-static bitdrop_status call(const struct running *r)
+static bitdrop_status run_call(const struct running *r)
 {
-    const bitdrop_config *cfg = &r->t->cfg;
-    const size_t n = r->t->shape.cols;
-    const bitdrop_2d *s = &r->t->shape;
-    const bitdrop_dtype t = r->dtype;
-    const void *x = r->x.at;
-    void *y = r->y.at;
-    uint8_t *m = r->mask.at;
-
-    switch (r->op) {
-    case MASK:
-        return r->t->flat ? bitdrop_mask(cfg, n, m) : bitdrop_mask_2d(cfg, s, m);
-    case FORWARD:
-        return r->t->flat ? bitdrop_forward(cfg, t, n, x, y, m)
-                          : bitdrop_forward_2d(cfg, t, s, x, y, m);
-    case BACKWARD:
-        return r->t->flat ? bitdrop_backward(cfg, t, n, x, y, m)
-                          : bitdrop_backward_2d(cfg, t, s, x, y, m);
-    case RECOMPUTE:
-        return r->t->flat ? bitdrop_recompute(cfg, t, n, x, y)
-                          : bitdrop_recompute_2d(cfg, t, s, x, y);
-    default:
-        return r->t->flat ? bitdrop_infer(cfg, t, n, x, y) : bitdrop_infer_2d(cfg, t, s, x, y);
-    }
+    return call_run(&(struct call){r->op, r->t->flat, &r->t->cfg, r->dtype, r->t->shape.cols,
+                                   &r->t->shape, r->x.at, r->y.at, r->mask.at});
 }
 
 /* What the call must leave behind, into the shadows of y and mask. */
@@ -173,7 +150,7 @@ static void run_one(struct running *r, struct guard guards[3][3], const bool *ke
     r->y = r->x;
     if (!t->in_place)
         r->y = place_rows(guards[1], s->rows, s->cols * bytes, s->y_stride * bytes, t->y);
-    r->mask = place_rows(guards[2], s->rows, bitdrop_mask_bytes(s->cols), s->mask_stride, t->mask);
+    r->mask = place_rows(guards[2], s->rows, (s->cols + 7) / 8, s->mask_stride, t->mask);
 
     for (size_t row = 0; row < s->rows; row++) {
         check_fill(r->c, r->dtype, row_shadow(&r->x, row), s->cols);
@@ -184,7 +161,7 @@ static void run_one(struct running *r, struct guard guards[3][3], const bool *ke
     rows_settle(&r->mask, s->rows);
 
     expect(r, kept);
-    const bitdrop_status status = call(r);
+    const bitdrop_status status = run_call(r);
     if (status != BITDROP_OK)
         report(r, bitdrop_status_string(status), 0, 0);
     compare(r, "element", &r->y, 8 * bytes);
@@ -212,7 +189,7 @@ void case_run(struct check *c, const struct test_case *t)
     if (r.shape.y_stride == 0)
         r.shape.y_stride = r.shape.cols;
     if (r.shape.mask_stride == 0)
-        r.shape.mask_stride = bitdrop_mask_bytes(r.shape.cols);
+        r.shape.mask_stride = (r.shape.cols + 7) / 8;
 
     for (size_t row = 0; row < r.shape.rows; row++)
         for (size_t col = 0; col < r.shape.cols; col++)

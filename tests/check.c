@@ -85,13 +85,6 @@ void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n)
     }
 }
 
-const char *check_dtype_name(bitdrop_dtype t)
-{
-    static const char *const names[] = {"f32", "f64", "f16", "bf16"};
-
-    return names[t];
-}
-
 #ifdef BITDROP_HAVE_AVX2
 #define AVX2(f, c) f##_avx2(c)
 #else

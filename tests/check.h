@@ -31,6 +31,7 @@ struct check {
     X(every_offset, "offsets around the edges of bytes, words, blocks, tiles and counters")        \
     X(every_probability, "listed and random p, both scalings and round counts")                    \
     X(every_alignment, "data and masks at each alignment, against unmapped pages")                 \
+    X(large_calls, "calls that stream their stores")                                               \
     X(matrices, "two dimensions: pitch, strides and mask rows")                                    \
     X(half_values, "all 65,536 values of f16 and bf16 through each kernel")                        \
     X(cuts, "calls on parts against the whole")                                                    \
@@ -63,8 +64,6 @@ bitdrop_config check_random_config(struct check *c);
 
 /* Random data of a dtype, a quarter of it specials: NaNs, infinities, zeros, denormals. */
 void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n);
-
-const char *check_dtype_name(bitdrop_dtype t);
 
 /* The vocabulary and Philox of each ISA that is built, compiled with that ISA's flags. */
 typedef void check_isa_function(struct check *c);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "call.h"
 #include "check.h"
 #include "oracle.h"
 
@@ -106,6 +107,20 @@ static uint64_t mix(uint64_t i)
     return z ^ z >> 31;
 }
 
+/* Reverses each element on a big-endian machine: the files are little-endian. */
+static void to_little_endian(unsigned char *x, size_t bytes)
+{
+    if (*(const uint8_t *)&(const uint16_t){1} == 1)
+        return;
+    for (size_t i = 0; i < VALUES * bytes; i += bytes)
+        for (size_t b = 0; b < bytes / 2; b++) {
+            const unsigned char byte = x[i + b];
+
+            x[i + b] = x[i + bytes - 1 - b];
+            x[i + bytes - 1 - b] = byte;
+        }
+}
+
 static void fill_input(bitdrop_dtype t, unsigned char *x)
 {
     static const uint64_t infinity[] = {0x7F800000, UINT64_C(0x7FF0000000000000), 0x7C00, 0x7F80};
@@ -121,6 +136,7 @@ static void fill_input(bitdrop_dtype t, unsigned char *x)
         for (size_t b = 0; b < bytes; b++)
             x[i * bytes + b] = (unsigned char)(v >> (8 * b));
     }
+    to_little_endian(x, bytes); /* and back: from the file's order to this machine's */
 }
 
 static bitdrop_status golden_call(const bitdrop_config *cfg, const char *op, bitdrop_dtype t,
@@ -149,12 +165,13 @@ static void check_value_line(struct check *c, const char *line)
         check_fail(c, "cannot read: %s", line);
         return;
     }
-    while (t < 3 && strcmp(dtype, check_dtype_name((bitdrop_dtype)t)) != 0)
+    while (t < 3 && strcmp(dtype, dtype_name((bitdrop_dtype)t)) != 0)
         t++;
     cfg.scaling = strcmp(scaling, "SCALE_INFER") == 0;
     fill_input((bitdrop_dtype)t, x);
     if (golden_call(&cfg, op, (bitdrop_dtype)t, x, y) != BITDROP_OK)
         check_fail(c, "refused: %s", line);
+    to_little_endian(y, oracle_bytes((bitdrop_dtype)t));
     if (oracle_hash(y, VALUES * oracle_bytes((bitdrop_dtype)t)) != wanted)
         check_fail(c, "golden values: %s", line);
     c->cases++;

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every kernel and dtype against the oracle, one axis in full at a time and the others sampled. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "call.h"
 #include "case.h"
 
 void check_every_length(struct check *c)
@@ -59,12 +64,10 @@ void check_every_probability(struct check *c)
     /* Each number of planes, early and late. */
     for (int planes = 1; planes <= 64; planes++) {
         struct test_case t = case_random(c, 2500 / c->thin);
-        const uint64_t top = check_random(c) >> 12 << 12;
-        const uint64_t threshold = ((top | 1) << (64 - planes)) + (planes > 53 ? 0 : top);
+        const int width = planes < 53 ? planes : 53; /* bits of a double */
+        const uint64_t digits = (check_random(c) >> (64 - width)) | 1;
 
-        t.cfg.p = (double)(planes > 52 ? UINT64_C(1) << (64 - planes) : threshold) * 0x1p-64;
-        if (t.cfg.p > 1)
-            t.cfg.p = 1;
+        t.cfg.p = ldexp((double)digits, -planes);
         case_run(c, &t);
     }
 }
@@ -106,8 +109,51 @@ void check_matrices(struct check *c)
             t.shape.mask_stride = (cols + 7) / 8 + check_below(c, 5);
         if (t.in_place)
             t.shape.y_stride = t.shape.x_stride;
-        t.cfg.offset >>= 1;
+        if (i % 4 == 0) { /* end at 2^64, the last legal end */
+            const uint64_t pitch = t.shape.pitch == 0 ? cols : t.shape.pitch;
+
+            t.cfg.offset = rows == 0 ? 0 : -((rows - 1) * pitch + cols);
+        } else {
+            t.cfg.offset >>= 1;
+        }
         if (cols * rows * 8 + rows * 70 * 8 <= CASE_BYTES)
             case_run(c, &t);
     }
+}
+
+/* Beyond the size from which STORES_AUTO streams: the same bytes as through the caches. */
+void check_large_calls(struct check *c)
+{
+    enum { N = (64 << 20) / 8 + 12345 };
+    float *x = malloc(N * sizeof *x), *cached = malloc(N * sizeof *x), *y = malloc(N * sizeof *x);
+    uint8_t *mask = malloc(N / 8 + 1);
+    bitdrop_config cfg = check_random_config(c);
+
+    if (x == NULL || cached == NULL || y == NULL || mask == NULL) {
+        check_fail(c, "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < N; i++)
+        x[i] = (float)i;
+    cfg.p = 0.3;
+    cfg.offset >>= 1;
+    for (int op = FORWARD; op < OPERATIONS; op++) {
+        bitdrop_status status[2];
+
+        cfg.stores = BITDROP_STORES_CACHED;
+        status[0] = call_run(
+            &(struct call){(enum operation)op, true, &cfg, BITDROP_F32, N, NULL, x, cached, mask});
+        cfg.stores = BITDROP_STORES_AUTO;
+        memset(y, 0x55, N * sizeof *y);
+        status[1] = call_run(
+            &(struct call){(enum operation)op, true, &cfg, BITDROP_F32, N, NULL, x, y, mask});
+        if (status[0] != BITDROP_OK || status[1] != BITDROP_OK ||
+            memcmp(y, cached, N * sizeof *y) != 0)
+            check_fail(c, "%s of %d elements", operation_name((enum operation)op), N);
+        c->cases++;
+    }
+    free(x);
+    free(cached);
+    free(y);
+    free(mask);
 }

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The status table: each row, in its order, and nothing written on an error. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "call.h"
 #include "check.h"
 
 enum { N = 100 };
 
-/* All arguments that any call takes, and whether to use the calls with a shape. */
+/* A call with its config and shape, either of which a test may change or leave out. */
 struct arguments {
-    bitdrop_config cfg, *cfg_pointer;
-    bitdrop_dtype dtype;
-    size_t n;
-    bitdrop_2d shape, *shape_pointer;
-    bool flat;
-    float *x, *y;
-    uint8_t *mask;
+    struct call call;
+    bitdrop_config cfg;
+    bitdrop_2d shape;
 };
 
 static float x[N * 4], y[N * 4];
@@ -23,42 +21,37 @@ static uint8_t mask[N * 4];
 
 static struct arguments good(struct check *c, bool flat)
 {
+    static const bitdrop_config some_config;
+    static const bitdrop_2d some_shape;
+
     return (struct arguments){
+        /* The pointers stand for the config and shape beside them, unless a test sets them NULL. */
+        .call = {MASK, flat, &some_config, BITDROP_F32, N, &some_shape, x, y, mask},
         .cfg = {.p = 0.25, .seed = 5, .isa = (uint8_t)c->isa},
-        .n = N,
         .shape = {.rows = 4, .cols = N / 4},
-        .flat = flat,
-        .x = x,
-        .y = y,
-        .mask = mask,
     };
 }
 
-enum { MASK = 1, FORWARD = 2, BACKWARD = 4, RECOMPUTE = 8, INFER = 16, ALL = 31, DATA = 30 };
-static const char *const names[] = {"mask", "forward", "backward", "recompute", "infer"};
+/* Sets of operations. */
+enum {
+    GENERATING = 1 << MASK | 1 << FORWARD | 1 << RECOMPUTE,
+    MASKED = 1 << MASK | 1 << FORWARD | 1 << BACKWARD,
+    BOTH = 1 << FORWARD | 1 << BACKWARD, /* data and a mask */
+    UNMASKED = 1 << RECOMPUTE | 1 << INFER,
+    DATA = BOTH | UNMASKED,
+    ALL = 1 << MASK | DATA
+};
 
-static bitdrop_status call(struct arguments *a, int op)
+static bitdrop_status run(const struct arguments *a, enum operation op)
 {
-    const bitdrop_config *cfg = a->cfg_pointer ? NULL : &a->cfg;
-    const bitdrop_2d *s = a->shape_pointer ? NULL : &a->shape;
-    const bitdrop_dtype t = a->dtype;
+    struct call call = a->call;
 
-    switch (op) {
-    case MASK:
-        return a->flat ? bitdrop_mask(cfg, a->n, a->mask) : bitdrop_mask_2d(cfg, s, a->mask);
-    case FORWARD:
-        return a->flat ? bitdrop_forward(cfg, t, a->n, a->x, a->y, a->mask)
-                       : bitdrop_forward_2d(cfg, t, s, a->x, a->y, a->mask);
-    case BACKWARD:
-        return a->flat ? bitdrop_backward(cfg, t, a->n, a->x, a->y, a->mask)
-                       : bitdrop_backward_2d(cfg, t, s, a->x, a->y, a->mask);
-    case RECOMPUTE:
-        return a->flat ? bitdrop_recompute(cfg, t, a->n, a->x, a->y)
-                       : bitdrop_recompute_2d(cfg, t, s, a->x, a->y);
-    default:
-        return a->flat ? bitdrop_infer(cfg, t, a->n, a->x, a->y)
-                       : bitdrop_infer_2d(cfg, t, s, a->x, a->y);
-    }
+    call.op = op;
+    if (call.cfg != NULL)
+        call.cfg = &a->cfg;
+    if (call.shape != NULL)
+        call.shape = &a->shape;
+    return call_run(&call);
 }
 
 /* Each operation of the set returns the status; if that is an error, nothing is written. */
@@ -67,7 +60,7 @@ static void expect(struct check *c, const char *what, struct arguments a, int op
 {
     static unsigned char before[sizeof x + sizeof y + sizeof mask], after[sizeof before];
 
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < OPERATIONS; i++) {
         if (!(operations >> i & 1))
             continue;
         for (size_t j = 0; j < sizeof before; j++)
@@ -75,16 +68,16 @@ static void expect(struct check *c, const char *what, struct arguments a, int op
         memcpy(x, before, sizeof x);
         memcpy(y, before + sizeof x, sizeof y);
         memcpy(mask, before + sizeof x + sizeof y, sizeof mask);
-        const bitdrop_status got = call(&a, 1 << i);
+        const bitdrop_status got = run(&a, (enum operation)i);
 
         if (got != wanted)
-            check_fail(c, "%s%s, %s: status %d, not %d", names[i], a.flat ? "" : "_2d", what, got,
-                       wanted);
+            check_fail(c, "%s%s, %s: status %d, not %d", operation_name((enum operation)i),
+                       a.call.flat ? "" : "_2d", what, got, wanted);
         memcpy(after, x, sizeof x);
         memcpy(after + sizeof x, y, sizeof y);
         memcpy(after + sizeof x + sizeof y, mask, sizeof mask);
         if (got != BITDROP_OK && memcmp(before, after, sizeof before) != 0)
-            check_fail(c, "%s, %s: written on an error", names[i], what);
+            check_fail(c, "%s, %s: written on an error", operation_name((enum operation)i), what);
         c->cases++;
     }
 }
@@ -100,11 +93,11 @@ static void expect_arguments(struct check *c, bool flat)
 {
     EXPECT((void)0, ALL, BITDROP_OK);
 
-    EXPECT(a.cfg_pointer = &a.cfg, ALL, BITDROP_ERR_NULL);
-    EXPECT(a.x = NULL, DATA, BITDROP_ERR_NULL);
-    EXPECT(a.y = NULL, DATA, BITDROP_ERR_NULL);
-    EXPECT(a.mask = NULL, MASK | FORWARD | BACKWARD, BITDROP_ERR_NULL);
-    EXPECT(a.mask = NULL, RECOMPUTE | INFER, BITDROP_OK);
+    EXPECT(a.call.cfg = NULL, ALL, BITDROP_ERR_NULL);
+    EXPECT(a.call.x = NULL, DATA, BITDROP_ERR_NULL);
+    EXPECT(a.call.y = NULL, DATA, BITDROP_ERR_NULL);
+    EXPECT(a.call.mask = NULL, MASKED, BITDROP_ERR_NULL);
+    EXPECT(a.call.mask = NULL, UNMASKED, BITDROP_OK);
 
     EXPECT(a.cfg.p = -0x1p-1074, ALL, BITDROP_ERR_PROBABILITY);
     EXPECT(a.cfg.p = 1 + 0x1p-52, ALL, BITDROP_ERR_PROBABILITY);
@@ -122,8 +115,8 @@ static void expect_arguments(struct check *c, bool flat)
     EXPECT(a.cfg.reserved[1] = 1, ALL, BITDROP_ERR_CONFIG);
     EXPECT(a.cfg.reserved[2] = UINT64_C(1) << 63, ALL, BITDROP_ERR_CONFIG);
 
-    EXPECT(a.dtype = (bitdrop_dtype)4, DATA, BITDROP_ERR_DTYPE);
-    EXPECT(a.dtype = (bitdrop_dtype)-1, DATA, BITDROP_ERR_DTYPE);
+    EXPECT(a.call.dtype = (bitdrop_dtype)4, DATA, BITDROP_ERR_DTYPE);
+    EXPECT(a.call.dtype = (bitdrop_dtype)-1, DATA, BITDROP_ERR_DTYPE);
 
     for (int isa = 0; isa < 256; isa++)
         EXPECT(a.cfg.isa = (uint8_t)isa, ALL,
@@ -132,40 +125,61 @@ static void expect_arguments(struct check *c, bool flat)
                    : BITDROP_ERR_ISA);
 
     EXPECT(a.cfg.offset = -(uint64_t)N, ALL, BITDROP_OK);
-    EXPECT(a.cfg.offset = -(uint64_t)N + 1, MASK | FORWARD | RECOMPUTE, BITDROP_ERR_RANGE);
-    EXPECT(a.cfg.offset = -(uint64_t)N + 1, BACKWARD | INFER, BITDROP_OK);
+    EXPECT(a.cfg.offset = -(uint64_t)N + 1, GENERATING, BITDROP_ERR_RANGE);
+    EXPECT(a.cfg.offset = -(uint64_t)N + 1, ALL & ~GENERATING, BITDROP_OK);
 }
 
 /* Of two faults the one that stands higher in the table is told. */
 static void expect_order(struct check *c, bool flat)
 {
-    EXPECT((a.x = NULL, a.mask = NULL, a.cfg.p = 2), ALL & ~INFER & ~RECOMPUTE, BITDROP_ERR_NULL);
+    EXPECT((a.call.x = NULL, a.call.mask = NULL, a.cfg.p = 2), MASKED, BITDROP_ERR_NULL);
     EXPECT((a.cfg.p = 2, a.cfg.rounds = 1), ALL, BITDROP_ERR_PROBABILITY);
-    EXPECT((a.cfg.rounds = 1, a.dtype = (bitdrop_dtype)9), DATA, BITDROP_ERR_CONFIG);
-    EXPECT((a.cfg.isa = 99, a.dtype = (bitdrop_dtype)9), DATA, BITDROP_ERR_DTYPE);
+    EXPECT((a.cfg.rounds = 1, a.call.dtype = (bitdrop_dtype)9), DATA, BITDROP_ERR_CONFIG);
+    EXPECT((a.cfg.isa = 99, a.call.dtype = (bitdrop_dtype)9), DATA, BITDROP_ERR_DTYPE);
     EXPECT((a.cfg.isa = 99, a.cfg.offset = UINT64_MAX), ALL, BITDROP_ERR_ISA);
-    EXPECT((a.cfg.offset = UINT64_MAX, a.y = a.x + 1), MASK | FORWARD | RECOMPUTE,
-           BITDROP_ERR_RANGE);
-    EXPECT(a.y = a.x + 1, DATA, BITDROP_ERR_OVERLAP);
+    EXPECT((a.cfg.offset = UINT64_MAX, a.call.y = x + 1), GENERATING, BITDROP_ERR_RANGE);
+    EXPECT(a.call.y = x + 1, DATA, BITDROP_ERR_OVERLAP);
 }
 
 /* Without elements no buffer is needed, but the config is still checked. */
 static void expect_empty(struct check *c, bool flat)
 {
-#define EMPTY (a.n = 0, a.shape.rows = 0, a.x = NULL, a.y = NULL, a.mask = NULL)
+#define EMPTY (a.call.n = 0, a.shape.rows = 0, a.call.x = NULL, a.call.y = NULL, a.call.mask = NULL)
     EXPECT(EMPTY, ALL, BITDROP_OK);
-    EXPECT((EMPTY, a.cfg_pointer = &a.cfg), ALL, BITDROP_ERR_NULL);
+    EXPECT((EMPTY, a.call.cfg = NULL), ALL, BITDROP_ERR_NULL);
     EXPECT((EMPTY, a.cfg.p = 2), ALL, BITDROP_ERR_PROBABILITY);
     EXPECT((EMPTY, a.cfg.rounds = 1), ALL, BITDROP_ERR_CONFIG);
-    EXPECT((EMPTY, a.dtype = (bitdrop_dtype)4), DATA, BITDROP_ERR_DTYPE);
+    EXPECT((EMPTY, a.call.dtype = (bitdrop_dtype)4), DATA, BITDROP_ERR_DTYPE);
     EXPECT((EMPTY, a.cfg.isa = 99), ALL, BITDROP_ERR_ISA);
     EXPECT((EMPTY, a.cfg.offset = UINT64_MAX), ALL, BITDROP_OK);
     EXPECT((EMPTY, a.shape.rows = 5, a.shape.cols = 0), ALL, BITDROP_OK);
 #undef EMPTY
 }
 
+/* What needs no call: each status has a sentence of its own, and the version is the header's. */
+static void expect_strings(struct check *c)
+{
+    char version[32];
+
+    snprintf(version, sizeof version, "%d.%d.%d", BITDROP_VERSION_MAJOR, BITDROP_VERSION_MINOR,
+             BITDROP_VERSION_PATCH);
+    if (strcmp(bitdrop_version(), version) != 0)
+        check_fail(c, "version %s, the header says %s", bitdrop_version(), version);
+    for (int i = 0; i <= BITDROP_ERR_OVERLAP + 1; i++)
+        for (int j = 0; j < i; j++)
+            if (strcmp(bitdrop_status_string((bitdrop_status)i),
+                       bitdrop_status_string((bitdrop_status)j)) == 0)
+                check_fail(c, "statuses %d and %d have one sentence", i, j);
+    for (size_t n = 0; n < 100; n++)
+        if (bitdrop_mask_bytes(n) != (n + 7) / 8)
+            check_fail(c, "mask of %zu elements: %zu bytes", n, bitdrop_mask_bytes(n));
+    if (bitdrop_mask_bytes(SIZE_MAX) != SIZE_MAX / 8 + 1)
+        check_fail(c, "mask of SIZE_MAX elements");
+}
+
 void check_statuses(struct check *c)
 {
+    expect_strings(c);
     for (int flat = 0; flat < 2; flat++) {
         expect_arguments(c, flat);
         expect_order(c, flat);
@@ -173,23 +187,22 @@ void check_statuses(struct check *c)
     }
 
     bool flat = true;
-    EXPECT(a.n = SIZE_MAX, DATA, BITDROP_ERR_RANGE);
-    EXPECT(a.n = SIZE_MAX / 4, DATA, BITDROP_ERR_RANGE);
-    EXPECT((a.n = SIZE_MAX / 8 + 2, a.dtype = BITDROP_F64), DATA, BITDROP_ERR_RANGE);
+    EXPECT(a.call.n = SIZE_MAX, DATA, BITDROP_ERR_RANGE);
+    EXPECT(a.call.n = SIZE_MAX / 4, DATA, BITDROP_ERR_RANGE);
+    EXPECT((a.call.n = SIZE_MAX / 8 + 2, a.call.dtype = BITDROP_F64), DATA, BITDROP_ERR_RANGE);
 
     flat = false;
-    EXPECT(a.shape_pointer = &a.shape, ALL, BITDROP_ERR_NULL);
-    EXPECT((a.shape_pointer = &a.shape, a.cfg.p = 2), ALL, BITDROP_ERR_NULL);
+    EXPECT(a.call.shape = NULL, ALL, BITDROP_ERR_NULL);
+    EXPECT((a.call.shape = NULL, a.cfg.p = 2), ALL, BITDROP_ERR_NULL);
     EXPECT(a.shape.pitch = N / 4 - 1, ALL, BITDROP_ERR_RANGE);
     EXPECT(a.shape.x_stride = N / 4 - 1, DATA, BITDROP_ERR_RANGE);
     EXPECT(a.shape.y_stride = N / 4 - 1, DATA, BITDROP_ERR_RANGE);
-    EXPECT(a.shape.mask_stride = 3, MASK | FORWARD | BACKWARD, BITDROP_ERR_RANGE);
+    EXPECT(a.shape.mask_stride = 3, MASKED, BITDROP_ERR_RANGE);
     EXPECT(a.shape.x_stride = SIZE_MAX / 8, DATA, BITDROP_ERR_RANGE);
     EXPECT(a.shape.y_stride = SIZE_MAX, DATA, BITDROP_ERR_RANGE);
-    EXPECT(a.shape.mask_stride = SIZE_MAX / 2, MASK | FORWARD | BACKWARD, BITDROP_ERR_RANGE);
-    EXPECT(a.shape.pitch = UINT64_MAX / 3, MASK | FORWARD | RECOMPUTE, BITDROP_ERR_RANGE);
-    EXPECT((a.shape.pitch = UINT64_MAX / 3 - 10, a.cfg.offset = 0), MASK | FORWARD | RECOMPUTE,
-           BITDROP_OK);
+    EXPECT(a.shape.mask_stride = SIZE_MAX / 2, MASKED, BITDROP_ERR_RANGE);
+    EXPECT(a.shape.pitch = UINT64_MAX / 3, GENERATING, BITDROP_ERR_RANGE);
+    EXPECT((a.shape.pitch = UINT64_MAX / 3 - 10, a.cfg.offset = 0), GENERATING, BITDROP_OK);
     EXPECT((a.shape.rows = SIZE_MAX, a.shape.cols = 1), ALL, BITDROP_ERR_RANGE);
     EXPECT((a.shape.rows = SIZE_MAX / 2, a.shape.cols = 16), ALL, BITDROP_ERR_RANGE);
 }
@@ -197,38 +210,38 @@ void check_statuses(struct check *c)
 void check_overlaps(struct check *c)
 {
     bool flat = true;
-    EXPECT(a.y = a.x, DATA, BITDROP_OK);
-    EXPECT(a.y = a.x + N, DATA, BITDROP_OK);
-    EXPECT(a.y = a.x + N - 1, DATA, BITDROP_ERR_OVERLAP);
-    EXPECT((a.x = x + N, a.y = x), DATA, BITDROP_OK);
-    EXPECT((a.x = x + N - 1, a.y = x), DATA, BITDROP_ERR_OVERLAP);
-    EXPECT(a.y = (float *)(void *)((char *)a.x + 1), DATA, BITDROP_ERR_OVERLAP);
-    EXPECT(a.mask = (uint8_t *)a.x, FORWARD | BACKWARD, BITDROP_ERR_OVERLAP);
-    EXPECT(a.mask = (uint8_t *)(a.x + N) - 1, FORWARD | BACKWARD, BITDROP_ERR_OVERLAP);
-    EXPECT(a.mask = (uint8_t *)(a.x + N), FORWARD | BACKWARD, BITDROP_OK);
-    EXPECT(a.mask = (uint8_t *)a.y, FORWARD | BACKWARD, BITDROP_ERR_OVERLAP);
-    EXPECT((a.x = x + 2 * N, a.mask = (uint8_t *)(x + 2 * N) - (N + 7) / 8), FORWARD | BACKWARD,
+    EXPECT(a.call.y = x, DATA, BITDROP_OK);
+    EXPECT(a.call.y = x + N, DATA, BITDROP_OK);
+    EXPECT(a.call.y = x + N - 1, DATA, BITDROP_ERR_OVERLAP);
+    EXPECT((a.call.x = x + N, a.call.y = x), DATA, BITDROP_OK);
+    EXPECT((a.call.x = x + N - 1, a.call.y = x), DATA, BITDROP_ERR_OVERLAP);
+    EXPECT(a.call.y = (float *)(void *)((char *)x + 1), DATA, BITDROP_ERR_OVERLAP);
+    EXPECT(a.call.mask = (uint8_t *)x, BOTH, BITDROP_ERR_OVERLAP);
+    EXPECT(a.call.mask = (uint8_t *)(x + N) - 1, BOTH, BITDROP_ERR_OVERLAP);
+    EXPECT(a.call.mask = (uint8_t *)(x + N), BOTH, BITDROP_OK);
+    EXPECT(a.call.mask = (uint8_t *)y, BOTH, BITDROP_ERR_OVERLAP);
+    EXPECT((a.call.x = x + 2 * N, a.call.mask = (uint8_t *)(x + 2 * N) - (N + 7) / 8), BOTH,
            BITDROP_OK);
-    EXPECT((a.x = x + 2 * N, a.mask = (uint8_t *)(x + 2 * N) - N / 8), FORWARD | BACKWARD,
+    EXPECT((a.call.x = x + 2 * N, a.call.mask = (uint8_t *)(x + 2 * N) - N / 8), BOTH,
            BITDROP_ERR_OVERLAP);
-    EXPECT(a.mask = (uint8_t *)a.x, RECOMPUTE | INFER, BITDROP_OK);
+    EXPECT(a.call.mask = (uint8_t *)x, UNMASKED, BITDROP_OK);
 
     /* Rows in the gaps of others do not overlap them. */
     flat = false;
-    EXPECT(a.y = a.x, DATA, BITDROP_OK);
-    EXPECT((a.y = a.x, a.shape.x_stride = 60, a.shape.y_stride = 61), DATA, BITDROP_ERR_OVERLAP);
-    EXPECT((a.y = a.x, a.shape.x_stride = a.shape.y_stride = 60), DATA, BITDROP_OK);
-    EXPECT((a.y = a.x + N / 4, a.shape.x_stride = a.shape.y_stride = N / 2), DATA, BITDROP_OK);
-    EXPECT((a.y = a.x + N / 4 - 1, a.shape.x_stride = a.shape.y_stride = N / 2), DATA,
+    EXPECT(a.call.y = x, DATA, BITDROP_OK);
+    EXPECT((a.call.y = x, a.shape.x_stride = 60, a.shape.y_stride = 61), DATA, BITDROP_ERR_OVERLAP);
+    EXPECT((a.call.y = x, a.shape.x_stride = a.shape.y_stride = 60), DATA, BITDROP_OK);
+    EXPECT((a.call.y = x + N / 4, a.shape.x_stride = a.shape.y_stride = N / 2), DATA, BITDROP_OK);
+    EXPECT((a.call.y = x + N / 4 - 1, a.shape.x_stride = a.shape.y_stride = N / 2), DATA,
            BITDROP_ERR_OVERLAP);
-    EXPECT((a.y = a.x + N / 4 + 1, a.shape.x_stride = a.shape.y_stride = N / 2), DATA,
+    EXPECT((a.call.y = x + N / 4 + 1, a.shape.x_stride = a.shape.y_stride = N / 2), DATA,
            BITDROP_ERR_OVERLAP);
-    EXPECT((a.shape.x_stride = 60, a.mask = (uint8_t *)(a.x + 25), a.shape.mask_stride = 240),
-           FORWARD | BACKWARD, BITDROP_OK);
-    EXPECT((a.shape.x_stride = 60, a.mask = (uint8_t *)(a.x + 25), a.shape.mask_stride = 241),
-           FORWARD | BACKWARD, BITDROP_OK);
-    EXPECT((a.shape.x_stride = 60, a.mask = (uint8_t *)(a.x + 25), a.shape.mask_stride = 239),
-           FORWARD | BACKWARD, BITDROP_ERR_OVERLAP);
+    EXPECT((a.shape.x_stride = 60, a.call.mask = (uint8_t *)(x + 25), a.shape.mask_stride = 240),
+           BOTH, BITDROP_OK);
+    EXPECT((a.shape.x_stride = 60, a.call.mask = (uint8_t *)(x + 25), a.shape.mask_stride = 241),
+           BOTH, BITDROP_OK);
+    EXPECT((a.shape.x_stride = 60, a.call.mask = (uint8_t *)(x + 25), a.shape.mask_stride = 239),
+           BOTH, BITDROP_ERR_OVERLAP);
     /* One row has no stride. */
-    EXPECT((a.y = a.x, a.shape.rows = 1, a.shape.x_stride = 60), DATA, BITDROP_OK);
+    EXPECT((a.call.y = x, a.shape.rows = 1, a.shape.x_stride = 60), DATA, BITDROP_OK);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "call.h"
 #include "check.h"
 #include "oracle.h"
 
@@ -37,8 +38,8 @@ static void cut(struct check *c, bitdrop_config cfg, bitdrop_dtype t, const unsi
     cfg.offset += begin;
     must(c, bitdrop_forward(&cfg, t, n, x + begin * bytes, part, part_mask));
     if (memcmp(part, y + begin * bytes, n * bytes) != 0)
-        check_fail(c, "cut %s [%zu, %zu): values, p %a offset %" PRIu64, check_dtype_name(t), begin,
-                   end, cfg.p, cfg.offset);
+        check_fail(c, "cut %s [%zu, %zu): values, p %a offset %" PRIu64, dtype_name(t), begin, end,
+                   cfg.p, cfg.offset);
     if (difference(part_mask, 0, mask, begin, n) != n)
         check_fail(c, "cut [%zu, %zu): bit %zu, p %a offset %" PRIu64, begin, end,
                    difference(part_mask, 0, mask, begin, n), cfg.p, cfg.offset);
@@ -175,7 +176,7 @@ void check_unrelated(struct check *c)
 void check_half_values(struct check *c)
 {
     enum { ALL = 65536 };
-    static uint16_t x[ALL], y[ALL], wanted;
+    static uint16_t x[ALL], y[ALL], in_place[ALL], wanted;
     static uint8_t mask[ALL / 8], inverse[ALL / 8];
     static const double ps[] = {0, 0.1, 0.5, 0.999, 1};
 
@@ -193,7 +194,7 @@ void check_half_values(struct check *c)
                 oracle_train(&cfg, (bitdrop_dtype)t, bit(mask, i), &x[i], &wanted);
                 if (y[i] != wanted)
                     check_fail(c, "forward %s of %04zx at p %g: %04x, not %04x",
-                               check_dtype_name((bitdrop_dtype)t), i, cfg.p, y[i], wanted);
+                               dtype_name((bitdrop_dtype)t), i, cfg.p, y[i], wanted);
             }
             for (size_t i = 0; i < ALL / 8; i++) /* so that each value is kept once */
                 inverse[i] = (uint8_t)~mask[i];
@@ -202,16 +203,21 @@ void check_half_values(struct check *c)
                 oracle_train(&cfg, (bitdrop_dtype)t, bit(inverse, i), &x[i], &wanted);
                 if (y[i] != wanted)
                     check_fail(c, "backward %s of %04zx at p %g: %04x, not %04x",
-                               check_dtype_name((bitdrop_dtype)t), i, cfg.p, y[i], wanted);
+                               dtype_name((bitdrop_dtype)t), i, cfg.p, y[i], wanted);
             }
+            must(c, bitdrop_forward(&cfg, (bitdrop_dtype)t, ALL, x, y, mask));
+            memcpy(in_place, x, sizeof x);
+            must(c, bitdrop_recompute(&cfg, (bitdrop_dtype)t, ALL, in_place, in_place));
+            if (memcmp(in_place, y, sizeof y) != 0)
+                check_fail(c, "recompute %s in place at p %g", dtype_name((bitdrop_dtype)t), cfg.p);
             must(c, bitdrop_infer(&cfg, (bitdrop_dtype)t, ALL, x, y));
             for (size_t i = 0; i < ALL; i++) {
                 oracle_infer(&cfg, (bitdrop_dtype)t, &x[i], &wanted);
                 if (y[i] != wanted)
                     check_fail(c, "infer %s of %04zx at p %g: %04x, not %04x",
-                               check_dtype_name((bitdrop_dtype)t), i, cfg.p, y[i], wanted);
+                               dtype_name((bitdrop_dtype)t), i, cfg.p, y[i], wanted);
             }
-            c->cases += 3;
+            c->cases += 4;
         }
     }
 }
