@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kernels.h"
 #include "shim.h"
 
 enum { N = 1 << 16, NAME_MAX_BYTES = 64 };
@@ -49,8 +50,10 @@ static void run_case(void *argument)
 static void register_case(enum operation op, bitdrop_dtype t, bitdrop_isa isa, unsigned rounds)
 {
     static const char *const operations[] = {"mask", "forward", "backward", "recompute", "infer"};
-    static const char *const dtypes[] = {"f32", "f64", "f16", "bf16"};
-    static const size_t dtype_bytes[] = {4, 8, 2, 2};
+#define DTYPE_NAME(name, bytes) #name,
+#define DTYPE_BYTES(name, bytes) bytes,
+    static const char *const dtypes[] = {BITDROP_DTYPES(DTYPE_NAME)};
+    static const size_t dtype_bytes[] = {BITDROP_DTYPES(DTYPE_BYTES)};
     struct bench_case *c = malloc(sizeof *c); /* lives as long as the program */
     char name[NAME_MAX_BYTES];
     size_t bytes = 0;

@@ -50,6 +50,11 @@ printf '%s\n' "$row" '' | refuses 'line 2: a number is expected'
 printf '%s\n' "$row" "${row%7}10" | refuses 'line 2: a label is above 9'
 printf '%s\n' "$row" "x,${row#*,}" | refuses 'line 2: a number is expected'
 printf '%s\n' "$row" "1.5,${row#*,}" | refuses 'line 2: 65 numbers with commas'
+printf '%s\n' "$row" "$(yes "$row" | head -9 | tr '\n' ,)" | refuses 'line 2: more than 65'
+printf '%s\r\n' "$row" "$row" | refuses 'line 3: the file ends'
+for wrong in --seeds=5x --seeds=0 --epochs=-1 --p=1 --nonsense; do
+    if "$digits" "$wrong" 2>"$dir/error"; then exit 1; else [ $? -eq 2 ]; fi
+done
 yes "$row" | head -2000 | gzip | head -c 100 | refuses 'line [0-9]*: .'
 rm "$dir/bad.csv"
 if "$digits" "$dir/bad.csv" 2>"$dir/error"; then exit 1; else [ $? -eq 1 ]; fi

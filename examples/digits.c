@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "digits_data.h"
 #include "mlp.h"
+#include "seconds.h"
 
-enum { TRAINING = 500, MISLABELED = 100, SEEDS_MAX = 100 };
+enum { TRAINING = 500, MISLABELED = 100, SEEDS_MAX = 100, EPOCHS_MAX = 10000 };
 static const float rate = 0.1F, momentum = 0.9F;
 
 struct run {
@@ -24,14 +24,6 @@ struct run {
     double seconds, dropout_seconds;
     uint64_t mask_hash;
 };
-
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static size_t below(unsigned short state[3], size_t n)
 {
@@ -159,6 +151,15 @@ static void experiment(const struct digits *d, double p, int seeds, int epochs)
            bitdrop_isa_name(bitdrop_isa_default()));
 }
 
+/* A whole number from 1 to most, or -1. */
+static int parse_count(const char *text, int most)
+{
+    char *end;
+    const long value = strtol(text, &end, 10);
+
+    return end != text && *end == '\0' && value >= 1 && value <= most ? (int)value : -1;
+}
+
 static int usage(void)
 {
     fputs("usage: digits [--seeds=N] [--epochs=N] [--p=P] [digits.csv.gz]\n", stderr);
@@ -176,15 +177,15 @@ int main(int argc, char **argv)
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 's')
-            seeds = atoi(optarg);
+            seeds = parse_count(optarg, SEEDS_MAX);
         else if (option == 'e')
-            epochs = atoi(optarg);
+            epochs = parse_count(optarg, EPOCHS_MAX);
         else if (option == 'p')
             p = strtod(optarg, NULL);
         else
             return usage();
     }
-    if (seeds < 1 || seeds > SEEDS_MAX || epochs < 1 || !(p > 0 && p < 1) || optind + 1 < argc)
+    if (seeds < 0 || epochs < 0 || !(p > 0 && p < 1) || optind + 1 < argc)
         return usage();
     if (bitdrop_isa_default() == BITDROP_ISA_AUTO) {
         fprintf(stderr, "digits: %s\n", bitdrop_status_string(BITDROP_ERR_ISA));

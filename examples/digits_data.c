@@ -9,13 +9,13 @@
 
 enum { PIXEL_MAX = 16 };
 
-static void fail(const char *path, size_t line, const char *what)
+/* Tells what is wrong in a line, or with line 0 in the file as a whole. */
+static void complain(const char *path, size_t line, const char *what)
 {
     if (line > 0)
         fprintf(stderr, "digits: %s, line %zu: %s\n", path, line, what);
     else
         fprintf(stderr, "digits: %s: %s\n", path, what);
-    exit(1);
 }
 
 /* Reads "v,v,…,v" into pixels and label; returns what is wrong with it, or NULL. */
@@ -37,38 +37,58 @@ static const char *parse(const char *text, float pixels[PIXELS], unsigned char *
         if (column < PIXELS && *end != ',')
             return "65 numbers with commas between are expected";
         text = end + 1;
-        if (column == PIXELS && *end != '\n' && *end != '\0')
+        if (column == PIXELS && *end != '\n' && *end != '\r' && *end != '\0')
             return "more than 65 numbers";
     }
     return NULL;
 }
 
-struct digits digits_read(const char *path, size_t least)
+/* Reads all lines; returns what is wrong with line d->count, or NULL. */
+static const char *read_lines(gzFile file, struct digits *d, size_t least)
 {
-    struct digits d = {.pixels = malloc(DIGITS_MAX * sizeof *d.pixels),
-                       .label = malloc(DIGITS_MAX)};
-    gzFile file = gzopen(path, "rb");
-    char text[512];
+    char text[512]; /* a good line has at most 196 characters */
     int error;
 
-    if (file == NULL)
-        fail(path, 0, errno != 0 ? strerror(errno) : "out of memory");
-    if (d.pixels == NULL || d.label == NULL)
-        fail(path, 0, "out of memory");
     while (gzgets(file, text, sizeof text) != NULL) {
-        if (d.count == DIGITS_MAX)
-            fail(path, d.count + 1, "more digits than this example takes");
-        const char *wrong = parse(text, d.pixels[d.count], &d.label[d.count]);
-        d.count++;
+        if (d->count++ == DIGITS_MAX)
+            return "more digits than this example takes";
+        const char *wrong = parse(text, d->pixels[d->count - 1], &d->label[d->count - 1]);
         if (wrong != NULL)
-            fail(path, d.count, wrong);
+            return wrong;
     }
     const char *message = gzerror(file, &error);
-    if (error != Z_OK && error != Z_STREAM_END)
-        fail(path, d.count + 1, error == Z_ERRNO ? strerror(errno) : message);
-    if (d.count < least)
-        fail(path, d.count + 1, "the file ends with too few digits");
+    if (error == Z_OK && d->count >= least)
+        return NULL;
+    d->count++;
+    if (error == Z_OK)
+        return "the file ends with too few digits";
+    return error == Z_ERRNO ? strerror(errno) : message;
+}
+
+struct digits digits_read(const char *path, size_t least)
+{
+    struct digits d = {0};
+    const char *wrong;
+
+    errno = 0; /* zlib leaves it alone where memory is short */
+    gzFile file = gzopen(path, "rb");
+    if (file == NULL) {
+        complain(path, 0, errno != 0 ? strerror(errno) : "out of memory");
+        exit(1);
+    }
+    d.pixels = malloc(DIGITS_MAX * sizeof *d.pixels);
+    d.label = malloc(DIGITS_MAX);
+    if (d.pixels == NULL || d.label == NULL)
+        wrong = "out of memory";
+    else
+        wrong = read_lines(file, &d, least);
+    if (wrong != NULL)
+        complain(path, d.count, wrong); /* before gzclose: the words may be zlib's */
     gzclose(file);
+    if (wrong != NULL) {
+        digits_free(&d);
+        exit(1);
+    }
     return d;
 }
 

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "seconds.h"
 
 static const int widths[LAYERS + 1] = {PIXELS, HIDDEN, HIDDEN, CLASSES};
 
@@ -21,14 +22,6 @@ static void *allocate(size_t count, size_t size)
         exit(1);
     }
     return p;
-}
-
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void must(bitdrop_status status)
