@@ -131,7 +131,7 @@ void check_large_calls(struct check *c)
 
     if (x == NULL || cached == NULL || y == NULL || mask == NULL) {
         check_fail(c, "out of memory");
-        return;
+        goto out;
     }
     for (size_t i = 0; i < N; i++)
         x[i] = (float)i;
@@ -152,6 +152,7 @@ void check_large_calls(struct check *c)
             check_fail(c, "%s of %d elements", operation_name((enum operation)op), N);
         c->cases++;
     }
+out:
     free(x);
     free(cached);
     free(y);
