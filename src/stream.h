@@ -3,7 +3,8 @@
  * The mask stream in numbers: constants and rules of docs/stream.md that are the same on every ISA.
  *
  * A tile is the unit of generation: TILE_ELEMENTS elements from a multiple of that absolute index.
- * It holds 16 blocks of an early plane, so no tile straddles a carry of counter word 0.
+ * It never straddles a carry of counter word 0, and is large enough that its words with open
+ * elements, 1 in 8, fill the vectors of the late planes.
  */
 #ifndef BITDROP_STREAM_H
 #define BITDROP_STREAM_H
@@ -12,7 +13,7 @@
 #include <stdint.h>
 
 enum {
-    TILE_ELEMENTS = 2048,
+    TILE_ELEMENTS = 16384,
     TILE_BYTES = TILE_ELEMENTS / 8,
     BLOCK_ELEMENTS = 128, /* of one early plane: a Philox block is 4 words of 32 bits */
     BLOCK_BYTES = BLOCK_ELEMENTS / 8,

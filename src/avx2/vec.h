@@ -16,12 +16,12 @@ typedef __m256i vec;
 enum { LANES = 4, CHAINS = 2, VECS = 2 };
 
 static inline vec vec_set1(uint32_t x) { return _mm256_set1_epi32((int)x); }
+static inline vec vec_add(vec a, vec b) { return _mm256_add_epi64(a, b); }
 static inline vec vec_xor(vec a, vec b) { return _mm256_xor_si256(a, b); }
 static inline vec vec_and(vec a, vec b) { return _mm256_and_si256(a, b); }
 static inline vec vec_andnot(vec a, vec b) { return _mm256_andnot_si256(b, a); }
 static inline vec vec_or(vec a, vec b) { return _mm256_or_si256(a, b); }
 static inline vec vec_or_and(vec a, vec b, vec c) { return vec_or(a, vec_and(b, c)); }
-static inline bool vec_any(vec a) { return !_mm256_testz_si256(a, a); }
 
 static inline vec vec_xor_key(vec a, vec b, const uint32_t *key)
 {
@@ -49,7 +49,7 @@ static inline vec vec_blocks(uint32_t g)
 static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
 {
     *lo = _mm256_mul_epu32(a, vec_set1(m));
-    *hi = _mm256_srli_epi64(*lo, 32);
+    *hi = _mm256_shuffle_epi32(*lo, _MM_SHUFFLE(3, 3, 1, 1));
 }
 
 static inline void vec_planes(const vec words[4], vec planes[VECS])
@@ -65,6 +65,12 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 {
     _mm256_storeu_si256((__m256i *)p, _mm256_unpacklo_epi64(planes[0], planes[1]));
     _mm256_storeu_si256((__m256i *)(p + 32), _mm256_unpackhi_epi64(planes[0], planes[1]));
+}
+
+static inline size_t open_words_gather(struct open_words *list, const uint8_t *keep,
+                                       const uint8_t *open, size_t count)
+{
+    return open_words_gather_c(list, keep, open, count);
 }
 
 /* Keep bits of a strip, in every 32-bit lane */

@@ -8,17 +8,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "template/open_words.h"
+
 /* Random words: each in the low half of a 64-bit lane, which vpmuludq reads; above it is dirt */
 
 typedef __m512i vec;
 enum { LANES = 8, CHAINS = 2, VECS = 2 };
 
 static inline vec vec_set1(uint32_t x) { return _mm512_set1_epi32((int)x); }
+static inline vec vec_add(vec a, vec b) { return _mm512_add_epi64(a, b); }
 static inline vec vec_xor(vec a, vec b) { return _mm512_xor_si512(a, b); }
 static inline vec vec_and(vec a, vec b) { return _mm512_and_si512(a, b); }
 static inline vec vec_andnot(vec a, vec b) { return _mm512_andnot_si512(b, a); }
 static inline vec vec_or(vec a, vec b) { return _mm512_or_si512(a, b); }
-static inline bool vec_any(vec a) { return _mm512_test_epi32_mask(a, a) != 0; }
 
 static inline vec vec_or_and(vec a, vec b, vec c)
 {
@@ -49,7 +51,7 @@ static inline vec vec_blocks(uint32_t g)
 static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
 {
     *lo = _mm512_mul_epu32(a, vec_set1(m));
-    *hi = _mm512_srli_epi64(*lo, 32);
+    *hi = _mm512_shuffle_epi32(*lo, _MM_PERM_DDBB);
 }
 
 static inline void vec_planes(const vec words[4], vec planes[VECS])
@@ -65,23 +67,22 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
     _mm512_storeu_si512(p + 64, _mm512_unpackhi_epi64(planes[0], planes[1]));
 }
 
-/*
- * vpcompressd into a register: into memory it is microcoded on Zen 4. It takes 16 words at a time,
- * so that up to 15 words after at[found] are overwritten.
- */
-enum { OPEN_WORDS_SLACK = 16 };
-
-static inline size_t open_words(const uint8_t *open, size_t count, uint32_t *at)
+/* vpcompressd into registers: into memory it is microcoded on Zen 4. */
+static inline size_t open_words_gather(struct open_words *list, const uint8_t *keep,
+                                       const uint8_t *open, size_t count)
 {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     size_t found = 0;
 
-    for (size_t i = 0; i < count; i += 16) {
-        const __m512i words = _mm512_loadu_si512(open + 4 * i);
-        const __mmask16 some = _mm512_test_epi32_mask(words, words);
-        const __m512i index = _mm512_add_epi32(lane, vec_set1((uint32_t)i));
+    for (size_t i = 0; i < count; i += 16) { /* of a multiple of 64: what two chains make */
+        const __m512i k = _mm512_loadu_si512(keep + 4 * i);
+        const __m512i o = _mm512_loadu_si512(open + 4 * i);
+        const __m512i at = _mm512_add_epi32(lane, vec_set1((uint32_t)i));
+        const __mmask16 some = _mm512_test_epi32_mask(o, o);
 
-        _mm512_storeu_si512(at + found, _mm512_maskz_compress_epi32(some, index));
+        _mm512_storeu_si512(list->at + found, _mm512_maskz_compress_epi32(some, at));
+        _mm512_storeu_si512(list->keep + found, _mm512_maskz_compress_epi32(some, k));
+        _mm512_storeu_si512(list->open + found, _mm512_maskz_compress_epi32(some, o));
         found += (size_t)__builtin_popcount(some);
     }
     return found;

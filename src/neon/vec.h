@@ -18,12 +18,12 @@ enum { LANES = 4, CHAINS = 2, VECS = 4 };
 static inline vec vec_set1(uint32_t x) { return vdupq_n_u32(x); }
 static inline vec vec_load(const uint32_t *p) { return vld1q_u32(p); }
 static inline void vec_store(uint32_t *p, vec a) { vst1q_u32(p, a); }
+static inline vec vec_add(vec a, vec b) { return vaddq_u32(a, b); }
 static inline vec vec_xor(vec a, vec b) { return veorq_u32(a, b); }
 static inline vec vec_and(vec a, vec b) { return vandq_u32(a, b); }
 static inline vec vec_andnot(vec a, vec b) { return vbicq_u32(a, b); }
 static inline vec vec_or(vec a, vec b) { return vorrq_u32(a, b); }
 static inline vec vec_or_and(vec a, vec b, vec c) { return vec_or(a, vec_and(b, c)); }
-static inline bool vec_any(vec a) { return vmaxvq_u32(a) != 0; }
 
 static inline vec vec_xor_key(vec a, vec b, const uint32_t *key)
 {
@@ -55,6 +55,12 @@ static inline void vec_planes(const vec words[4], vec planes[VECS])
 static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 {
     vst4q_u32((uint32_t *)(void *)p, (uint32x4x4_t){{planes[0], planes[1], planes[2], planes[3]}});
+}
+
+static inline size_t open_words_gather(struct open_words *list, const uint8_t *keep,
+                                       const uint8_t *open, size_t count)
+{
+    return open_words_gather_c(list, keep, open, count);
 }
 
 /* Keep bits of a strip */

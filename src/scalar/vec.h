@@ -23,13 +23,13 @@ static inline vec vec_set1(uint32_t x) { return x; }
 static inline vec vec_load(const uint32_t *p) { return *p; }
 static inline void vec_store(uint32_t *p, vec a) { *p = a; }
 static inline vec vec_blocks(uint32_t g) { return g; }
+static inline vec vec_add(vec a, vec b) { return a + b; }
 static inline vec vec_xor(vec a, vec b) { return a ^ b; }
 static inline vec vec_xor_key(vec a, vec b, const uint32_t *key) { return a ^ b ^ *key; }
 static inline vec vec_and(vec a, vec b) { return a & b; }
 static inline vec vec_andnot(vec a, vec b) { return a & ~b; }
 static inline vec vec_or(vec a, vec b) { return a | b; }
 static inline vec vec_or_and(vec a, vec b, vec c) { return a | (b & c); }
-static inline bool vec_any(vec a) { return a != 0; }
 
 static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
 {
@@ -49,6 +49,12 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 {
     for (int v = 0; v < VECS; v++)
         store_le32(p + 4 * v, planes[v]);
+}
+
+static inline size_t open_words_gather(struct open_words *list, const uint8_t *keep,
+                                       const uint8_t *open, size_t count)
+{
+    return open_words_gather_c(list, keep, open, count);
 }
 
 /* Keep bits of a strip */

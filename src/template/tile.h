@@ -25,8 +25,8 @@ struct piece {
 typedef void piece_function(const struct bitdrop_job *job, const struct piece *piece);
 
 struct tile {
-    _Alignas(64) uint8_t keep[TILE_BYTES + 4];
-    _Alignas(64) uint8_t open[TILE_BYTES + 4];
+    _Alignas(64) uint8_t keep[TILE_BYTES];
+    _Alignas(64) uint8_t open[TILE_BYTES];
     uint64_t index;
     size_t end; /* of the bytes made */
 };
@@ -58,7 +58,7 @@ static inline void tile_need(struct tile *tile, const struct bitdrop_stream *s, 
         early_planes(s, index * (TILE_BYTES / BLOCK_BYTES) + b / BLOCK_BYTES, tile->keep + b,
                      tile->open + b);
     if (s->planes > EARLY_PLANES)
-        close_words(s, index * TILE_WORDS + begin / 4, (end - begin) / 4, tile->keep + begin,
+        late_planes(s, index * TILE_WORDS + begin / 4, (end - begin) / 4, tile->keep + begin,
                     tile->open + begin);
 }
 
@@ -67,7 +67,7 @@ FORCE_INLINE void for_generated_pieces(const struct bitdrop_job *job, piece_func
 {
     struct tile tile;
 
-    tile.index = UINT64_MAX; /* there are only 2^53 */
+    tile.index = UINT64_MAX; /* there are only 2^50 */
     tile.end = 0;
     for (size_t row = 0; row < job->rows; row++) {
         uint64_t e = job->offset + row * job->pitch;
