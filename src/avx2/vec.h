@@ -70,7 +70,23 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 static inline size_t open_words_gather(struct open_words *list, const uint8_t *keep,
                                        const uint8_t *open, size_t count)
 {
-    return open_words_gather_c(list, keep, open, count);
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i += 8) { /* of a multiple of 32: what two chains make */
+        const __m256i o = _mm256_loadu_si256((const __m256i *)(open + 4 * i));
+        const __m256i closed = _mm256_cmpeq_epi32(o, _mm256_setzero_si256());
+        unsigned some = ~(unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(closed)) & 0xFF;
+
+        for (; some != 0; some &= some - 1) {
+            const uint32_t at = (uint32_t)i + (uint32_t)__builtin_ctz(some);
+
+            list->at[found] = at;
+            list->keep[found] = load_le32(keep + 4 * at);
+            list->open[found] = load_le32(open + 4 * at);
+            found++;
+        }
+    }
+    return found;
 }
 
 /* Keep bits of a strip, in every 32-bit lane */
