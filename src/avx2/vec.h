@@ -172,15 +172,16 @@ static inline f32_vec bf16_load(const void *p)
 
 static inline __m128i bf16_from_f32(f32_vec a)
 {
+    const __m256i upper = _mm256_setr_epi8(2, 3, 6, 7, 10, 11, 14, 15, 2, 3, 6, 7, 10, 11, 14, 15,
+                                           2, 3, 6, 7, 10, 11, 14, 15, 2, 3, 6, 7, 10, 11, 14, 15);
     const __m256i u = _mm256_castps_si256(a);
+    const __m256i number = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_ORD_Q));
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
-    const __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7FFF)), odd);
-    const __m256 nan = _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
-    const __m256 wide = _mm256_blendv_ps(_mm256_castsi256_ps(rounded), a, nan);
-    const __m256i high = _mm256_srli_epi32(_mm256_castps_si256(wide), 16);
-    const __m256i packed = _mm256_packus_epi32(high, high);
+    const __m256i bias = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF));
+    const __m256i rounded = _mm256_add_epi32(u, _mm256_and_si256(bias, number));
+    const __m256i halves = _mm256_shuffle_epi8(rounded, upper);
 
-    return _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, _MM_SHUFFLE(2, 0, 2, 0)));
+    return _mm256_castsi256_si128(_mm256_permute4x64_epi64(halves, _MM_SHUFFLE(2, 0, 2, 0)));
 }
 
 static inline void bf16_store(void *p, f32_vec a)

@@ -150,24 +150,30 @@ static inline void f16_stream(void *p, f32_vec a)
     _mm256_stream_si256((__m256i *)p, f16_from_f32(a));
 }
 
-/* bf16: in integers */
+/* bf16: in integers; vpermw puts the 16 halves into the odd words of 32, and takes them from there
+ */
 
 static inline f32_vec bf16_load(const void *p)
 {
-    const __m512i half = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    const __m512i to_odd = _mm512_slli_epi32(
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 16);
+    const __m512i half = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)p));
 
-    return _mm512_castsi512_ps(_mm512_slli_epi32(half, 16));
+    return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xAAAAAAAA, to_odd, half));
 }
 
 static inline __m256i bf16_from_f32(f32_vec a)
 {
+    const __m512i from_odd =
+        _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 31, 29, 27, 25, 23, 21, 19,
+                         17, 15, 13, 11, 9, 7, 5, 3, 1);
     const __m512i u = _mm512_castps_si512(a);
     const __mmask16 number = _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q);
     const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), vec_set1(1));
     const __m512i bias = _mm512_add_epi32(odd, vec_set1(0x7FFF));
     const __m512i rounded = _mm512_mask_add_epi32(u, number, u, bias);
 
-    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+    return _mm512_castsi512_si256(_mm512_permutexvar_epi16(from_odd, rounded));
 }
 
 static inline void bf16_store(void *p, f32_vec a)
