@@ -150,8 +150,7 @@ static inline void f16_stream(void *p, f32_vec a)
     _mm256_stream_si256((__m256i *)p, f16_from_f32(a));
 }
 
-/* bf16: in integers; vpermw puts the 16 halves into the odd words of 32, and takes them from there
- */
+/* bf16: in integers. vpermw puts 16 halves into the odd ones of 32, and takes them from there. */
 
 static inline f32_vec bf16_load(const void *p)
 {
