@@ -130,15 +130,16 @@ static void flatten(const struct call *call, bitdrop_2d *s)
         return;
     if (has_mask(call->op) && (s->cols % 8 != 0 || s->mask_stride != s->cols / 8))
         return;
-    if (s->rows >
-        SIZE_MAX / s->cols) /* of a mask alone: its bytes fit, but not the count of bits */
+    if (s->rows > SIZE_MAX / s->cols) /* a mask alone may have more bits than fit in a size_t */
         return;
     s->cols *= s->rows;
     s->rows = 1;
 }
 
-/* At p = 1 neither a division by 0 nor a product with infinity is computed in vain: either may
- * trap. */
+/*
+ * At p = 1 neither a division by 0 nor a product with infinity is computed in vain, for either may
+ * be trapped.
+ */
 static double scale_of(const struct call *call)
 {
     const bitdrop_config *cfg = call->cfg;

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "template/bits.h"
 #include "template/open_words.h"
 
 /* Random words: each in the low half of a 64-bit lane, which vpmuludq reads; above it is dirt */

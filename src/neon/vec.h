@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "template/open_words.h"
+#include "template/open_words_gather.h"
 
 /* Random words: four in a register */
 
@@ -55,12 +55,6 @@ static inline void vec_planes(const vec words[4], vec planes[VECS])
 static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 {
     vst4q_u32((uint32_t *)(void *)p, (uint32x4x4_t){{planes[0], planes[1], planes[2], planes[3]}});
-}
-
-static inline size_t open_words_gather(struct open_words *list, const uint8_t *keep,
-                                       const uint8_t *open, size_t count)
-{
-    return open_words_gather_c(list, keep, open, count);
 }
 
 /* Keep bits of a strip */

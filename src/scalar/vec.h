@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "template/bits.h"
-#include "template/open_words.h"
+#include "template/open_words_gather.h"
 
 /* Random words */
 
@@ -49,12 +49,6 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 {
     for (int v = 0; v < VECS; v++)
         store_le32(p + 4 * v, planes[v]);
-}
-
-static inline size_t open_words_gather(struct open_words *list, const uint8_t *keep,
-                                       const uint8_t *open, size_t count)
-{
-    return open_words_gather_c(list, keep, open, count);
 }
 
 /* Keep bits of a strip */
@@ -177,8 +171,7 @@ static inline void f16_store(void *p, f32_vec a)
         h = 0x7C00;
     } else if (magnitude >= 0x38800000) { /* normal in f16 */
         h = (magnitude - (UINT32_C(112) << 23) + 0xFFF + (magnitude >> 13 & 1)) >> 13;
-    } else { /* the last place of 1/2 is that of f16's denormals, 2^-24: the addition rounds to it
-              */
+    } else { /* the last place of 1/2 is 2^-24, that of f16's denormals: adding 1/2 rounds to it */
         h = float_bits(float_from_bits(magnitude) + 0.5F) - float_bits(0.5F);
     }
     const uint16_t out = (uint16_t)(h | (u >> 16 & 0x8000));

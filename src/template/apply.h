@@ -79,9 +79,9 @@ FORCE_INLINE void T(apply)(const struct bitdrop_job *job, const struct piece *pi
         return;
     }
     T(run)(x, y, piece->bits, piece->first, few, scale, false);
-    T(run)
-    (x + few * BYTES, y + few * BYTES, piece->bits, piece->first + few, piece->count - few, scale,
-     true);
+    x += few * BYTES;
+    y += few * BYTES;
+    T(run)(x, y, piece->bits, piece->first + few, piece->count - few, scale, true);
 }
 
 FORCE_INLINE void T(store_mask_and_apply)(const struct bitdrop_job *job, const struct piece *piece)

@@ -10,6 +10,7 @@
 #ifndef BITDROP_TEMPLATE_LATE_H
 #define BITDROP_TEMPLATE_LATE_H
 
+#include "template/bits.h"
 #include "template/open_words.h"
 #include "template/planes.h"
 
