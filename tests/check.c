@@ -85,40 +85,30 @@ void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n)
     }
 }
 
+bitdrop_isa check_isa_named(const char *name)
+{
+    bitdrop_isa isa = BITDROP_ISA_NEON;
+
+    while (isa != BITDROP_ISA_AUTO && strcmp(name, bitdrop_isa_name(isa)) != 0)
+        isa--;
+    return isa;
+}
+
+static const struct {
+    check_isa_function *philox, *vocabulary;
+} isa_checks[] = {
+    [BITDROP_ISA_SCALAR] = {check_philox_scalar, check_vocabulary_scalar},
 #ifdef BITDROP_HAVE_AVX2
-#define AVX2(f, c) f##_avx2(c)
-#else
-#define AVX2(f, c) check_fail(c, "not built")
+    [BITDROP_ISA_AVX2] = {check_philox_avx2, check_vocabulary_avx2},
 #endif
 #ifdef BITDROP_HAVE_AVX512
-#define AVX512(f, c) f##_avx512(c)
-#else
-#define AVX512(f, c) check_fail(c, "not built")
+    [BITDROP_ISA_AVX512] = {check_philox_avx512, check_vocabulary_avx512},
 #endif
 #ifdef BITDROP_HAVE_NEON
-#define NEON(f, c) f##_neon(c)
-#else
-#define NEON(f, c) check_fail(c, "not built")
+    [BITDROP_ISA_NEON] = {check_philox_neon, check_vocabulary_neon},
 #endif
+};
 
-#define FOR_ISA(f, c)                                                                              \
-    switch ((c)->isa) {                                                                            \
-    case BITDROP_ISA_SCALAR:                                                                       \
-        f##_scalar(c);                                                                             \
-        break;                                                                                     \
-    case BITDROP_ISA_AVX2:                                                                         \
-        AVX2(f, c);                                                                                \
-        break;                                                                                     \
-    case BITDROP_ISA_AVX512:                                                                       \
-        AVX512(f, c);                                                                              \
-        break;                                                                                     \
-    case BITDROP_ISA_NEON:                                                                         \
-        NEON(f, c);                                                                                \
-        break;                                                                                     \
-    default:                                                                                       \
-        check_fail(c, "no such ISA");                                                              \
-    }
+void check_philox(struct check *c) { isa_checks[c->isa].philox(c); }
 
-void check_philox(struct check *c) { FOR_ISA(check_philox, c) }
-
-void check_vocabulary(struct check *c) { FOR_ISA(check_vocabulary, c) }
+void check_vocabulary(struct check *c) { isa_checks[c->isa].vocabulary(c); }

@@ -13,7 +13,7 @@
 #include "bitdrop/bitdrop.h"
 
 struct check {
-    bitdrop_isa isa;
+    bitdrop_isa isa; /* one that is built in */
     uint64_t random; /* state of check_random; its start is printed with a failure */
     uint64_t seed;   /* that start */
     unsigned thin;   /* take 1 in so many samples: 1 natively, more under emulation */
@@ -48,6 +48,9 @@ CHECKS(DECLARE_CHECK)
 
 /* Counts a failure, and prints the first few: ISA, seed, and the message. */
 void check_fail(struct check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The ISA of that name, or AUTO. */
+bitdrop_isa check_isa_named(const char *name);
 
 /* SplitMix64 (Steele, Lea, Flood, OOPSLA'14). */
 uint64_t check_random(struct check *c);

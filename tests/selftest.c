@@ -49,8 +49,6 @@ int main(int argc, char **argv)
     bool right = true;
 
     for (int i = 1; i < argc; i++) {
-        bitdrop_isa isa = BITDROP_ISA_SCALAR;
-
         if (strcmp(argv[i], "--quick") == 0) {
             thin = 10;
             continue;
@@ -59,9 +57,8 @@ int main(int argc, char **argv)
             seed = strtoull(argv[i] + 7, NULL, 0);
             continue;
         }
-        while (isa <= BITDROP_ISA_NEON && strcmp(argv[i], bitdrop_isa_name(isa)) != 0)
-            isa++;
-        if (isa > BITDROP_ISA_NEON)
+        const bitdrop_isa isa = check_isa_named(argv[i]);
+        if (isa == BITDROP_ISA_AUTO)
             return usage();
         if (!bitdrop_isa_supported(isa)) {
             fprintf(stderr, "bitdrop-selftest: this machine does not run %s\n", argv[i]);
