@@ -1,121 +1,224 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each operation on each ISA of this machine, beside y = a * x: one thread, data in L2, p = 0.1. */
-#include <bitdrop/bitdrop.h>
+/* The program behind ./dev bench: reads the options, and runs one of three modes. */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "kernels.h"
+#include "fail.h"
+#include "list.h"
+#include "machine.h"
 #include "shim.h"
+#include "table.h"
+#include "targets.h"
 
-enum { N = 1 << 16, NAME_MAX_BYTES = 64 };
+static const char help[] =
+    "usage: bitdrop-bench [option]... [--benchmark_...]\n"
+    "\n"
+    "  --quick         the table for newcomers, in less than a minute\n"
+    "  --targets       what bitdrop must reach, and whether it does, in less than five\n"
+    "  --filter=REGEX  of all cases those whose name matches; --list tells the names\n"
+    "  --isa=NAME      this ISA only\n"
+    "  --json=FILE     write the results there too\n"
+    "  --seconds=S     time for each side of a comparison\n"
+    "  --list          the names of the cases, without running them\n"
+    "\n"
+    "Without --quick, --targets and --filter: throughput against size, and every other axis once.\n"
+    "Options of Google Benchmark are passed on.\n";
 
-/* x and y of the widest dtype, and a mask. */
-static _Alignas(64) unsigned char x[N * 8], y[N * 8];
-static _Alignas(64) uint8_t mask[N / 8];
+static struct {
+    bool quick, targets, list;
+    bitdrop_isa isa;
+    const char *filter;
+    regex_t regex;
+    double seconds;
+    char *json; /* as Google Benchmark's option */
+} options;
 
-struct bench_case {
-    enum operation { MASK, FORWARD, BACKWARD, RECOMPUTE, INFER } op;
-    bitdrop_dtype dtype;
-    bitdrop_config cfg;
-};
-
-static void run_case(void *argument)
+static _Noreturn void usage_error(const char *what, const char *argument)
 {
-    const struct bench_case *c = argument;
-    bitdrop_status status = BITDROP_OK;
+    fprintf(stderr, "bitdrop-bench: %s%s\nTry --help.\n", what, argument);
+    exit(2);
+}
 
-    switch (c->op) {
-    case MASK:
-        status = bitdrop_mask(&c->cfg, N, mask);
-        break;
-    case FORWARD:
-        status = bitdrop_forward(&c->cfg, c->dtype, N, x, y, mask);
-        break;
-    case BACKWARD:
-        status = bitdrop_backward(&c->cfg, c->dtype, N, x, y, mask);
-        break;
-    case RECOMPUTE:
-        status = bitdrop_recompute(&c->cfg, c->dtype, N, x, y);
-        break;
-    case INFER:
-        status = bitdrop_infer(&c->cfg, c->dtype, N, x, y);
-        break;
+static bitdrop_isa isa_named(const char *name)
+{
+    for (bitdrop_isa isa = BITDROP_ISA_SCALAR; isa <= BITDROP_ISA_NEON; isa++)
+        if (strcmp(name, bitdrop_isa_name(isa)) == 0 && bitdrop_isa_supported(isa))
+            return isa;
+    fprintf(stderr, "bitdrop-bench: this machine has no ISA %s. It has", name);
+    for (bitdrop_isa isa = BITDROP_ISA_SCALAR; isa <= BITDROP_ISA_NEON; isa++)
+        if (bitdrop_isa_supported(isa))
+            fprintf(stderr, " %s", bitdrop_isa_name(isa));
+    fputs("\n", stderr);
+    exit(2);
+}
+
+static void set_filter(const char *regex)
+{
+    const int error = regcomp(&options.regex, regex, REG_EXTENDED | REG_NOSUB);
+    char why[128];
+
+    if (error != 0) {
+        regerror(error, &options.regex, why, sizeof why);
+        usage_error("--filter: ", why);
     }
-    if (status != BITDROP_OK) {
-        fprintf(stderr, "bitdrop-bench: %s\n", bitdrop_status_string(status));
-        exit(1);
+    options.filter = regex;
+}
+
+static void set_seconds(const char *text)
+{
+    char *end = NULL;
+
+    options.seconds = strtod(text, &end);
+    if (end == text || *end != 0 || !(options.seconds > 0 && options.seconds < 1000))
+        usage_error("--seconds must be a number above 0: ", text);
+}
+
+static void set_option(int option, const char *value)
+{
+    switch (option) {
+    case 'q':
+        options.quick = true;
+        break;
+    case 't':
+        options.targets = true;
+        break;
+    case 'l':
+        options.list = true;
+        break;
+    case 'i':
+        options.isa = isa_named(value);
+        break;
+    case 'f':
+        set_filter(value);
+        break;
+    case 's':
+        set_seconds(value);
+        break;
+    case 'j':
+        if (asprintf(&options.json, "--benchmark_out=%s", value) < 0)
+            fail("no memory");
+        break;
+    case 'h':
+        fputs(help, stdout);
+        exit(0);
+    default: /* getopt has said what is wrong */
+        fputs("Try --help.\n", stderr);
+        exit(2);
     }
 }
 
-static void register_case(enum operation op, bitdrop_dtype t, bitdrop_isa isa, unsigned rounds)
+/* Leaves to Google Benchmark what begins like its options; returns how many those are. */
+static int read_options(int argc, char **argv, char **passed_on)
 {
-    static const char *const operations[] = {"mask", "forward", "backward", "recompute", "infer"};
-#define DTYPE_NAME(name, bytes) #name,
-#define DTYPE_BYTES(name, bytes) bytes,
-    static const char *const dtypes[] = {BITDROP_DTYPES(DTYPE_NAME)};
-    static const size_t dtype_bytes[] = {BITDROP_DTYPES(DTYPE_BYTES)};
-    struct bench_case *c = malloc(sizeof *c); /* lives as long as the program */
-    char name[NAME_MAX_BYTES];
-    size_t bytes = 0;
+    static const struct option known[] = {{"quick", no_argument, NULL, 'q'},
+                                          {"targets", no_argument, NULL, 't'},
+                                          {"list", no_argument, NULL, 'l'},
+                                          {"isa", required_argument, NULL, 'i'},
+                                          {"filter", required_argument, NULL, 'f'},
+                                          {"json", required_argument, NULL, 'j'},
+                                          {"seconds", required_argument, NULL, 's'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    int own = 1, passed = 1, option = 0;
 
-    if (c == NULL)
-        abort();
-    *c = (struct bench_case){
-        op, t, {.p = 0.1, .seed = 1, .rounds = (uint8_t)rounds, .isa = (uint8_t)isa}};
-    c->cfg.scaling = op == INFER ? BITDROP_SCALE_INFER : BITDROP_SCALE_TRAIN;
-    if (op != MASK)
-        bytes += 2 * N * dtype_bytes[t];
-    if (op == MASK || op == FORWARD || op == BACKWARD)
-        bytes += bitdrop_mask_bytes(N);
-    snprintf(name, sizeof name, "%s/%s/%s/rounds:%u", bitdrop_isa_name(isa), operations[op],
-             op == MASK ? "-" : dtypes[t], rounds);
-    bench_register(name, run_case, c, N, bytes);
+    passed_on[0] = argv[0];
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], "--benchmark_", 12) == 0)
+            passed_on[passed++] = argv[i];
+        else
+            argv[own++] = argv[i];
+    while ((option = getopt_long(own, argv, "", known, NULL)) != -1)
+        set_option(option, optarg);
+    if (optind < own)
+        usage_error("not an option: ", argv[optind]);
+    if (options.targets && (options.quick || options.filter || options.list || options.json))
+        usage_error("--targets goes with --isa and --seconds only", "");
+    if (options.json != NULL)
+        passed_on[passed++] = options.json;
+    return passed;
 }
 
-/* Of the loops below the fastest is the limit. */
-void limit_baseline(size_t n, float a, const float *x, float *y);
-void limit_avx2(size_t n, float a, const float *x, float *y);
-void limit_avx512(size_t n, float a, const float *x, float *y);
-
-typedef void limit_function(size_t n, float a, const float *x, float *y);
-
-static void run_limit(void *argument)
+static struct shim_result run_case(void *argument)
 {
-    limit_function *const *limit = argument;
+    struct bench_case *c = argument;
+    const struct timing t = limit_time(c, options.seconds > 0 ? options.seconds : 0.25);
 
-    (*limit)(N, 1.1F, (const float *)(const void *)x, (float *)(void *)y);
+    table_row(c, t);
+    return (struct shim_result){.seconds = t.call,
+                                .limit_seconds = t.limit,
+                                .elements = c->n,
+                                .bytes = case_bytes(c),
+                                .mask_bytes = case_mask_bytes(c)};
 }
 
-static void register_limits(void)
+static bool is_wanted(const struct bench_case *c, const char *name)
 {
-    static limit_function *baseline = limit_baseline;
+    const bool loop = c->op == BY_HAND || c->op == LIMIT;
 
-    bench_register("limit/y=ax/baseline", run_limit, &baseline, N, 8 * N);
-#ifdef BITDROP_HAVE_AVX2
-    static limit_function *avx2 = limit_avx2;
-    if (bitdrop_isa_supported(BITDROP_ISA_AVX2))
-        bench_register("limit/y=ax/avx2", run_limit, &avx2, N, 8 * N);
-#endif
-#ifdef BITDROP_HAVE_AVX512
-    static limit_function *avx512 = limit_avx512;
-    if (bitdrop_isa_supported(BITDROP_ISA_AVX512))
-        bench_register("limit/y=ax/avx512", run_limit, &avx512, N, 8 * N);
-#endif
+    if (options.isa != BITDROP_ISA_AUTO && c->isa != options.isa && !loop)
+        return false;
+    if (options.quick ? !list_in_quick(c) : options.filter == NULL && !list_in_full(c))
+        return false;
+    return options.filter == NULL || regexec(&options.regex, name, 0, NULL, 0) == 0;
+}
+
+/* Registers a case that is wanted, or lists it. */
+static void add_case(const struct bench_case *c, void *argument)
+{
+    size_t *count = argument;
+    char name[CASE_NAME_BYTES];
+    struct bench_case *kept = NULL;
+
+    case_name(c, name);
+    if (!is_wanted(c, name))
+        return;
+    *count += 1;
+    if (options.list) {
+        puts(name);
+        return;
+    }
+    kept = malloc(sizeof *kept); /* lives as long as the program */
+    if (kept == NULL)
+        fail("no memory for the cases");
+    *kept = *c;
+    shim_register(name, run_case, kept);
+}
+
+static void tell_context(void)
+{
+    char cache[32];
+
+    snprintf(cache, sizeof cache, "%zu", machine_last_level_cache());
+    shim_context("cpu", machine_cpu_name());
+    shim_context("last_level_cache_bytes", cache);
+    shim_context("bitdrop_version", bitdrop_version());
+    shim_context("compiler", BENCH_COMPILER);
 }
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; i < N; i++)
-        ((float *)(void *)x)[i] = (float)i;
-    register_limits();
-    for (bitdrop_isa isa = BITDROP_ISA_NEON; isa >= BITDROP_ISA_SCALAR; isa--) {
-        if (!bitdrop_isa_supported(isa))
-            continue;
-        register_case(MASK, BITDROP_F32, isa, 10);
-        register_case(MASK, BITDROP_F32, isa, 7);
-        for (int t = BITDROP_F32; t <= BITDROP_BF16; t++)
-            for (int op = FORWARD; op <= INFER; op++)
-                register_case((enum operation)op, (bitdrop_dtype)t, isa, 10);
+    char **passed_on = calloc((size_t)argc + 2, sizeof *passed_on);
+    size_t count = 0;
+    int passed = 0;
+
+    if (passed_on == NULL)
+        fail("no memory");
+    passed = read_options(argc, argv, passed_on);
+    if (options.targets) {
+        if (options.isa == BITDROP_ISA_AUTO)
+            options.isa = isa_named("avx512");
+        return targets_run(options.isa, options.seconds > 0 ? options.seconds : 2) > 0;
     }
-    return bench_run(argc, argv);
+    list_cases(add_case, &count);
+    if (count == 0)
+        usage_error("no case matches; see --list", "");
+    if (options.list)
+        return 0;
+    tell_context();
+    table_header();
+    return shim_run(passed, passed_on);
 }

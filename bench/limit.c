@@ -1,12 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y = a * x, compiled once for each ISA with its flags and LIMIT: what any kernel is held against.
- */
-#include <stddef.h>
+#include "limit.h"
 
-void LIMIT(size_t n, float a, const float *restrict x, float *restrict y);
+#include "fail.h"
+#include "loops.h"
+#include "measure.h"
 
-void LIMIT(size_t n, float a, const float *restrict x, float *restrict y)
+#define LOOP_SECONDS 0.05 /* for each loop */
+
+static unsigned fastest(struct bench_case limit)
 {
-    for (size_t i = 0; i < n; i++)
-        y[i] = a * x[i];
+    struct bench_case cases[MEASURE_MAX];
+    struct body bodies[MEASURE_MAX] = {{0}};
+    double time[MEASURE_MAX];
+    unsigned count = 0, best = 0;
+
+    for (unsigned i = 0; i < limit_loop_count && count < MEASURE_MAX; i++)
+        if (bitdrop_isa_supported(limit_loops[i].isa)) {
+            cases[count] = limit;
+            cases[count].loop = i;
+            bodies[count] = (struct body){case_run, &cases[count], limit.threads};
+            count++;
+        }
+    measure(bodies, count, LOOP_SECONDS, time);
+    for (unsigned i = 1; i < count; i++)
+        if (time[i] < time[best])
+            best = i;
+    return cases[best].loop;
+}
+
+struct bench_case limit_of(const struct bench_case *c)
+{
+    static struct bench_case known[256];
+    static size_t known_count;
+    const size_t bytes = c->n * (c->op == MASK ? sizeof(float) : dtype_bytes(c->dtype));
+    struct bench_case limit = {.op = LIMIT, .n = bytes / sizeof(float), .threads = c->threads};
+
+    for (size_t i = 0; i < known_count; i++)
+        if (known[i].n == limit.n && known[i].threads == limit.threads)
+            return known[i];
+    if (known_count == sizeof known / sizeof *known)
+        fail("more sizes than limit.c has room for");
+    limit.loop = fastest(limit);
+    known[known_count++] = limit;
+    return limit;
+}
+
+struct timing limit_time(struct bench_case *c, double seconds)
+{
+    struct bench_case limit;
+    double time[2];
+
+    case_prepare(c);
+    limit = limit_of(c);
+    measure((struct body[]){{case_run, c, c->threads}, {case_run, &limit, limit.threads}}, 2,
+            seconds, time);
+    return (struct timing){.call = time[0], .limit = time[1]};
 }

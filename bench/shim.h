@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Google Benchmark for C: all of it that the benchmarks need. */
+/*
+ * Google Benchmark for C: it names, filters and counts, and writes the JSON. The timing is that of
+ * measure.h, so that a ratio means the same in every mode.
+ */
 #ifndef BITDROP_BENCH_SHIM_H
 #define BITDROP_BENCH_SHIM_H
 
@@ -9,14 +12,21 @@
 extern "C" {
 #endif
 
-typedef void bench_body(void *argument);
+struct shim_result {
+    double seconds, limit_seconds; /* of a call */
+    size_t elements, bytes, mask_bytes;
+};
 
-/* One call of body handles so many elements and so many bytes, read and written. */
-void bench_register(const char *name, bench_body *body, void *argument, size_t elements,
-                    size_t bytes);
+typedef struct shim_result shim_body(void *argument);
 
-/* Runs what is registered and matches the flags; returns the exit status. */
-int bench_run(int argc, char **argv);
+void shim_register(const char *name, shim_body *body, void *argument);
+
+/* A line about the machine or the program for the head of the JSON. */
+void shim_context(const char *key, const char *value);
+
+/* Runs what is registered, silently. The arguments are Google Benchmark's own, argv[0] aside.
+ * Returns the exit status. */
+int shim_run(int argc, char **argv);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a benchmark does about an error: say it and stop. */
+#ifndef BITDROP_BENCH_FAIL_H
+#define BITDROP_BENCH_FAIL_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static inline _Noreturn void fail(const char *why)
+{
+    fprintf(stderr, "bitdrop-bench: %s\n", why);
+    exit(1);
+}
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All cases of this machine, and the choices among them. */
+#ifndef BITDROP_BENCH_LIST_H
+#define BITDROP_BENCH_LIST_H
+
+#include "case.h"
+
+/*
+ * Visits the full product: operation, flat and 2-D, ISA, dtype, p, rounds, stores, size, in place
+ * or not, and number of threads, without those that say nothing new (a mask alone has no dtype, a
+ * backward pass no rounds, ...). Sorted as a table should be.
+ */
+void list_cases(void (*visit)(const struct bench_case *c, void *argument), void *argument);
+
+/* Forward at p = 0.1 on 64 Ki elements, and what differs from that in one way, ISA and dtype apart:
+ * so the sizes make throughput curves, and every other axis is seen once. */
+bool list_in_full(const struct bench_case *c);
+
+/* What a newcomer wants to see. */
+bool list_in_quick(const struct bench_case *c);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What has to be known of this machine. */
+#ifndef BITDROP_BENCH_MACHINE_H
+#define BITDROP_BENCH_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+size_t machine_last_level_cache(void); /* bytes */
+size_t machine_memory(void);           /* bytes */
+unsigned machine_cpus(void);           /* that this process may run on */
+bool machine_has_avx512_bf16(void);
+const char *machine_cpu_name(void);
+
+#endif

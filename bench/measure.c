@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "measure.h"
+
+#include <time.h>
+
+#include "fail.h"
+
+/* A batch lasts so long that the clock (30 ns) or waking a thread (50 us) is lost in it. */
+#define BATCH_SECONDS 20e-6
+#define THREADS_BATCH_SECONDS 10e-3
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double time_batch(const struct body *b, size_t calls)
+{
+    const double start = now();
+
+    b->run(b->argument, calls);
+    return now() - start;
+}
+
+/* Calls that take at least so long; warms up on the way. */
+static size_t calls_lasting(const struct body *b, double seconds)
+{
+    size_t calls = 1;
+
+    time_batch(b, calls);
+    while (time_batch(b, calls) < seconds)
+        calls *= 2;
+    return calls;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double percentile_10(double *samples, size_t count)
+{
+    qsort(samples, count, sizeof *samples, compare);
+    return samples[count / 10];
+}
+
+/* As long as the slowest body's single call: each gets the same share of the time. */
+static double batch_seconds(const struct body *bodies, size_t count)
+{
+    double longest = BATCH_SECONDS;
+
+    for (size_t i = 0; i < count; i++) {
+        const double call = time_batch(&bodies[i], 1);
+
+        if (bodies[i].threads > 1 && longest < THREADS_BATCH_SECONDS)
+            longest = THREADS_BATCH_SECONDS;
+        if (longest < call / 2) /* the first call is a slow one */
+            longest = call / 2;
+    }
+    return longest;
+}
+
+void measure(const struct body *bodies, size_t count, double seconds, double *time)
+{
+    const double batch = batch_seconds(bodies, count);
+    const size_t capacity = MEASURE_SAMPLES + (size_t)(seconds / batch);
+    double *samples = malloc(count * capacity * sizeof *samples);
+    size_t calls[MEASURE_MAX], taken = 0;
+
+    if (samples == NULL)
+        fail("no memory for the samples");
+    for (size_t i = 0; i < count; i++)
+        calls[i] = calls_lasting(&bodies[i], batch);
+    for (const double end = now() + seconds * (double)count;
+         taken < capacity && (taken < MEASURE_SAMPLES || now() < end); taken++)
+        for (size_t i = 0; i < count; i++)
+            samples[i * capacity + taken] = time_batch(&bodies[i], calls[i]) / (double)calls[i];
+    for (size_t i = 0; i < count; i++)
+        time[i] = percentile_10(samples + i * capacity, taken);
+    free(samples);
+}

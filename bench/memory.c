@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "memory.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "fail.h"
+#include "machine.h"
+
+static struct memory memory;
+
+/* Of x, for the gaps between rows and for odd addresses. */
+static size_t with_slack(size_t bytes) { return bytes + bytes / 16 + 4096; }
+
+size_t memory_largest(void)
+{
+    static size_t bytes;
+
+    if (bytes == 0) {
+        bytes = 8 * machine_last_level_cache();
+        while (bytes > machine_memory() / 8) /* x, y, uniforms and masks stay below half of it */
+            bytes /= 2;
+    }
+    return bytes;
+}
+
+/* Address space only: a page is there once it is touched. Huge pages, for with small ones it is
+ * chance whether a buffer of half the L2 cache stays in it. */
+static void *reserve(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+
+    if (p == MAP_FAILED)
+        fail("no memory for the buffers");
+    (void)madvise(p, bytes, MADV_HUGEPAGE);
+    return p;
+}
+
+const struct memory *memory_buffers(void)
+{
+    if (memory.x == NULL) {
+        const size_t bytes = with_slack(memory_largest());
+
+        memory.x = reserve(bytes);
+        memory.y = reserve(bytes);
+        memory.mask = reserve(bytes / 2);
+        memory.uniforms = reserve(bytes);
+    }
+    return &memory;
+}
+
+/* 8 bytes of numbers in [1, 2). Read as f32, by the limit, those of all dtypes are normal or 0. */
+static uint64_t numbers(bitdrop_dtype t, uint64_t fraction)
+{
+    switch (t) {
+    case BITDROP_F32:
+        return (0x3F800000 | fraction << 16) * 0x0000000100000001;
+    case BITDROP_F64:
+        return 0x3FF0000000000000 | fraction << 45;
+    case BITDROP_F16:
+        return (0x3C00 | fraction << 3) * 0x0001000100010001;
+    case BITDROP_BF16:
+        break;
+    }
+    return (0x3F80 | fraction) * 0x0001000100010001;
+}
+
+void memory_fill(bitdrop_dtype t, size_t bytes, bool zeros)
+{
+    static struct {
+        bitdrop_dtype t;
+        size_t bytes;
+        bool zeros;
+    } now;
+    uint64_t *x = NULL;
+
+    if (now.bytes >= bytes && now.t == t && now.zeros == zeros)
+        return;
+    x = (uint64_t *)(void *)memory_buffers()->x;
+    for (size_t i = 0; i < with_slack(bytes) / sizeof *x; i++)
+        x[i] = zeros ? 0 : numbers(t, i % 128);
+    memset(memory.y, 0, with_slack(bytes));
+    memset(memory.mask, 0xFF, with_slack(bytes) / 2);
+    now.t = t;
+    now.bytes = bytes;
+    now.zeros = zeros;
+}
+
+void memory_fill_uniforms(size_t n)
+{
+    static size_t filled;
+    static uint32_t state = 1;
+
+    memory_buffers();
+    for (; filled < n; filled++) {
+        state = state * 1664525 + 1013904223; /* Numerical Recipes; only the upper bits are used */
+        memory.uniforms[filled] = (float)(state >> 8) * 0x1p-24F;
+    }
+}

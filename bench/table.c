@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "table.h"
+
+#include <stdio.h>
+
+void table_header(void)
+{
+    puts(
+        "65,536 elements and one thread, unless a row ends in something else. The limit is the fastest "
+        "of memcpy and\n"
+        "y = a * x in SSE2, AVX2 and AVX-512 on as many bytes, timed in turn with the row: 100 % is a "
+        "dropout that costs nothing.\n");
+    printf("%-7s %-18s %-5s %5s %11s %8s %9s\n", "ISA", "operation", "dtype", "p", "ns/element",
+           "GB/s", "of limit");
+}
+
+/* What a row says of a case beside the columns. */
+static void print_unusual(const struct bench_case *c)
+{
+    static const char *const stores[] = {"", "  cached", "  streaming"};
+
+    if (c->n != 1 << 16)
+        printf("  n=%zu", c->n);
+    if (c->rounds == 7)
+        printf("  rounds=7");
+    printf("%s%s%s", stores[c->stores], c->two_d ? "  2d" : "", c->in_place ? "  in place" : "");
+    if (c->threads > 1)
+        printf("  threads=%u", c->threads);
+    puts("");
+}
+
+void table_row(const struct bench_case *c, struct timing t)
+{
+    const bool loop = c->op == BY_HAND || c->op == LIMIT;
+
+    printf("%-7s %-18s %-5s %5g %11.3f %8.1f %7.0f %%", loop ? "-" : bitdrop_isa_name(c->isa),
+           case_operation_name(c), c->op == MASK ? "-" : dtype_name(c->dtype), c->p,
+           1e9 * t.call / (double)c->n, 1e-9 * (double)case_bytes(c) / t.call,
+           100 * t.limit / t.call);
+    print_unusual(c);
+    fflush(stdout);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "targets.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "limit.h"
+#include "loops.h"
+#include "machine.h"
+#include "measure.h"
+#include "memory.h"
+#include "pool.h"
+
+enum { L2 = 1 << 16, IN_MEMORY = 0 /* as many elements as the largest tensor has */ };
+
+/* ratio = scale * time of a call of c / time of a call of against, which must be <= most. */
+struct target {
+    struct bench_case c;       /* with ISA AUTO by the ISA of this run */
+    struct bench_case against; /* n = 0: the limit of as many f32, in memory of as many bytes */
+    double scale;              /* 0: 1 */
+    double most;
+};
+
+#define F32 .dtype = BITDROP_F32
+#define F16 .dtype = BITDROP_F16
+#define BF16 .dtype = BITDROP_BF16
+
+static const struct target targets[] = {
+    {.c = {FORWARD, F32, .p = 0.1, .n = IN_MEMORY}, .most = 1.08},
+    {.c = {FORWARD, F32, .p = 0.25, .n = IN_MEMORY}, .most = 1.08},
+    {.c = {FORWARD, F32, .p = 0.5, .n = IN_MEMORY}, .most = 1.08},
+    {.c = {FORWARD, F32, .p = 0.9, .n = IN_MEMORY}, .most = 1.08},
+    {.c = {BACKWARD, F32, .p = 0.1, .n = IN_MEMORY}, .most = 1.08},
+    {.c = {FORWARD, F16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {FORWARD, F16, .p = 0.25, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {FORWARD, F16, .p = 0.5, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {FORWARD, F16, .p = 0.9, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {BACKWARD, F16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {FORWARD, BF16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {FORWARD, BF16, .p = 0.25, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {FORWARD, BF16, .p = 0.5, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {FORWARD, BF16, .p = 0.9, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {BACKWARD, BF16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {BACKWARD, F32, .p = 0.1, .n = L2}, .most = 1.08},
+    {.c = {INFER, F32, .p = 0.1, .n = L2}, .most = 1.08},
+    {.c = {FORWARD, F32, .p = 0.5, .n = L2}, .most = 1.25},
+    {.c = {FORWARD, F32, .p = 0.25, .n = L2}, .most = 1.3},
+    {.c = {FORWARD, F32, .p = 0.1, .n = L2}, .most = 1.5},
+    {.c = {RECOMPUTE, F32, .p = 0.1, .n = L2}, .most = 1.5},
+    {.c = {FORWARD, F32, .p = 0.1, .n = L2, .rounds = 7}, .most = 1.25},
+    {.c = {RECOMPUTE, F32, .p = 0.1, .n = L2, .rounds = 7}, .most = 1.25},
+    {.c = {MASK, F32, .p = 0.1, .n = L2}, .most = 1.5},
+    {.c = {FORWARD, F16, .p = 0.1, .n = L2}, .most = 1.8},
+    {.c = {FORWARD, BF16, .p = 0.1, .n = L2}, .most = 1.8},
+    {.c = {BACKWARD, F16, .p = 0.1, .n = L2}, .most = 0.85},
+    {.c = {BACKWARD, BF16, .p = 0.1, .n = L2}, .most = 0.85}, /* see most_of */
+    {.c = {FORWARD, .isa = BITDROP_ISA_AVX2, F32, .p = 0.1, .n = L2}, .most = 2.2},
+    {.c = {FORWARD, .isa = BITDROP_ISA_SCALAR, F32, .p = 0.1, .n = L2},
+     .against = {BY_HAND, .loop = BY_RAND, F32, .p = 0.1, .n = L2},
+     .most = 1 / 6.0},
+    {.c = {FORWARD, F32, .p = 0.1, .n = 2048}, /* an element, against one of a long run */
+     .against = {FORWARD, F32, .p = 0.1, .n = L2},
+     .scale = L2 / 2048.0,
+     .most = 1.2},
+    {.c = {FORWARD, F32, .p = 0.1, .n = 128}, /* 100 ns where the limit takes 0.07 an element */
+     .against = {LIMIT, F32, .n = L2},
+     .scale = L2 * 0.07 / 100,
+     .most = 1},
+};
+
+static unsigned held, missed;
+
+/* time and reference are of an element, or of a call if it is a short one. */
+static void print_row(const char *what, double time, double reference, double ratio,
+                      const char *sign, double bound, bool holds)
+{
+    printf("%-50s %9.3f %9.3f %8.3f  %s %-5.3g  %s\n", what, 1e9 * time, 1e9 * reference, ratio,
+           sign, bound, holds ? "holds" : "MISSED");
+    fflush(stdout);
+    *(holds ? &held : &missed) += 1;
+}
+
+static void print_at_most(const struct bench_case *c, double time, double ratio, double most)
+{
+    const double unit = time / (c->n < 2048 ? 1 : (double)c->n);
+    char what[80];
+
+    snprintf(what, sizeof what, "%-6s %-9s %-4s p=%-4g n=%zu%s%s%s", bitdrop_isa_name(c->isa),
+             case_operation_name(c), c->op == MASK ? "-" : dtype_name(c->dtype), c->p, c->n,
+             c->rounds == 7 ? " rounds=7" : "", c->x_skew ? " odd pointers" : "",
+             c->offset ? " odd offset" : "");
+    print_row(what, unit, unit / ratio, ratio, "<=", most, ratio <= most);
+}
+
+static struct bench_case f32_limit(size_t n)
+{
+    return limit_of(&(struct bench_case){FORWARD, F32, .n = n});
+}
+
+static void ratio_row(const struct target *t, bitdrop_isa isa, double seconds)
+{
+    struct bench_case c = t->c, against = t->against;
+    double time[2], most = t->most;
+
+    if (c.isa == BITDROP_ISA_AUTO)
+        c.isa = isa;
+    if (c.n == IN_MEMORY)
+        c.n = memory_largest() / dtype_bytes(c.dtype);
+    if (against.op == FORWARD)
+        against.isa = c.isa;
+    case_prepare(against.n > c.n ? &against : &c);
+    if (against.n == 0)
+        against = t->c.n == IN_MEMORY ? limit_of(&c) : f32_limit(c.n);
+    else if (against.op == LIMIT)
+        against = f32_limit(against.n);
+    measure((struct body[]){{case_run, &c, 1}, {case_run, &against, 1}}, 2, seconds, time);
+    if (c.op == BACKWARD && c.dtype == BITDROP_BF16 && c.n == L2 && machine_has_avx512_bf16())
+        most = 0.7;
+    print_at_most(&c, time[0], (t->scale > 0 ? t->scale : 1) * time[0] / time[1], most);
+}
+
+/* How much longer odd addresses or offsets take, against how much longer the limit takes on them.
+ */
+static void odd_row(enum operation op, bool pointers, bool offset, bitdrop_isa isa, double seconds)
+{
+    struct bench_case even = {op, .isa = isa, F32, .p = 0.1, .n = L2}, odd = even;
+    struct bench_case even_limit, odd_limit;
+    double time[4];
+
+    odd.x_skew = pointers ? 1 : 0;
+    odd.y_skew = pointers ? 3 : 0;
+    odd.mask_skew = pointers ? 1 : 0;
+    odd.offset = offset ? 12345 : 0;
+    case_prepare(&odd);
+    case_prepare(&even);
+    even_limit = f32_limit(L2);
+    odd_limit = even_limit;
+    odd_limit.x_skew = odd.x_skew;
+    odd_limit.y_skew = odd.y_skew;
+    measure((struct body[]){{case_run, &odd, 1},
+                            {case_run, &even, 1},
+                            {case_run, &odd_limit, 1},
+                            {case_run, &even_limit, 1}},
+            4, seconds, time);
+    print_at_most(&odd, time[0], time[0] / time[1] / (time[2] / time[3]), 1.15);
+}
+
+/* Work that needs nothing of the memory: two threads do it twice as fast, or share a core. */
+struct alu {
+    unsigned threads;
+    size_t calls;
+};
+
+static void alu_work(void *argument, unsigned thread)
+{
+    const struct alu *a = argument;
+    uint64_t x = thread;
+
+    for (size_t i = 0; i < 10000 * a->calls; i++)
+        x = x * 6364136223846793005 + 1442695040888963407;
+    *(volatile uint64_t *)&x = x;
+}
+
+static void alu_run(void *argument, size_t calls)
+{
+    struct alu *a = argument;
+
+    a->calls = calls;
+    pool_run(a->threads, alu_work, a);
+}
+
+/* Best throughput of two threads over that of one. work: as much on two threads as 1 or 2 times. */
+static double best_of_pairs(struct body one, struct body two, double work, double seconds)
+{
+    enum { PAIRS = 5 };
+    double best = 0;
+
+    for (int i = 0; i < PAIRS; i++) {
+        double time[2];
+
+        measure((struct body[]){one, two}, 2, seconds / PAIRS, time);
+        if (best < work * time[0] / time[1])
+            best = work * time[0] / time[1];
+    }
+    return best;
+}
+
+static void threads_row(bitdrop_isa isa, double seconds)
+{
+    struct bench_case one = {FORWARD, .isa = isa, F32, .p = 0.1, .n = L2}, two = one;
+    struct alu alu_one = {.threads = 1}, alu_two = {.threads = 2};
+    double speedup = 0, control = 0;
+
+    two.n = 2 * L2;
+    two.threads = 2;
+    case_prepare(&two);
+    speedup = best_of_pairs((struct body){case_run, &one, 1}, (struct body){case_run, &two, 2}, 2,
+                            seconds);
+    control = best_of_pairs((struct body){alu_run, &alu_one, 1},
+                            (struct body){alu_run, &alu_two, 2}, 2, seconds);
+    print_row("two threads (reference: pure arithmetic)", 1e-9 * speedup, 1e-9 * control, speedup,
+              ">=", 1.9, speedup >= 1.9);
+}
+
+static void call_row(bitdrop_isa isa, double seconds)
+{
+    struct bench_case c = {FORWARD, .isa = isa, F32, .p = 0.1, .n = 0};
+    double time = 0;
+
+    measure(&(struct body){case_run, &c, 1}, 1, seconds, &time);
+    print_at_most(&c, time, time / 15e-9, 1);
+}
+
+unsigned targets_run(bitdrop_isa isa, double seconds)
+{
+    printf(
+        "ns: of an element, or of a call below 2048 elements. reference: what it is held against, "
+        "the limit mostly.\n\n%-50s %9s %9s %8s\n",
+        "", "ns", "reference", "ratio");
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        ratio_row(&targets[i], isa, seconds);
+    threads_row(isa, seconds);
+    odd_row(FORWARD, true, false, isa, seconds);
+    odd_row(FORWARD, false, true, isa, seconds);
+    odd_row(FORWARD, true, true, isa, seconds);
+    odd_row(BACKWARD, true, false, isa, seconds);
+    call_row(isa, seconds);
+    printf("\n%u hold, %u missed\n", held, missed);
+    return missed;
+}
