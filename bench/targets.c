@@ -74,7 +74,7 @@ static unsigned held, missed;
 static void print_row(const char *what, double time, double reference, double ratio,
                       const char *sign, double bound, bool holds)
 {
-    printf("%-50s %9.3f %9.3f %8.3f  %s %-5.3g  %s\n", what, 1e9 * time, 1e9 * reference, ratio,
+    printf("%-62s %9.3f %9.3f %8.3f  %s %-5.3g  %s\n", what, 1e9 * time, 1e9 * reference, ratio,
            sign, bound, holds ? "holds" : "MISSED");
     fflush(stdout);
     *(holds ? &held : &missed) += 1;
@@ -87,8 +87,8 @@ static void print_at_most(const struct bench_case *c, double time, double ratio,
 
     snprintf(what, sizeof what, "%-6s %-9s %-4s p=%-4g n=%zu%s%s%s", bitdrop_isa_name(c->isa),
              case_operation_name(c), c->op == MASK ? "-" : dtype_name(c->dtype), c->p, c->n,
-             c->rounds == 7 ? " rounds=7" : "", c->x_skew ? " odd pointers" : "",
-             c->offset ? " odd offset" : "");
+             c->rounds == 7 ? ", 7 rounds" : "", c->x_skew ? ", odd pointers" : "",
+             c->offset ? ", odd offset" : "");
     print_row(what, unit, unit / ratio, ratio, "<=", most, ratio <= most);
 }
 
@@ -215,7 +215,7 @@ unsigned targets_run(bitdrop_isa isa, double seconds)
 {
     printf(
         "ns: of an element, or of a call below 2048 elements. reference: what it is held against, "
-        "the limit mostly.\n\n%-50s %9s %9s %8s\n",
+        "the limit mostly.\n\n%-62s %9s %9s %8s\n",
         "", "ns", "reference", "ratio");
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
         ratio_row(&targets[i], isa, seconds);
