@@ -23,7 +23,7 @@ static const char help[] =
     "  --isa=NAME      this ISA only\n"
     "  --json=FILE     write the results there too\n"
     "  --seconds=S     time for each side of a comparison\n"
-    "  --list          the names of the cases, without running them\n"
+    "  --list          the names of the cases, without running them; all: --list --filter=.\n"
     "\n"
     "Without --quick, --targets and --filter: throughput against size, and every other axis once.\n"
     "Options of Google Benchmark are passed on.\n";
@@ -199,26 +199,36 @@ static void tell_context(void)
     shim_context("compiler", BENCH_COMPILER);
 }
 
-int main(int argc, char **argv)
+static int run_targets(void)
 {
-    char **passed_on = calloc((size_t)argc + 2, sizeof *passed_on);
-    size_t count = 0;
-    int passed = 0;
+    if (options.isa == BITDROP_ISA_AUTO)
+        options.isa = isa_named("avx512"); /* for which the targets are */
+    return targets_run(options.isa, options.seconds > 0 ? options.seconds : 2) > 0;
+}
 
-    if (passed_on == NULL)
-        fail("no memory");
-    passed = read_options(argc, argv, passed_on);
-    if (options.targets) {
-        if (options.isa == BITDROP_ISA_AUTO)
-            options.isa = isa_named("avx512");
-        return targets_run(options.isa, options.seconds > 0 ? options.seconds : 2) > 0;
-    }
+static int run_cases(int argc, char **argv)
+{
+    size_t count = 0;
+
     list_cases(add_case, &count);
     if (count == 0)
-        usage_error("no case matches; see --list", "");
+        usage_error("no case matches; --list --filter=. names all", "");
     if (options.list)
         return 0;
     tell_context();
     table_header();
-    return shim_run(passed, passed_on);
+    return shim_run(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    char **passed_on = calloc((size_t)argc + 2, sizeof *passed_on);
+    int status = 0, passed = 0;
+
+    if (passed_on == NULL)
+        fail("no memory");
+    passed = read_options(argc, argv, passed_on);
+    status = options.targets ? run_targets() : run_cases(passed, passed_on);
+    free(passed_on);
+    return status;
 }

@@ -89,10 +89,10 @@ static size_t cut(size_t total, size_t unit, unsigned threads, unsigned thread)
 static struct share share_of(const struct bench_case *c, unsigned thread)
 {
     const struct memory *m = memory_buffers();
-    const size_t size = dtype_bytes(c->dtype), cols = smaller(c->n, COLS);
+    const size_t size = dtype_bytes(c->dtype), cols = c->n == 0 ? 1 : smaller(c->n, COLS);
     const size_t unit = c->two_d ? cols : CUT;
-    const size_t begin = c->n == 0 ? 0 : cut(c->n, unit, threads_of(c), thread);
-    const size_t end = c->n == 0 ? 0 : cut(c->n, unit, threads_of(c), thread + 1);
+    const size_t begin = cut(c->n, unit, threads_of(c), thread);
+    const size_t end = cut(c->n, unit, threads_of(c), thread + 1);
     const size_t row = c->two_d ? begin / cols : 0;
     const size_t element = begin + row * GAP;
     struct share s = {.n = end - begin};

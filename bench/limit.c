@@ -9,7 +9,7 @@
 
 static unsigned fastest(struct bench_case limit)
 {
-    struct bench_case cases[MEASURE_MAX];
+    struct bench_case cases[MEASURE_MAX] = {limit};
     struct body bodies[MEASURE_MAX] = {{0}};
     double time[MEASURE_MAX];
     unsigned count = 0, best = 0;

@@ -127,7 +127,7 @@ bool list_in_quick(const struct bench_case *c)
 {
     const bool training = c->op == FORWARD || c->op == BACKWARD;
 
-    if (!is_plain(c) || c->op == LIMIT)
+    if (!is_plain(c))
         return false;
     if (c->op == FORWARD && c->dtype == BITDROP_F32)
         return c->p <= 0.5;

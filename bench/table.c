@@ -6,10 +6,8 @@
 void table_header(void)
 {
     puts(
-        "65,536 elements and one thread, unless a row ends in something else. The limit is the fastest "
-        "of memcpy and\n"
-        "y = a * x in SSE2, AVX2 and AVX-512 on as many bytes, timed in turn with the row: 100 % is a "
-        "dropout that costs nothing.\n");
+        "65,536 elements and one thread, unless a row ends in something else. The limit is the fastest of memcpy and y = a * x\n"
+        "(for each ISA, stores through and past the caches) on as many bytes, timed in turn with the row: at 100 % dropout is free.\n");
     printf("%-7s %-18s %-5s %5s %11s %8s %9s\n", "ISA", "operation", "dtype", "p", "ns/element",
            "GB/s", "of limit");
 }
@@ -32,9 +30,12 @@ static void print_unusual(const struct bench_case *c)
 void table_row(const struct bench_case *c, struct timing t)
 {
     const bool loop = c->op == BY_HAND || c->op == LIMIT;
+    char p[16] = "-";
 
-    printf("%-7s %-18s %-5s %5g %11.3f %8.1f %7.0f %%", loop ? "-" : bitdrop_isa_name(c->isa),
-           case_operation_name(c), c->op == MASK ? "-" : dtype_name(c->dtype), c->p,
+    if (c->op != LIMIT)
+        snprintf(p, sizeof p, "%g", c->p);
+    printf("%-7s %-18s %-5s %5s %11.3f %8.1f %7.0f %%", loop ? "-" : bitdrop_isa_name(c->isa),
+           case_operation_name(c), c->op == MASK ? "-" : dtype_name(c->dtype), p,
            1e9 * t.call / (double)c->n, 1e-9 * (double)case_bytes(c) / t.call,
            100 * t.limit / t.call);
     print_unusual(c);
