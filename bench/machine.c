@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "machine.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,9 +34,9 @@ size_t machine_memory(void)
 
 unsigned machine_cpus(void)
 {
-    cpu_set_t set;
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
 
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+    return online > 0 ? (unsigned)online : 1;
 }
 
 bool machine_has_avx512_bf16(void)

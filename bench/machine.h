@@ -8,7 +8,7 @@
 
 size_t machine_last_level_cache(void); /* bytes */
 size_t machine_memory(void);           /* bytes */
-unsigned machine_cpus(void);           /* that this process may run on */
+unsigned machine_cpus(void);
 bool machine_has_avx512_bf16(void);
 const char *machine_cpu_name(void);
 

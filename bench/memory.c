@@ -41,7 +41,9 @@ static void *reserve(size_t bytes)
 
     if (p == MAP_FAILED)
         fail("no memory for the buffers");
+#ifdef MADV_HUGEPAGE
     (void)madvise(p, bytes, MADV_HUGEPAGE);
+#endif
     return p;
 }
 

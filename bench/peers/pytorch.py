@@ -10,7 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
+warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
 try:
     import torch
     from torch.nn.functional import dropout
