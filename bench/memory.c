@@ -13,7 +13,7 @@
  * overlap the loads that follow, for a CPU compares the lower 12 bits first: on Zen 4 y = a * x
  * then takes 16 times as long, and hides what odd addresses cost.
  */
-enum { HALF_PAGE = 2048 };
+enum { HALF_PAGE = 2048, HUGE_PAGE = 2 << 20 };
 
 static struct memory memory;
 
@@ -32,19 +32,22 @@ size_t memory_largest(void)
     return bytes;
 }
 
-/* Address space only: a page is there once it is touched. Huge pages, for with small ones it is
- * chance whether a buffer of half the L2 cache stays in it. */
+/*
+ * Address space only: a page is there once it is touched. Huge pages, and whole ones, for with
+ * small ones it is chance how much of a buffer of half the L2 cache stays in it.
+ */
 static void *reserve(size_t bytes)
 {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
+    const size_t all = bytes + HUGE_PAGE;
+    unsigned char *p =
+        mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED)
         fail("no memory for the buffers");
 #ifdef MADV_HUGEPAGE
-    (void)madvise(p, bytes, MADV_HUGEPAGE);
+    (void)madvise(p, all, MADV_HUGEPAGE);
 #endif
-    return p;
+    return p + (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
 }
 
 const struct memory *memory_buffers(void)
