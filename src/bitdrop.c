@@ -155,6 +155,8 @@ static double scale_of(const struct call *call)
 
 static bool streams(const struct call *call, const bitdrop_2d *s)
 {
+    if ((uintptr_t)call->y % dtype_bytes[call->dtype] != 0) /* no vector of y is aligned */
+        return false;
     if (call->cfg->stores != BITDROP_STORES_AUTO)
         return call->cfg->stores == BITDROP_STORES_STREAMING;
     return call->x != call->y &&
@@ -211,7 +213,7 @@ static void run(const struct call *call, const bitdrop_2d *s, const struct bitdr
     else if (cfg->p == 1)
         zero_rows(&job, size);
     else
-        kernels->multiply[call->dtype](&job);
+        kernels->backward[call->dtype](&job);
 }
 
 static bitdrop_status check_and_run(const struct call *call)

@@ -25,7 +25,7 @@ struct bitdrop_job {
     const unsigned char *x; /* x or dy */
     unsigned char *y;       /* y or dx; may equal x */
     uint8_t *mask;          /* written; NULL: not wanted */
-    const uint8_t *keep;    /* read by backward */
+    const uint8_t *keep;    /* read by backward; NULL: all are kept */
     size_t x_stride, y_stride, mask_stride;
     double scale;    /* of kept elements, for f64 */
     float scale_f32; /* the same rounded once, for the other dtypes */
@@ -44,7 +44,6 @@ struct bitdrop_kernels {
     bitdrop_kernel *mask;                          /* makes mask */
     bitdrop_kernel *forward[BITDROP_DTYPE_COUNT];  /* makes y, and mask unless NULL */
     bitdrop_kernel *backward[BITDROP_DTYPE_COUNT]; /* makes y from x and keep */
-    bitdrop_kernel *multiply[BITDROP_DTYPE_COUNT]; /* makes y = x * scale */
 };
 
 extern const struct bitdrop_kernels bitdrop_kernels_scalar;

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum {
-    TILE_ELEMENTS = 16384,
+    TILE_ELEMENTS = 8192,
     TILE_BYTES = TILE_ELEMENTS / 8,
     BLOCK_ELEMENTS = 128, /* of one early plane: a Philox block is 4 words of 32 bits */
     BLOCK_BYTES = BLOCK_ELEMENTS / 8,

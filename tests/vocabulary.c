@@ -10,12 +10,13 @@
 #include VEC_H
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "check.h"
 #include "oracle.h"
 #include "template/bits.h"
-#include "template/philox.h"
+#include "template/late.h"
 
 enum { PLANE_WORDS = 4 * LANES, SAMPLES = 2000 };
 
@@ -78,80 +79,98 @@ static void check_words(struct check *c)
     }
 }
 
-/* vec_blocks, vec_planes and vec_planes_store together: the words of block g + i end up at 16 i. */
+/*
+ * vec_blocks, vec_mul_pack and vec_planes_store together: the words of block g + i end up at 16 i.
+ */
 static void check_planes(struct check *c)
 {
     uint8_t bytes[BLOCK_BYTES * LANES];
     const uint32_t g = (uint32_t)check_random(c) / LANES * LANES;
-    vec words[4], planes[VECS], hi, lo;
+    const uint32_t key[2] = {random_word(c), random_word(c)};
+    vec dirt, b[2], planes[VECS];
 
-    for (uint32_t w = 0; w < 4; w++) { /* dirty, and all different */
-        vec_mul(vec_blocks(g), 2 * w + 3, &hi, &lo);
-        words[w] = lo;
-    }
-    vec_planes(words, planes);
+    vec_mul(vec_blocks(g), 5, &dirt, &b[0]);
+    vec_mul(vec_blocks(g), 7, &dirt, &b[1]);
+    vec_mul_pack(vec_blocks(g), PHILOX_M1, b[0], &key[0], planes);
+    vec_mul_pack(vec_blocks(g), PHILOX_M0, b[1], &key[1], planes + VECS / 2);
     vec_planes_store(bytes, planes);
-    for (uint32_t i = 0; i < PLANE_WORDS; i++)
-        expect_word(c, "vec_planes", (int)i, load_le32(bytes + 4 * i),
-                    (g + i / 4) * (2 * (i % 4) + 3));
+    for (uint32_t i = 0; i < LANES; i++) {
+        const uint64_t m1 = (uint64_t)PHILOX_M1 * (g + i), m0 = (uint64_t)PHILOX_M0 * (g + i);
+        const uint32_t words[4] = {(uint32_t)(m1 >> 32) ^ 5 * (g + i) ^ key[0], (uint32_t)m1,
+                                   (uint32_t)(m0 >> 32) ^ 7 * (g + i) ^ key[1], (uint32_t)m0};
+
+        for (int w = 0; w < 4; w++)
+            expect_word(c, "vec_mul_pack", (int)i, load_le32(bytes + 16 * i + 4 * w), words[w]);
+    }
+}
+
+/* The entries of list are the words of open that are not 0, at[i] or i in place of at. */
+static void expect_open_words(struct check *c, const char *operation, const struct open_words *list,
+                              size_t found, const uint32_t *at, const uint8_t *open, size_t count)
+{
+    size_t wanted = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (load_le32(open + 4 * i) == 0)
+            continue;
+        if (wanted < found) {
+            expect_word(c, operation, (int)i, list->at[wanted], at == NULL ? (uint32_t)i : at[i]);
+            expect_word(c, operation, (int)i, list->open[wanted], load_le32(open + 4 * i));
+        }
+        wanted++;
+    }
+    if (found != wanted)
+        check_fail(c, "%s: %zu found, not %zu", operation, found, wanted);
 }
 
 static void check_open_words(struct check *c)
 {
-    uint8_t keep[4 * 128], open[4 * 128];
+    uint8_t open[4 * 128];
+    uint32_t at[128], words[128];
     struct open_words list;
 
     for (int sample = 0; sample < 200; sample++) {
         const size_t count = 64 * (1 + check_below(c, 2));
-        size_t wanted = 0;
+        size_t found = 0;
 
         for (size_t i = 0; i < count; i++) {
             const bool some = check_below(c, 8) < (uint64_t)(sample % 9);
 
-            store_le32(keep + 4 * i, random_word(c));
-            store_le32(open + 4 * i, some ? UINT32_C(1) << check_below(c, 32) : 0);
+            at[i] = random_word(c);
+            words[i] = some ? UINT32_C(1) << check_below(c, 32) : 0;
+            store_le32(open + 4 * i, words[i]);
         }
-        const size_t found = open_words_gather(&list, keep, open, count);
-
-        for (uint32_t i = 0; i < count; i++) {
-            if (load_le32(open + 4 * i) == 0)
-                continue;
-            if (wanted < found) {
-                expect_word(c, "open_words_gather, at", (int)i, list.at[wanted], i);
-                expect_word(c, "open_words_gather, keep", (int)i, list.keep[wanted],
-                            load_le32(keep + 4 * i));
-                expect_word(c, "open_words_gather, open", (int)i, list.open[wanted],
-                            load_le32(open + 4 * i));
-            }
-            wanted++;
-        }
-        if (found != wanted)
-            check_fail(c, "open_words_gather: %zu found, not %zu", found, wanted);
+        expect_open_words(c, "open_words_gather", &list, open_words_gather(&list, open, count),
+                          NULL, open, count);
+        for (size_t i = 0; i < count; i += LATE_WORDS)
+            found = append_open_words(&list, found, at + i, words + i);
+        expect_open_words(c, "append_open_words", &list, found, at, open, count);
     }
 }
 
-/* Loads, stores, multiplies and keeps of one dtype; a strip is filled as the kernels do. */
+/* Every operation of one dtype; a strip is filled as the kernels do. */
 #define CHECK_DTYPE(T, COMPUTE, DTYPE, BYTES)                                                      \
     static void check_##T(struct check *c)                                                         \
     {                                                                                              \
-        enum { VECTOR = COMPUTE##_LANES * (BYTES) };                                               \
+        enum { VECTOR = T##_LANES * (BYTES) };                                                     \
         _Alignas(64) unsigned char x[32 * (BYTES)], y[32 * (BYTES)], wanted[32 * (BYTES)];         \
                                                                                                    \
         for (int sample = 0; sample < SAMPLES; sample++) {                                         \
             const bitdrop_config cfg = {.p = (double)(sample % 97) / 97};                          \
             const double factor = 1.0 / (1.0 - cfg.p);                                             \
             const uint32_t bits = random_word(c);                                                  \
-            const keep_bits keep = keep_bits_from(bits);                                           \
+            uint8_t mask[4];                                                                       \
                                                                                                    \
+            store_le32(mask, bits);                                                                \
             check_fill(c, DTYPE, x, 32);                                                           \
-            for (int v = 0; v < 32 / COMPUTE##_LANES; v++) {                                       \
-                const COMPUTE##_vec a = T##_load(x + v * VECTOR);                                  \
-                const COMPUTE##_vec b = COMPUTE##_mul(a, COMPUTE##_set1(factor));                  \
+            for (int v = 0; v < 32 / T##_LANES; v++) {                                             \
+                const T##_vec a = T##_mul(T##_load(x + v * VECTOR), COMPUTE##_set1(factor));       \
+                const T##_packed b = T##_kept(a, keep_bits_load(mask), v);                         \
                                                                                                    \
                 if (sample % 2)                                                                    \
-                    T##_store(y + v * VECTOR, COMPUTE##_keep(b, keep, v));                         \
+                    T##_store(y + v * VECTOR, b);                                                  \
                 else                                                                               \
-                    T##_stream(y + v * VECTOR, COMPUTE##_keep(b, keep, v));                        \
+                    T##_stream(y + v * VECTOR, b);                                                 \
             }                                                                                      \
             stream_fence();                                                                        \
             for (int i = 0; i < 32; i++)                                                           \
@@ -171,40 +190,37 @@ CHECK_DTYPE(f64, f64, BITDROP_F64, 8)
 CHECK_DTYPE(f16, f32, BITDROP_F16, 2)
 CHECK_DTYPE(bf16, f32, BITDROP_BF16, 2)
 
-/* All 65,536 values of a half type widened, and every f32 near a rounding edge narrowed. */
-#define CHECK_HALF(T, DTYPE, STEP)                                                                 \
-    static void check_##T##_conversions(struct check *c)                                           \
+/*
+ * All 65,536 values of a half type, times factors that give ties, denormals, infinities and NaNs.
+ */
+#define CHECK_HALF(T, DTYPE)                                                                       \
+    static void check_all_##T(struct check *c)                                                     \
     {                                                                                              \
-        uint16_t h[f32_LANES];                                                                     \
-        float wide[f32_LANES];                                                                     \
-        volatile float unit = 1; /* multiplied for real, it quiets a signalling NaN */             \
+        static const float factors[] = {1,         0x1p-1F,    0x1p-8F,   0x1.8p0F, 0x1.02p0F,     \
+                                        0x1.01p0F, 0x1.008p0F, 0x1.55p2F, 0x1p9F,   INFINITY};     \
+        static const uint8_t all[4] = {0xFF, 0xFF, 0xFF, 0xFF};                                    \
+        uint16_t h[T##_LANES], y[T##_LANES];                                                       \
                                                                                                    \
-        for (uint32_t u = 0; u < 0x10000; u += f32_LANES) {                                        \
-            for (uint32_t i = 0; i < f32_LANES; i++)                                               \
-                h[i] = (uint16_t)(u + i);                                                          \
-            f32_store(wide, f32_mul(T##_load(h), f32_set1(unit)));                                 \
-            for (uint32_t i = 0; i < f32_LANES; i++) {                                             \
-                const float one = oracle_widen(DTYPE, h[i]) * unit;                                \
-                if (memcmp(&wide[i], &one, 4) != 0)                                                \
-                    check_fail(c, #T "_load of %04x", h[i]);                                       \
+        for (uint32_t sample = 0; sample < 40; sample += c->thin) {                                \
+            const volatile float factor = /* multiplied for real, it quiets a signalling NaN */    \
+                sample < 10 ? factors[sample] : 1 / (1 - (float)check_below(c, 1000) / 1000);      \
+                                                                                                   \
+            for (uint32_t u = 0; u < 0x10000; u += T##_LANES) {                                    \
+                for (uint32_t i = 0; i < T##_LANES; i++)                                           \
+                    h[i] = (uint16_t)(u + i);                                                      \
+                T##_store(                                                                         \
+                    y, T##_kept(T##_mul(T##_load(h), f32_set1(factor)), keep_bits_load(all), 0));  \
+                for (uint32_t i = 0; i < T##_LANES; i++) {                                         \
+                    const float wide = oracle_widen(DTYPE, h[i]) * factor;                         \
+                    if (y[i] != oracle_narrow(DTYPE, wide))                                        \
+                        check_fail(c, #T ": %04x times %a is %04x", h[i], factor, y[i]);           \
+                }                                                                                  \
             }                                                                                      \
-        }                                                                                          \
-        for (uint64_t u = 0; u < UINT64_C(1) << 32; u += (STEP)*f32_LANES * c->thin) {             \
-            for (uint32_t i = 0; i < f32_LANES; i++) {                                             \
-                const uint32_t edge = (uint32_t)u + i * (STEP) + (uint32_t)check_below(c, 3) - 1;  \
-                const bool nan = (edge & 0x7FFFFFFF) > 0x7F800000; /* only quiet ones are made */  \
-                const uint32_t bits = edge | (nan ? 0x400000 : 0);                                 \
-                memcpy(&wide[i], &bits, 4);                                                        \
-            }                                                                                      \
-            T##_store(h, f32_load(wide));                                                          \
-            for (uint32_t i = 0; i < f32_LANES; i++)                                               \
-                if (h[i] != oracle_narrow(DTYPE, wide[i]))                                         \
-                    check_fail(c, #T "_store of %a is %04x", wide[i], h[i]);                       \
         }                                                                                          \
     }
 
-CHECK_HALF(f16, BITDROP_F16, 0x1000)
-CHECK_HALF(bf16, BITDROP_BF16, 0x8000)
+CHECK_HALF(f16, BITDROP_F16)
+CHECK_HALF(bf16, BITDROP_BF16)
 
 void CHECK_VOCABULARY(struct check *c)
 {
@@ -215,8 +231,8 @@ void CHECK_VOCABULARY(struct check *c)
     check_f64(c);
     check_f16(c);
     check_bf16(c);
-    check_f16_conversions(c);
-    check_bf16_conversions(c);
+    check_all_f16(c);
+    check_all_bf16(c);
 }
 
 static void run_philox(struct check *c, const char *name, const uint32_t counter[4],
@@ -235,7 +251,9 @@ static void run_philox(struct check *c, const char *name, const uint32_t counter
             counter0[j] = counter[0] + i * LANES + j;
         lanes[i] = philox_lanes(&s, vec_load(counter0));
     }
-    philox_blocks(&s, lanes, &plane, out);
+    philox_before_last(&s, lanes, &plane, out, no_step, NULL);
+    for (int i = 0; i < CHAINS; i++)
+        philox_round(s.key[rounds - 1], out[i]);
     for (uint32_t i = 0; i < CHAINS * LANES; i++) {
         uint32_t wanted[4], got[LANES];
         const uint32_t one[4] = {counter[0] + i, counter[1], counter[2], counter[3]};

@@ -26,7 +26,10 @@ static inline vec vec_or_and(vec a, vec b, vec c) { return vec_or(a, vec_and(b, 
 
 static inline vec vec_xor_key(vec a, vec b, const uint32_t *key)
 {
-    return vec_xor(vec_xor(a, b), vec_set1(*key));
+    vec later = vec_xor(b, vec_set1(*key));
+
+    __asm__("" : "+x"(later)); /* or compilers reorder: a comes last, from the multiplier */
+    return vec_xor(a, later);
 }
 
 static inline vec vec_load(const uint32_t *p)
@@ -53,23 +56,29 @@ static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
     *hi = _mm256_shuffle_epi32(*lo, _MM_SHUFFLE(3, 3, 1, 1));
 }
 
-static inline void vec_planes(const vec words[4], vec planes[VECS])
+/* The product has both words, the high one where it belongs: b goes there. */
+static inline void vec_mul_pack(vec a, uint32_t m, vec b, const uint32_t *key, vec packed[VECS / 2])
 {
-    for (int v = 0; v < VECS; v++) {
-        const __m256i odd = _mm256_shuffle_epi32(words[2 * v + 1], _MM_SHUFFLE(2, 2, 0, 0));
+    const vec product = _mm256_mul_epu32(a, vec_set1(m));
+    const vec up = _mm256_xor_si256(_mm256_slli_epi64(b, 32),
+                                    _mm256_set1_epi64x((int64_t)((uint64_t)*key << 32)));
 
-        planes[v] = _mm256_blend_epi32(words[2 * v], odd, 0xAA);
-    }
+    packed[0] = _mm256_xor_si256(product, up);
 }
 
+/* Of the lanes of planes[0], low and high are words 1 and 0 of a block; of planes[1] 3 and 2. */
 static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 {
-    _mm256_storeu_si256((__m256i *)p, _mm256_unpacklo_epi64(planes[0], planes[1]));
-    _mm256_storeu_si256((__m256i *)(p + 32), _mm256_unpackhi_epi64(planes[0], planes[1]));
+    const __m256 words10 = _mm256_castsi256_ps(planes[0]);
+    const __m256 words32 = _mm256_castsi256_ps(planes[1]);
+
+    _mm256_storeu_ps((float *)(void *)p,
+                     _mm256_shuffle_ps(words10, words32, _MM_SHUFFLE(0, 1, 0, 1)));
+    _mm256_storeu_ps((float *)(void *)(p + 32),
+                     _mm256_shuffle_ps(words10, words32, _MM_SHUFFLE(2, 3, 2, 3)));
 }
 
-static inline size_t open_words_gather(struct open_words *list, const uint8_t *keep,
-                                       const uint8_t *open, size_t count)
+static inline size_t open_words_gather(struct open_words *list, const uint8_t *open, size_t count)
 {
     size_t found = 0;
 
@@ -82,7 +91,6 @@ static inline size_t open_words_gather(struct open_words *list, const uint8_t *k
             const uint32_t at = (uint32_t)i + (uint32_t)__builtin_ctz(some);
 
             list->at[found] = at;
-            list->keep[found] = load_le32(keep + 4 * at);
             list->open[found] = load_le32(open + 4 * at);
             found++;
         }
@@ -94,12 +102,16 @@ static inline size_t open_words_gather(struct open_words *list, const uint8_t *k
 
 typedef __m256i keep_bits;
 
-static inline keep_bits keep_bits_from(uint32_t bits) { return _mm256_set1_epi32((int)bits); }
+static inline keep_bits keep_bits_load(const uint8_t *p)
+{
+    return _mm256_set1_epi32((int)load_le32(p));
+}
 
 /* f32 */
 
 typedef float f32_scalar;
 typedef __m256 f32_vec;
+typedef f32_vec f32_packed;
 enum { f32_LANES = 8 };
 
 static inline f32_vec f32_set1(double x) { return _mm256_set1_ps((float)x); }
@@ -108,7 +120,7 @@ static inline f32_vec f32_load(const void *p) { return _mm256_loadu_ps(p); }
 static inline void f32_store(void *p, f32_vec a) { _mm256_storeu_ps(p, a); }
 static inline void f32_stream(void *p, f32_vec a) { _mm256_stream_ps(p, a); }
 
-static inline f32_vec f32_keep(f32_vec a, keep_bits keep, int v)
+static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 {
     const uint32_t bit = UINT32_C(1) << (8 * v);
     const __m256i mine =
@@ -123,6 +135,7 @@ static inline f32_vec f32_keep(f32_vec a, keep_bits keep, int v)
 
 typedef double f64_scalar;
 typedef __m256d f64_vec;
+typedef f64_vec f64_packed;
 enum { f64_LANES = 4 };
 
 static inline f64_vec f64_set1(double x) { return _mm256_set1_pd(x); }
@@ -131,7 +144,7 @@ static inline f64_vec f64_load(const void *p) { return _mm256_loadu_pd(p); }
 static inline void f64_store(void *p, f64_vec a) { _mm256_storeu_pd(p, a); }
 static inline void f64_stream(void *p, f64_vec a) { _mm256_stream_pd(p, a); }
 
-static inline f64_vec f64_keep(f64_vec a, keep_bits keep, int v)
+static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 {
     const int64_t bit = INT64_C(1) << (4 * v);
     const __m256i mine = _mm256_setr_epi64x(bit, bit << 1, bit << 2, bit << 3);
@@ -142,58 +155,69 @@ static inline f64_vec f64_keep(f64_vec a, keep_bits keep, int v)
 
 /* f16: F16C rounds as told and never flushes */
 
-static inline f32_vec f16_load(const void *p)
+typedef f32_vec f16_vec;
+typedef __m128i f16_packed;
+enum { f16_LANES = f32_LANES };
+
+static inline f16_vec f16_load(const void *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
-static inline __m128i f16_from_f32(f32_vec a)
+static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
+
+static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 {
-    return _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return _mm256_cvtps_ph(f32_kept(a, keep, v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-static inline void f16_store(void *p, f32_vec a)
+static inline void f16_store(void *p, f16_packed a) { _mm_storeu_si128((__m128i *)p, a); }
+static inline void f16_stream(void *p, f16_packed a) { _mm_stream_si128((__m128i *)p, a); }
+
+/*
+ * bf16: the even and the odd elements of a vector, each the upper half of an f32. Their products
+ * are rounded in words, all together: up if the lower half is above 0x8000, or is that and the
+ * upper half is odd. If a product is a NaN its lower half is 0, so it is not rounded up.
+ */
+
+typedef struct {
+    __m256 even, odd;
+} bf16_vec;
+typedef __m256i bf16_packed;
+enum { bf16_LANES = 16 };
+
+static inline bf16_vec bf16_load(const void *p)
 {
-    _mm_storeu_si128((__m128i *)p, f16_from_f32(a));
+    const __m256i u = _mm256_loadu_si256((const __m256i *)p);
+
+    return (bf16_vec){
+        .even = _mm256_castsi256_ps(_mm256_slli_epi32(u, 16)),
+        .odd = _mm256_castsi256_ps(_mm256_and_si256(u, _mm256_set1_epi32(-0x10000))),
+    };
 }
 
-static inline void f16_stream(void *p, f32_vec a)
+static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)
 {
-    _mm_stream_si128((__m128i *)p, f16_from_f32(a));
+    return (bf16_vec){f32_mul(a.even, b), f32_mul(a.odd, b)};
 }
 
-/* bf16: in integers */
-
-static inline f32_vec bf16_load(const void *p)
+static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
-    const __m256i half = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+    const __m256i word_v = _mm256_set1_epi16((int16_t)(v == 0 ? 0x0100 : 0x0302));
+    const __m256i bit = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
+                                          8192, 16384, -32768);
+    const __m256i even = _mm256_castps_si256(a.even), odd = _mm256_castps_si256(a.odd);
+    const __m256i upper = _mm256_blend_epi16(_mm256_srli_epi32(even, 16), odd, 0xAA);
+    const __m256i lower = _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xAA);
+    const __m256i is_even = _mm256_andnot_si256(upper, _mm256_set1_epi16(1));
+    const __m256i up = _mm256_srli_epi16(_mm256_subs_epu16(lower, is_even), 15);
+    const __m256i mine = _mm256_and_si256(_mm256_shuffle_epi8(keep, word_v), bit);
 
-    return _mm256_castsi256_ps(_mm256_slli_epi32(half, 16));
+    return _mm256_and_si256(_mm256_add_epi16(upper, up), _mm256_cmpeq_epi16(mine, bit));
 }
 
-static inline __m128i bf16_from_f32(f32_vec a)
-{
-    const __m256i upper = _mm256_setr_epi8(2, 3, 6, 7, 10, 11, 14, 15, 2, 3, 6, 7, 10, 11, 14, 15,
-                                           2, 3, 6, 7, 10, 11, 14, 15, 2, 3, 6, 7, 10, 11, 14, 15);
-    const __m256i u = _mm256_castps_si256(a);
-    const __m256i number = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_ORD_Q));
-    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
-    const __m256i bias = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF));
-    const __m256i rounded = _mm256_add_epi32(u, _mm256_and_si256(bias, number));
-    const __m256i halves = _mm256_shuffle_epi8(rounded, upper);
-
-    return _mm256_castsi256_si128(_mm256_permute4x64_epi64(halves, _MM_SHUFFLE(2, 0, 2, 0)));
-}
-
-static inline void bf16_store(void *p, f32_vec a)
-{
-    _mm_storeu_si128((__m128i *)p, bf16_from_f32(a));
-}
-
-static inline void bf16_stream(void *p, f32_vec a)
-{
-    _mm_stream_si128((__m128i *)p, bf16_from_f32(a));
-}
+static inline void bf16_store(void *p, bf16_packed a) { _mm256_storeu_si256((__m256i *)p, a); }
+static inline void bf16_stream(void *p, bf16_packed a) { _mm256_stream_si256((__m256i *)p, a); }
 
 static inline void stream_fence(void) { _mm_sfence(); }
 

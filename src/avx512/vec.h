@@ -54,50 +54,69 @@ static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
     *hi = _mm512_shuffle_epi32(*lo, _MM_PERM_DDBB);
 }
 
-static inline void vec_planes(const vec words[4], vec planes[VECS])
+/* The product has both words, the high one where it belongs: b goes there. */
+static inline void vec_mul_pack(vec a, uint32_t m, vec b, const uint32_t *key, vec packed[VECS / 2])
 {
-    for (int v = 0; v < VECS; v++)
-        planes[v] =
-            _mm512_mask_shuffle_epi32(words[2 * v], 0xAAAA, words[2 * v + 1], _MM_PERM_CCAA);
+    const vec product = _mm512_mul_epu32(a, vec_set1(m));
+    const vec up = _mm512_shuffle_epi32(b, _MM_PERM_CCAA);
+
+    packed[0] = _mm512_mask_ternarylogic_epi32(product, 0xAAAA, up, vec_set1(*key), 0x96);
 }
 
+/* Of the lanes of planes[0], low and high are words 1 and 0 of a block; of planes[1] 3 and 2. */
 static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 {
-    _mm512_storeu_si512(p, _mm512_unpacklo_epi64(planes[0], planes[1]));
-    _mm512_storeu_si512(p + 64, _mm512_unpackhi_epi64(planes[0], planes[1]));
+    const __m512 words10 = _mm512_castsi512_ps(planes[0]);
+    const __m512 words32 = _mm512_castsi512_ps(planes[1]);
+
+    _mm512_storeu_ps(p, _mm512_shuffle_ps(words10, words32, _MM_SHUFFLE(0, 1, 0, 1)));
+    _mm512_storeu_ps(p + 64, _mm512_shuffle_ps(words10, words32, _MM_SHUFFLE(2, 3, 2, 3)));
 }
 
 /* vpcompressd into registers: into memory it is microcoded on Zen 4. */
-static inline size_t open_words_gather(struct open_words *list, const uint8_t *keep,
-                                       const uint8_t *open, size_t count)
+static inline size_t open_words_gather(struct open_words *list, const uint8_t *open, size_t count)
 {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     size_t found = 0;
 
     for (size_t i = 0; i < count; i += 16) { /* of a multiple of 64: what two chains make */
-        const __m512i k = _mm512_loadu_si512(keep + 4 * i);
         const __m512i o = _mm512_loadu_si512(open + 4 * i);
         const __m512i at = _mm512_add_epi32(lane, vec_set1((uint32_t)i));
         const __mmask16 some = _mm512_test_epi32_mask(o, o);
 
         _mm512_storeu_si512(list->at + found, _mm512_maskz_compress_epi32(some, at));
-        _mm512_storeu_si512(list->keep + found, _mm512_maskz_compress_epi32(some, k));
         _mm512_storeu_si512(list->open + found, _mm512_maskz_compress_epi32(some, o));
         found += (size_t)__builtin_popcount(some);
     }
     return found;
 }
 
-/* Keep bits of a strip */
+/* Keep bits of a strip: where they are. Mask registers are loaded from there. */
 
-typedef uint32_t keep_bits;
+typedef const uint8_t *keep_bits;
 
-static inline keep_bits keep_bits_from(uint32_t bits) { return bits; }
+static inline keep_bits keep_bits_load(const uint8_t *p) { return p; }
+
+static inline __mmask8 keep_bits_8(keep_bits keep, int v)
+{
+    return _load_mask8((__mmask8 *)(uintptr_t)(keep + v));
+}
+
+static inline __mmask16 keep_bits_16(keep_bits keep, int v)
+{
+    return _load_mask16((__mmask16 *)(uintptr_t)(keep + 2 * v));
+}
+
+static inline __mmask32 keep_bits_32(keep_bits keep)
+{
+    return _load_mask32((__mmask32 *)(uintptr_t)keep);
+}
 
 /* f32 */
 
 typedef float f32_scalar;
 typedef __m512 f32_vec;
+typedef f32_vec f32_packed;
 enum { f32_LANES = 16 };
 
 static inline f32_vec f32_set1(double x) { return _mm512_set1_ps((float)x); }
@@ -106,15 +125,16 @@ static inline f32_vec f32_load(const void *p) { return _mm512_loadu_ps(p); }
 static inline void f32_store(void *p, f32_vec a) { _mm512_storeu_ps(p, a); }
 static inline void f32_stream(void *p, f32_vec a) { _mm512_stream_ps(p, a); }
 
-static inline f32_vec f32_keep(f32_vec a, keep_bits keep, int v)
+static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 {
-    return _mm512_maskz_mov_ps((__mmask16)(keep >> (16 * v)), a);
+    return _mm512_maskz_mov_ps(keep_bits_16(keep, v), a);
 }
 
 /* f64 */
 
 typedef double f64_scalar;
 typedef __m512d f64_vec;
+typedef f64_vec f64_packed;
 enum { f64_LANES = 8 };
 
 static inline f64_vec f64_set1(double x) { return _mm512_set1_pd(x); }
@@ -123,67 +143,76 @@ static inline f64_vec f64_load(const void *p) { return _mm512_loadu_pd(p); }
 static inline void f64_store(void *p, f64_vec a) { _mm512_storeu_pd(p, a); }
 static inline void f64_stream(void *p, f64_vec a) { _mm512_stream_pd(p, a); }
 
-static inline f64_vec f64_keep(f64_vec a, keep_bits keep, int v)
+static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 {
-    return _mm512_maskz_mov_pd((__mmask8)(keep >> (8 * v)), a);
+    return _mm512_maskz_mov_pd(keep_bits_8(keep, v), a);
 }
 
 /* f16: the conversions round as told and never flush */
 
-static inline f32_vec f16_load(const void *p)
+typedef f32_vec f16_vec;
+typedef __m256i f16_packed;
+enum { f16_LANES = f32_LANES };
+
+static inline f16_vec f16_load(const void *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
-static inline __m256i f16_from_f32(f32_vec a)
+static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
+
+static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 {
-    return _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return _mm512_cvtps_ph(f32_kept(a, keep, v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-static inline void f16_store(void *p, f32_vec a)
+static inline void f16_store(void *p, f16_packed a) { _mm256_storeu_si256((__m256i *)p, a); }
+static inline void f16_stream(void *p, f16_packed a) { _mm256_stream_si256((__m256i *)p, a); }
+
+/*
+ * bf16: the even and the odd elements of a vector, each the upper half of an f32. Their products
+ * are rounded in words, all together: up if the lower half is above 0x8000, or is that and the
+ * upper half is odd. If a product is a NaN its lower half is 0, so it is not rounded up.
+ */
+
+typedef struct {
+    __m512 even, odd;
+} bf16_vec;
+typedef __m512i bf16_packed;
+enum { bf16_LANES = 32 };
+
+static inline bf16_vec bf16_load(const void *p)
 {
-    _mm256_storeu_si256((__m256i *)p, f16_from_f32(a));
+    const __m512i u = _mm512_loadu_si512(p);
+
+    return (bf16_vec){
+        .even = _mm512_castsi512_ps(_mm512_slli_epi32(u, 16)),
+        .odd = _mm512_castsi512_ps(_mm512_and_si512(u, vec_set1(0xFFFF0000))),
+    };
 }
 
-static inline void f16_stream(void *p, f32_vec a)
+static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)
 {
-    _mm256_stream_si256((__m256i *)p, f16_from_f32(a));
+    return (bf16_vec){f32_mul(a.even, b), f32_mul(a.odd, b)};
 }
 
-/* bf16: in integers. vpermw puts 16 halves into the odd ones of 32, and takes them from there. */
-
-static inline f32_vec bf16_load(const void *p)
+static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
-    const __m512i to_odd = _mm512_slli_epi32(
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 16);
-    const __m512i half = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)p));
+    const __m512i even = _mm512_castps_si512(a.even), odd = _mm512_castps_si512(a.odd);
+    const __m512i high = vec_set1(0xFFFF0000);
+    const __m512i upper =
+        _mm512_ternarylogic_epi32(odd, high, _mm512_srli_epi32(even, 16), 0xEA); /* a & b | c */
+    const __m512i lower =
+        _mm512_ternarylogic_epi32(even, high, _mm512_slli_epi32(odd, 16), 0xBA); /* a & ~b | c */
+    const __m512i is_even = _mm512_andnot_si512(upper, _mm512_set1_epi16(1));
+    const __m512i up = _mm512_srli_epi16(_mm512_subs_epu16(lower, is_even), 15);
 
-    return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xAAAAAAAA, to_odd, half));
+    (void)v; /* there is one */
+    return _mm512_maskz_add_epi16(keep_bits_32(keep), upper, up);
 }
 
-static inline __m256i bf16_from_f32(f32_vec a)
-{
-    const __m512i from_odd =
-        _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 31, 29, 27, 25, 23, 21, 19,
-                         17, 15, 13, 11, 9, 7, 5, 3, 1);
-    const __m512i u = _mm512_castps_si512(a);
-    const __mmask16 number = _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), vec_set1(1));
-    const __m512i bias = _mm512_add_epi32(odd, vec_set1(0x7FFF));
-    const __m512i rounded = _mm512_mask_add_epi32(u, number, u, bias);
-
-    return _mm512_castsi512_si256(_mm512_permutexvar_epi16(from_odd, rounded));
-}
-
-static inline void bf16_store(void *p, f32_vec a)
-{
-    _mm256_storeu_si256((__m256i *)p, bf16_from_f32(a));
-}
-
-static inline void bf16_stream(void *p, f32_vec a)
-{
-    _mm256_stream_si256((__m256i *)p, bf16_from_f32(a));
-}
+static inline void bf16_store(void *p, bf16_packed a) { _mm512_storeu_si512(p, a); }
+static inline void bf16_stream(void *p, bf16_packed a) { _mm512_stream_si512(p, a); }
 
 static inline void stream_fence(void) { _mm_sfence(); }
 

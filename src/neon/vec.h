@@ -46,10 +46,12 @@ static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
     *lo = vuzp1q_u32(p01, p23);
 }
 
-static inline void vec_planes(const vec words[4], vec planes[VECS])
+static inline void vec_mul_pack(vec a, uint32_t m, vec b, const uint32_t *key, vec packed[VECS / 2])
 {
-    for (int v = 0; v < VECS; v++)
-        planes[v] = words[v];
+    vec hi;
+
+    vec_mul(a, m, &hi, &packed[1]);
+    packed[0] = vec_xor_key(hi, b, key);
 }
 
 static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
@@ -61,12 +63,13 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 
 typedef uint32_t keep_bits;
 
-static inline keep_bits keep_bits_from(uint32_t bits) { return bits; }
+static inline keep_bits keep_bits_load(const uint8_t *p) { return load_le32(p); }
 
 /* f32 */
 
 typedef float f32_scalar;
 typedef float32x4_t f32_vec;
+typedef f32_vec f32_packed;
 enum { f32_LANES = 4 };
 
 static inline f32_vec f32_set1(double x) { return vdupq_n_f32((float)x); }
@@ -75,7 +78,7 @@ static inline f32_vec f32_load(const void *p) { return vreinterpretq_f32_u8(vld1
 static inline void f32_store(void *p, f32_vec a) { vst1q_u8(p, vreinterpretq_u8_f32(a)); }
 static inline void f32_stream(void *p, f32_vec a) { f32_store(p, a); }
 
-static inline f32_vec f32_keep(f32_vec a, keep_bits keep, int v)
+static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 {
     const uint32x4_t bit = {1, 2, 4, 8};
     const uint32x4_t kept = vtstq_u32(vdupq_n_u32(keep >> (4 * v)), bit);
@@ -87,6 +90,7 @@ static inline f32_vec f32_keep(f32_vec a, keep_bits keep, int v)
 
 typedef double f64_scalar;
 typedef float64x2_t f64_vec;
+typedef f64_vec f64_packed;
 enum { f64_LANES = 2 };
 
 static inline f64_vec f64_set1(double x) { return vdupq_n_f64(x); }
@@ -95,7 +99,7 @@ static inline f64_vec f64_load(const void *p) { return vreinterpretq_f64_u8(vld1
 static inline void f64_store(void *p, f64_vec a) { vst1q_u8(p, vreinterpretq_u8_f64(a)); }
 static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
 
-static inline f64_vec f64_keep(f64_vec a, keep_bits keep, int v)
+static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 {
     const uint64x2_t bit = {1, 2};
     const uint64x2_t kept = vtstq_u64(vdupq_n_u64(keep >> (2 * v)), bit);
@@ -105,36 +109,50 @@ static inline f64_vec f64_keep(f64_vec a, keep_bits keep, int v)
 
 /* f16 */
 
-static inline f32_vec f16_load(const void *p)
+typedef f32_vec f16_vec;
+typedef uint8x8_t f16_packed;
+enum { f16_LANES = f32_LANES };
+
+static inline f16_vec f16_load(const void *p)
 {
     return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
 }
 
-static inline void f16_store(void *p, f32_vec a)
+static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
+
+static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 {
-    vst1_u8(p, vreinterpret_u8_f16(vcvt_f16_f32(a)));
+    return vreinterpret_u8_f16(vcvt_f16_f32(f32_kept(a, keep, v)));
 }
 
-static inline void f16_stream(void *p, f32_vec a) { f16_store(p, a); }
+static inline void f16_store(void *p, f16_packed a) { vst1_u8(p, a); }
+static inline void f16_stream(void *p, f16_packed a) { f16_store(p, a); }
 
-/* bf16: in integers */
+/* bf16: the product is rounded in integers. If it is a NaN its lower half is 0 and no carry comes.
+ */
 
-static inline f32_vec bf16_load(const void *p)
+typedef f32_vec bf16_vec;
+typedef uint8x8_t bf16_packed;
+enum { bf16_LANES = f32_LANES };
+
+static inline bf16_vec bf16_load(const void *p)
 {
     return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(p)), 16));
 }
 
-static inline void bf16_store(void *p, f32_vec a)
+static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b) { return f32_mul(a, b); }
+
+static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
-    const uint32x4_t u = vreinterpretq_u32_f32(a);
+    const uint32x4_t u = vreinterpretq_u32_f32(f32_kept(a, keep, v));
     const uint32x4_t odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
     const uint32x4_t rounded = vaddq_u32(vaddq_u32(u, vdupq_n_u32(0x7FFF)), odd);
-    const uint32x4_t number = vceqq_f32(a, a);
 
-    vst1_u8(p, vreinterpret_u8_u16(vshrn_n_u32(vbslq_u32(number, rounded, u), 16)));
+    return vreinterpret_u8_u16(vshrn_n_u32(rounded, 16));
 }
 
-static inline void bf16_stream(void *p, f32_vec a) { bf16_store(p, a); }
+static inline void bf16_store(void *p, bf16_packed a) { vst1_u8(p, a); }
+static inline void bf16_stream(void *p, bf16_packed a) { bf16_store(p, a); }
 
 static inline void stream_fence(void) {}
 

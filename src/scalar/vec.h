@@ -39,10 +39,12 @@ static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
     *lo = (uint32_t)product;
 }
 
-static inline void vec_planes(const vec words[4], vec planes[VECS])
+static inline void vec_mul_pack(vec a, uint32_t m, vec b, const uint32_t *key, vec packed[VECS / 2])
 {
-    for (int v = 0; v < VECS; v++)
-        planes[v] = words[v];
+    vec hi;
+
+    vec_mul(a, m, &hi, &packed[1]);
+    packed[0] = vec_xor_key(hi, b, key);
 }
 
 static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
@@ -55,7 +57,7 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 
 typedef uint32_t keep_bits;
 
-static inline keep_bits keep_bits_from(uint32_t bits) { return bits; }
+static inline keep_bits keep_bits_load(const uint8_t *p) { return load_le32(p); }
 
 /*
  * All ones if element v is kept, else 0. The bit comes from a table, because compilers make vectors
@@ -91,11 +93,12 @@ static inline uint32_t float_bits(float x)
 
 typedef float f32_scalar;
 typedef float f32_vec;
+typedef f32_vec f32_packed;
 enum { f32_LANES = 1 };
 
 static inline f32_vec f32_set1(double x) { return (float)x; }
 static inline f32_vec f32_mul(f32_vec a, f32_vec b) { return a * b; }
-static inline f32_vec f32_keep(f32_vec a, keep_bits keep, int v)
+static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 {
     return float_from_bits(float_bits(a) & keep_mask(keep, v));
 }
@@ -115,11 +118,12 @@ static inline void f32_stream(void *p, f32_vec a) { f32_store(p, a); }
 
 typedef double f64_scalar;
 typedef double f64_vec;
+typedef f64_vec f64_packed;
 enum { f64_LANES = 1 };
 
 static inline f64_vec f64_set1(double x) { return x; }
 static inline f64_vec f64_mul(f64_vec a, f64_vec b) { return a * b; }
-static inline f64_vec f64_keep(f64_vec a, keep_bits keep, int v)
+static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 {
     const uint32_t half = keep_mask(keep, v);
     const uint64_t mask = (uint64_t)half << 32 | half;
@@ -144,7 +148,11 @@ static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
 
 /* f16: all but denormals in integers */
 
-static inline f32_vec f16_load(const void *p)
+typedef f32_vec f16_vec;
+typedef uint16_t f16_packed;
+enum { f16_LANES = f32_LANES };
+
+static inline f16_vec f16_load(const void *p)
 {
     uint16_t h;
 
@@ -159,9 +167,11 @@ static inline f32_vec f16_load(const void *p)
     return float_from_bits(sign | float_bits((float)magnitude * 0x1p-24F));
 }
 
-static inline void f16_store(void *p, f32_vec a)
+static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
+
+static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 {
-    const uint32_t u = float_bits(a);
+    const uint32_t u = float_bits(a) & keep_mask(keep, v);
     const uint32_t magnitude = u & 0x7FFFFFFF;
     uint32_t h;
 
@@ -174,15 +184,20 @@ static inline void f16_store(void *p, f32_vec a)
     } else { /* the last place of 1/2 is 2^-24, that of f16's denormals: adding 1/2 rounds to it */
         h = float_bits(float_from_bits(magnitude) + 0.5F) - float_bits(0.5F);
     }
-    const uint16_t out = (uint16_t)(h | (u >> 16 & 0x8000));
-    memcpy(p, &out, sizeof out);
+    return (uint16_t)(h | (u >> 16 & 0x8000));
 }
 
-static inline void f16_stream(void *p, f32_vec a) { f16_store(p, a); }
+static inline void f16_store(void *p, f16_packed a) { memcpy(p, &a, sizeof a); }
+static inline void f16_stream(void *p, f16_packed a) { f16_store(p, a); }
 
-/* bf16 */
+/* bf16: the product is rounded in integers. If it is a NaN its lower half is 0 and no carry comes.
+ */
 
-static inline f32_vec bf16_load(const void *p)
+typedef f32_vec bf16_vec;
+typedef uint16_t bf16_packed;
+enum { bf16_LANES = f32_LANES };
+
+static inline bf16_vec bf16_load(const void *p)
 {
     uint16_t h;
 
@@ -190,16 +205,17 @@ static inline f32_vec bf16_load(const void *p)
     return float_from_bits((uint32_t)h << 16);
 }
 
-static inline void bf16_store(void *p, f32_vec a)
-{
-    const uint32_t u = float_bits(a);
-    const bool nan = (u & 0x7FFFFFFF) > 0x7F800000;
-    const uint16_t out = (uint16_t)((nan ? u : u + 0x7FFF + (u >> 16 & 1)) >> 16);
+static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b) { return f32_mul(a, b); }
 
-    memcpy(p, &out, sizeof out);
+static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
+{
+    const uint32_t u = float_bits(a) & keep_mask(keep, v);
+
+    return (uint16_t)((u + 0x7FFF + (u >> 16 & 1)) >> 16);
 }
 
-static inline void bf16_stream(void *p, f32_vec a) { bf16_store(p, a); }
+static inline void bf16_store(void *p, bf16_packed a) { memcpy(p, &a, sizeof a); }
+static inline void bf16_stream(void *p, bf16_packed a) { bf16_store(p, a); }
 
 static inline void stream_fence(void) {}
 

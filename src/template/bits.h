@@ -64,7 +64,9 @@ static inline void bits_append(uint8_t *dst, size_t d, const uint8_t *src, size_
         i += n / 8 * 8;
         n %= 8;
     }
-    for (; n >= 32; n -= 32, i += 32, dst += 4)
+    for (src += i / 8, i %= 8; n >= 64; n -= 32, src += 4, dst += 4) /* i != 0 here */
+        store_le32(dst, load_le32(src) >> i | load_le32(src + 4) << (32 - i));
+    for (; n >= 32; n -= 32, src += 4, dst += 4)
         store_le32(dst, bits_32(src, i));
     if (n > 0) {
         const uint32_t rest = bits_few(src, i, n);
@@ -72,6 +74,17 @@ static inline void bits_append(uint8_t *dst, size_t d, const uint8_t *src, size_
         for (size_t b = 0; 8 * b < n; b++)
             dst[b] = (uint8_t)(rest >> (8 * b));
     }
+}
+
+/* Bits i to i + n - 1 of src from a byte on: where they are, if they can be, or in room. */
+static inline const uint8_t *bits_at_byte(const uint8_t *src, size_t i, size_t n, uint8_t *room)
+{
+    if (src == NULL) /* all ones */
+        return memset(room, 0xFF, (n + 7) / 8);
+    if (i % 8 == 0)
+        return src + i / 8;
+    bits_append(room, 0, src, i, n);
+    return room;
 }
 
 #endif

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Bodies: what happens to one vector of data, given its keep bits. apply.h makes the loops around
- * them. A body is written for f32 and f64; the half types are loaded as f32 and rounded when
- * stored.
+ * them and includes this once for each dtype, with its T and C. A body computes in f32 or f64, and
+ * leaves its last step, selecting and rounding, to the vocabulary's _kept.
  */
-#ifndef BITDROP_TEMPLATE_BODY_APPLY_H
-#define BITDROP_TEMPLATE_BODY_APPLY_H
 
 /* x * scale where kept and +0 elsewhere, for vector v of a strip. */
-static inline f32_vec f32_body_apply(f32_vec x, keep_bits keep, int v, f32_vec scale)
+static inline T(packed) T(body_apply)(T(vec) x, keep_bits keep, int v, C(vec) scale)
 {
-    return f32_keep(f32_mul(x, scale), keep, v);
+    return T(kept)(T(mul)(x, scale), keep, v);
 }
-
-static inline f64_vec f64_body_apply(f64_vec x, keep_bits keep, int v, f64_vec scale)
-{
-    return f64_keep(f64_mul(x, scale), keep, v);
-}
-
-#endif

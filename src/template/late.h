@@ -20,67 +20,78 @@ enum {
 };
 _Static_assert((int)LATE_WORDS <= (int)OPEN_WORDS_SLACK, "a run of words reads past the last one");
 
-/* Planes j to j + 3 of LATE_WORDS words of the list, from entry i on. */
-static inline void late_block(const struct bitdrop_stream *s, const struct philox_plane *plane,
-                              unsigned j, uint32_t first, struct open_words *list, size_t i)
+/*
+ * Appends those of LATE_WORDS words that have open elements to the first `found` of the list, which
+ * at may lie behind; returns how many there are then.
+ */
+static inline size_t append_open_words(struct open_words *list, size_t found, const uint32_t *at,
+                                       const uint32_t *open)
+{
+    for (size_t i = 0; i < LATE_WORDS; i++) {
+        list->at[found] = at[i];
+        list->open[found] = open[i];
+        found += open[i] != 0;
+    }
+    return found;
+}
+
+/*
+ * Planes j to j + 3 of LATE_WORDS words of the list, from entry i on: what they keep, and what they
+ * leave open.
+ */
+FORCE_INLINE void late_block(const struct bitdrop_stream *s, const struct philox_plane *plane,
+                             unsigned j, uint32_t first, const struct open_words *list, size_t i,
+                             uint32_t keep[LATE_WORDS], uint32_t open[LATE_WORDS])
 {
     struct philox_lanes lanes[CHAINS];
     vec random[CHAINS][4];
 
     for (int c = 0; c < CHAINS; c++)
         lanes[c] = philox_lanes(s, vec_add(vec_load(list->at + i + c * LANES), vec_set1(first)));
-    philox_blocks(s, lanes, plane, random);
+    philox_before_last(s, lanes, plane, random, no_step, NULL);
     for (int c = 0; c < CHAINS; c++) {
-        vec keep = vec_load(list->keep + i + c * LANES);
-        vec open = vec_load(list->open + i + c * LANES);
+        vec k = vec_set1(0), o = vec_load(list->open + i + c * LANES);
 
+        philox_round(s->key[s->rounds - 1], random[c]);
         for (unsigned q = 0; q < LATE_PLANES; q++)
-            compare_plane(&keep, &open, random[c][q], bitdrop_threshold_bit(s, j + q));
-        vec_store(list->keep + i + c * LANES, keep);
-        vec_store(list->open + i + c * LANES, open);
+            compare_plane(&k, &o, random[c][q], bitdrop_threshold_bit(s, j + q));
+        vec_store(keep + c * LANES, k);
+        vec_store(open + c * LANES, o);
     }
-}
-
-/*
- * Stores the keep words of the list in the mask, and moves those that have open bits to its front;
- * returns how many. With the last planes done, what is open equals T, and keeps.
- */
-static inline size_t settle_words(struct open_words *list, size_t found, uint8_t *keep, bool last)
-{
-    size_t left = 0;
-
-    for (size_t i = 0; i < found; i++) {
-        const uint32_t at = list->at[i], k = list->keep[i], o = list->open[i];
-
-        store_le32(keep + 4 * at, last ? k | o : k);
-        list->at[left] = at;
-        list->keep[left] = k;
-        list->open[left] = o;
-        left += o != 0;
-    }
-    return last ? 0 : left;
 }
 
 /*
  * Runs the late planes for `count` words of a tile. first is the absolute index / 32 of the word
  * that keep and open begin with.
  */
-static inline void late_planes(const struct bitdrop_stream *s, uint64_t first, size_t count,
-                               uint8_t *keep, const uint8_t *open)
+FORCE_INLINE void late_planes(const struct bitdrop_stream *s, uint64_t first, size_t count,
+                              uint8_t *keep, const uint8_t *open)
 {
     struct open_words list;
-    size_t found = open_words_gather(&list, keep, open, count);
+    size_t found = open_words_gather(&list, open, count);
 
-    memset(list.at + found, 0, LATE_WORDS * sizeof *list.at); /* lanes that are not filled */
-    memset(list.keep + found, 0, LATE_WORDS * sizeof *list.keep);
-    memset(list.open + found, 0, LATE_WORDS * sizeof *list.open);
     for (unsigned j = EARLY_PLANES; found > 0; j += LATE_PLANES) {
+        const bool last = j + LATE_PLANES >= s->planes;
         const uint32_t counter2 = EARLY_PLANES + (j - EARLY_PLANES) / LATE_PLANES;
         const struct philox_plane plane = philox_plane(s, (uint32_t)(first >> 32), counter2);
+        size_t left = 0;
 
-        for (size_t i = 0; i < found; i += LATE_WORDS)
-            late_block(s, &plane, j, (uint32_t)first, &list, i);
-        found = settle_words(&list, found, keep, j + LATE_PLANES >= s->planes);
+        memset(list.open + found, 0,
+               LATE_WORDS * sizeof *list.open); /* lanes that are not filled */
+        for (size_t i = 0; i < found; i += LATE_WORDS) {
+            const size_t filled = found - i < LATE_WORDS ? found - i : LATE_WORDS;
+            uint32_t k[LATE_WORDS], o[LATE_WORDS];
+
+            late_block(s, &plane, j, (uint32_t)first, &list, i, k, o);
+            for (size_t w = 0; w < filled; w++) {
+                uint8_t *word = keep + 4 * list.at[i + w];
+
+                store_le32(word, load_le32(word) | k[w] | (last ? o[w] : 0));
+            }
+            if (!last)
+                left = append_open_words(&list, left, list.at + i, o);
+        }
+        found = left;
     }
 }
 

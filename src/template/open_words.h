@@ -16,7 +16,6 @@ enum {
 
 struct open_words {
     uint32_t at[TILE_WORDS + OPEN_WORDS_SLACK]; /* index of the word in the tile */
-    uint32_t keep[TILE_WORDS + OPEN_WORDS_SLACK];
     uint32_t open[TILE_WORDS + OPEN_WORDS_SLACK];
 };
 

@@ -7,14 +7,12 @@
 #include "template/bits.h"
 #include "template/open_words.h"
 
-static inline size_t open_words_gather(struct open_words *list, const uint8_t *keep,
-                                       const uint8_t *open, size_t count)
+static inline size_t open_words_gather(struct open_words *list, const uint8_t *open, size_t count)
 {
     size_t found = 0;
 
     for (size_t i = 0; i < count; i++) {
         list->at[found] = (uint32_t)i;
-        list->keep[found] = load_le32(keep + 4 * i);
         list->open[found] = load_le32(open + 4 * i);
         found += list->open[found] != 0;
     }

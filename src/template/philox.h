@@ -15,6 +15,16 @@
 #define BITDROP_TEMPLATE_PHILOX_H
 
 #include "stream.h"
+#include "template/work.h"
+
+/*
+ * Rounds from one step to the next, so that with ten rounds and all early planes as much is applied
+ * as is made.
+ */
+enum {
+    STEP_ROUNDS =
+        EARLY_PLANES * (PHILOX_MAX_ROUNDS - 2) * WORD_ELEMENTS / (CHAINS * LANES * BLOCK_ELEMENTS)
+};
 
 /* Rounds 1 and 2 of counter word 0, the part that is the same for every plane. */
 struct philox_lanes {
@@ -24,7 +34,7 @@ struct philox_lanes {
 /* Rounds 1 and 2 of counter words 1 and 2, the part that is the same in every lane. */
 struct philox_plane {
     uint32_t c0, c2; /* to be xored into the lanes' */
-    uint32_t c3;
+    uint32_t c3;     /* xored with the key that it meets in round 3 */
 };
 
 static inline struct philox_lanes philox_lanes(const struct bitdrop_stream *s, vec counter0)
@@ -48,31 +58,64 @@ static inline struct philox_plane philox_plane(const struct bitdrop_stream *s, u
     return (struct philox_plane){
         .c0 = (uint32_t)m1 ^ s->key[1][0],
         .c2 = (uint32_t)(m0 >> 32) ^ s->key[1][1],
-        .c3 = (uint32_t)m0,
+        .c3 = (uint32_t)m0 ^ s->key[2][1],
     };
 }
 
-/* out[chain][word]: the blocks of all lanes, for s->rounds rounds. */
-static inline void philox_blocks(const struct bitdrop_stream *s,
-                                 const struct philox_lanes lanes[CHAINS],
-                                 const struct philox_plane *plane, vec out[CHAINS][4])
+FORCE_INLINE void philox_step(int round, work_step *step, struct work *work)
 {
-    for (int i = 0; i < CHAINS; i++) {
-        out[i][0] = vec_xor(lanes[i].c0, vec_set1(plane->c0));
-        out[i][1] = lanes[i].c1;
-        out[i][2] = vec_xor(lanes[i].c2, vec_set1(plane->c2));
-        out[i][3] = vec_set1(plane->c3);
-    }
-    for (unsigned r = 2; r < s->rounds; r++) {
-        for (int i = 0; i < CHAINS; i++) {
-            vec hi0, lo0, hi1, lo1;
+    if (round % STEP_ROUNDS == 0)
+        step(work);
+}
 
-            vec_mul(out[i][0], PHILOX_M0, &hi0, &lo0);
-            vec_mul(out[i][2], PHILOX_M1, &hi1, &lo1);
-            out[i][0] = vec_xor_key(hi1, out[i][1], &s->key[r][0]);
-            out[i][1] = lo1;
-            out[i][2] = vec_xor_key(hi0, out[i][3], &s->key[r][1]);
-            out[i][3] = lo0;
+/* Round 3 of the blocks of one vector: the state c after it. */
+FORCE_INLINE void philox_start(const struct philox_lanes *lanes, const struct philox_plane *plane,
+                               const uint32_t key[2], vec c[4])
+{
+    vec hi0, hi1;
+
+    vec_mul(vec_xor(lanes->c0, vec_set1(plane->c0)), PHILOX_M0, &hi0, &c[3]);
+    vec_mul(vec_xor(lanes->c2, vec_set1(plane->c2)), PHILOX_M1, &hi1, &c[1]);
+    c[0] = vec_xor_key(hi1, lanes->c1, &key[0]);
+    c[2] = vec_xor(hi0, vec_set1(plane->c3));
+}
+
+FORCE_INLINE void philox_round(const uint32_t key[2], vec c[4])
+{
+    vec hi0, lo0, hi1, lo1;
+
+    vec_mul(c[0], PHILOX_M0, &hi0, &lo0);
+    vec_mul(c[2], PHILOX_M1, &hi1, &lo1);
+    c[0] = vec_xor_key(hi1, c[1], &key[0]);
+    c[1] = lo1;
+    c[2] = vec_xor_key(hi0, c[3], &key[1]);
+    c[3] = lo0;
+}
+
+/*
+ * The state of all chains after all rounds but the last, with a step after every STEP_ROUNDS
+ * rounds.
+ */
+FORCE_INLINE void philox_before_last(const struct bitdrop_stream *s,
+                                     const struct philox_lanes lanes[CHAINS],
+                                     const struct philox_plane *plane, vec c[CHAINS][4],
+                                     work_step *step, struct work *work)
+{
+    for (int i = 0; i < CHAINS; i++)
+        philox_start(&lanes[i], plane, s->key[2], c[i]);
+    philox_step(2, step, work);
+#pragma GCC unroll 3
+    for (int r = 3; r < 6; r++) {
+        for (int i = 0; i < CHAINS; i++)
+            philox_round(s->key[r], c[i]);
+        philox_step(r, step, work);
+    }
+    if (s->rounds == PHILOX_MAX_ROUNDS) {
+#pragma GCC unroll 3
+        for (int r = 6; r < PHILOX_MAX_ROUNDS - 1; r++) {
+            for (int i = 0; i < CHAINS; i++)
+                philox_round(s->key[r], c[i]);
+            philox_step(r, step, work);
         }
     }
 }

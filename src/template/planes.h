@@ -34,10 +34,12 @@ static inline void compare_plane(vec *keep, vec *open, vec random, bool threshol
  * keep of the RUN_BLOCKS blocks from block g, in the order and format of the mask; and, if T has
  * late planes, open.
  */
-static inline void early_planes(const struct bitdrop_stream *s, uint64_t g, uint8_t *keep,
-                                uint8_t *open)
+FORCE_INLINE void early_planes(const struct bitdrop_stream *s, const struct philox_plane *plane,
+                               uint64_t g, uint8_t *keep, uint8_t *open, work_step *step,
+                               struct work *work)
 {
     const unsigned planes = s->planes < EARLY_PLANES ? s->planes : EARLY_PLANES;
+    const uint32_t *last = s->key[s->rounds - 1];
     struct philox_lanes lanes[CHAINS];
     vec k[CHAINS][VECS], o[CHAINS][VECS];
 
@@ -49,15 +51,16 @@ static inline void early_planes(const struct bitdrop_stream *s, uint64_t g, uint
         }
     }
     for (unsigned j = 0; j < planes; j++) {
-        const struct philox_plane plane = philox_plane(s, (uint32_t)(g >> 32), j);
         const bool bit = bitdrop_threshold_bit(s, j);
-        vec words[CHAINS][4];
+        vec c[CHAINS][4];
 
-        philox_blocks(s, lanes, &plane, words);
+        philox_before_last(s, lanes, &plane[j], c, step, work);
+        philox_step(s->rounds == 10 ? 9 : 6, step, work);
         for (int i = 0; i < CHAINS; i++) {
             vec random[VECS];
 
-            vec_planes(words[i], random);
+            vec_mul_pack(c[i][2], PHILOX_M1, c[i][1], &last[0], random);
+            vec_mul_pack(c[i][0], PHILOX_M0, c[i][3], &last[1], random + VECS / 2);
             for (int v = 0; v < VECS; v++)
                 compare_plane(&k[i][v], &o[i][v], random[v], bit);
         }

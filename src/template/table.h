@@ -5,7 +5,6 @@
  *   TABLE  the table's name: bitdrop_kernels_<isa>
  *   ISA    its bitdrop_isa
  */
-#include "template/body_apply.h"
 #include "template/tile.h"
 
 #define DTYPE f32
@@ -30,12 +29,10 @@
 
 #define FORWARD(t, bytes) t##_kernel_forward,
 #define BACKWARD(t, bytes) t##_kernel_backward,
-#define MULTIPLY(t, bytes) t##_kernel_multiply,
 
 const struct bitdrop_kernels TABLE = {
     .isa = ISA,
     .mask = kernel_mask,
     .forward = {BITDROP_DTYPES(FORWARD)},
     .backward = {BITDROP_DTYPES(BACKWARD)},
-    .multiply = {BITDROP_DTYPES(MULTIPLY)},
 };

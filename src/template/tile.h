@@ -13,8 +13,6 @@
 #include "kernels.h"
 #include "template/late.h"
 
-#define FORCE_INLINE static inline __attribute__((always_inline))
-
 /* Elements (row, col) to (row, col + count - 1) and their keep bits, first to first + count - 1. */
 struct piece {
     size_t row, col, count;
@@ -22,51 +20,64 @@ struct piece {
     size_t first;
 };
 
-typedef void piece_function(const struct bitdrop_job *job, const struct piece *piece);
+typedef void piece_function(const struct piece *piece, struct work *work);
 
+/* The tile that is being made, and the one before, whose bits may still be waiting in work. */
 struct tile {
-    _Alignas(64) uint8_t keep[TILE_BYTES];
+    _Alignas(64) uint8_t keep[2][TILE_BYTES];
     _Alignas(64) uint8_t open[TILE_BYTES];
+    unsigned side; /* of keep */
     uint64_t index;
     size_t end; /* of the bytes made */
 };
 
 /*
- * Makes the keep bits of elements first to last - 1 of tile index, unless they are there. Pieces
- * come in ascending order, so what lies before the last one's end is not asked for unless it was
- * made.
+ * Makes the keep bits of elements first to last - 1 of tile index, unless they are there, and
+ * returns the tile's. Pieces come in ascending order, so what lies before the last one's end is not
+ * asked for unless it was made.
  */
-static inline void tile_need(struct tile *tile, const struct bitdrop_stream *s, uint64_t index,
-                             size_t first, size_t last)
+FORCE_INLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_stream *s,
+                                      uint64_t index, size_t first, size_t last, work_step *step,
+                                      struct work *work)
 {
+    struct philox_plane plane[EARLY_PLANES];
+    uint8_t *keep;
     size_t begin = first / 8 / RUN_BYTES * RUN_BYTES;
     const size_t end = ((last + 7) / 8 + RUN_BYTES - 1) / RUN_BYTES * RUN_BYTES;
 
     if (tile->index == index) {
-        if (end <= tile->end)
-            return;
         if (begin < tile->end)
             begin = tile->end;
+        if (end <= begin)
+            return tile->keep[tile->side];
+    } else {
+        tile->side ^= 1;
     }
+    keep = tile->keep[tile->side];
     tile->index = index;
     tile->end = end;
     if (s->drop_all || s->planes == 0) {
-        memset(tile->keep + begin, s->drop_all ? 0 : 0xFF, end - begin);
-        return;
+        memset(keep + begin, s->drop_all ? 0 : 0xFF, end - begin);
+        return keep;
     }
+    for (unsigned j = 0; j < EARLY_PLANES; j++)
+        plane[j] = philox_plane(s, (uint32_t)(index * (TILE_BYTES / BLOCK_BYTES) >> 32), j);
     for (size_t b = begin; b < end; b += RUN_BYTES)
-        early_planes(s, index * (TILE_BYTES / BLOCK_BYTES) + b / BLOCK_BYTES, tile->keep + b,
-                     tile->open + b);
+        early_planes(s, plane, index * (TILE_BYTES / BLOCK_BYTES) + b / BLOCK_BYTES, keep + b,
+                     tile->open + b, step, work);
     if (s->planes > EARLY_PLANES)
-        late_planes(s, index * TILE_WORDS + begin / 4, (end - begin) / 4, tile->keep + begin,
+        late_planes(s, index * TILE_WORDS + begin / 4, (end - begin) / 4, keep + begin,
                     tile->open + begin);
+    return keep;
 }
 
 /* For each piece of a job whose mask is to be generated. */
-FORCE_INLINE void for_generated_pieces(const struct bitdrop_job *job, piece_function *handle)
+FORCE_INLINE void for_generated_pieces(piece_function *handle, work_step *step, struct work *work)
 {
+    const struct bitdrop_job *job = work->job;
     struct tile tile;
 
+    tile.side = 0;
     tile.index = UINT64_MAX; /* there are only 2^50 */
     tile.end = 0;
     for (size_t row = 0; row < job->rows; row++) {
@@ -77,31 +88,46 @@ FORCE_INLINE void for_generated_pieces(const struct bitdrop_job *job, piece_func
             const size_t left = job->cols - col;
             const size_t room = TILE_ELEMENTS - first;
             const size_t count = left < room ? left : room;
+            const uint8_t *keep =
+                tile_need(&tile, &job->stream, e / TILE_ELEMENTS, first, first + count, step, work);
 
-            tile_need(&tile, &job->stream, e / TILE_ELEMENTS, first, first + count);
-            handle(job, &(struct piece){row, col, count, tile.keep, first});
+            const struct piece piece = {row, col, count, keep, first};
+
+            if (job->mask != NULL)
+                bits_append(job->mask + row * job->mask_stride, col, keep, first, count);
+            handle(&piece, work);
             col += count;
             e += count;
         }
     }
 }
 
-/* For each row of a job whose mask is given, or that has none. */
-FORCE_INLINE void for_rows(const struct bitdrop_job *job, piece_function *handle)
+/* For each piece of a job whose mask is given, or that has none. */
+FORCE_INLINE void for_given_pieces(piece_function *handle, struct work *work)
 {
+    const struct bitdrop_job *job = work->job;
+
     for (size_t row = 0; row < job->rows; row++) {
         const uint8_t *bits = job->keep == NULL ? NULL : job->keep + row * job->mask_stride;
 
-        handle(job, &(struct piece){row, 0, job->cols, bits, 0});
+        for (size_t col = 0; col < job->cols; col += TILE_ELEMENTS) {
+            const size_t left = job->cols - col;
+            const size_t count = left < TILE_ELEMENTS ? left : TILE_ELEMENTS;
+
+            handle(&(struct piece){row, col, count, bits, col}, work);
+        }
     }
 }
 
-FORCE_INLINE void store_mask(const struct bitdrop_job *job, const struct piece *piece)
+FORCE_INLINE void no_more(const struct piece *piece, struct work *work)
 {
-    bits_append(job->mask + piece->row * job->mask_stride, piece->col, piece->bits, piece->first,
-                piece->count);
+    (void)piece;
+    (void)work;
 }
 
-static void kernel_mask(const struct bitdrop_job *job) { for_generated_pieces(job, store_mask); }
+static void kernel_mask(const struct bitdrop_job *job)
+{
+    for_generated_pieces(no_more, no_step, &(struct work){.job = job});
+}
 
 #endif
