@@ -23,11 +23,6 @@ enum {
     T(STRIP_BYTES) = WORD_ELEMENTS * BYTES
 };
 
-FORCE_INLINE C(vec) T(scale)(const struct bitdrop_job *job)
-{
-    return C(set1)(sizeof(C(scalar)) == 8 ? job->scale : job->scale_f32);
-}
-
 FORCE_INLINE void T(strip)(const unsigned char *x, unsigned char *y, const uint8_t *bits,
                            C(vec) scale, bool streaming)
 {
@@ -63,7 +58,7 @@ static inline void T(few)(const struct bitdrop_job *job, const struct piece *pie
     memcpy(strip, x, n * BYTES);
     for (size_t k = n; k < WORD_ELEMENTS; k++)
         memcpy(strip + k * BYTES, strip, BYTES);
-    T(strip)(strip, strip, bits, T(scale)(job), false);
+    T(strip)(strip, strip, bits, C(set1)(C(scale)(job)), false);
     memcpy(y, strip, n * BYTES);
 }
 
@@ -72,7 +67,7 @@ FORCE_INLINE void T(step)(struct work *work)
 {
     if (work->strips == 0)
         return;
-    T(strip)(work->x, work->y, work->bits, T(scale)(work->job), work->streaming);
+    T(strip)(work->x, work->y, work->bits, C(set1)(work->scale), work->streaming);
     work->x += T(STRIP_BYTES);
     work->y += T(STRIP_BYTES);
     work->bits += WORD_ELEMENTS / 8;
@@ -111,7 +106,7 @@ FORCE_INLINE void T(take)(const struct piece *piece, struct work *work)
 FORCE_INLINE void T(run)(const struct bitdrop_job *job, bool generated)
 {
     uint8_t shifted[TILE_BYTES];
-    struct work work = {.job = job, .streaming = job->streaming, .shifted = shifted};
+    struct work work = {.job = job, .scale = C(scale)(job), .streaming = job->streaming, .shifted = shifted};
 
     if (generated)
         for_generated_pieces(T(take), T(step), &work);
