@@ -75,7 +75,8 @@ static bool indices_fit(uint64_t offset, const bitdrop_2d *s)
 {
     const uint64_t room = UINT64_MAX - offset;
 
-    return s->cols - 1 <= room && (s->rows - 1) <= (room - (s->cols - 1)) / s->pitch;
+    return s->cols - 1 <= room &&
+           (s->rows == 1 || s->rows - 1 <= (room - (s->cols - 1)) / s->pitch);
 }
 
 static bitdrop_2d with_defaults(const bitdrop_2d *shape)
@@ -124,6 +125,8 @@ static bitdrop_status check_memory(const struct call *call, const bitdrop_2d *s)
 /* A matrix without gaps, in data, indices and mask bits, is one row. */
 static void flatten(const struct call *call, bitdrop_2d *s)
 {
+    if (s->rows == 1)
+        return;
     if (has_data(call->op) && (s->x_stride != s->cols || s->y_stride != s->cols))
         return;
     if (generates(call->op) && s->pitch != s->cols)
@@ -159,8 +162,8 @@ static bool streams(const struct call *call, const bitdrop_2d *s)
         return false;
     if (call->cfg->stores != BITDROP_STORES_AUTO)
         return call->cfg->stores == BITDROP_STORES_STREAMING;
-    return call->x != call->y &&
-           s->rows * s->cols >= STREAMING_BYTES / 2 / dtype_bytes[call->dtype];
+    return call->x != call->y && /* what lies in memory fits in a size_t */
+           s->rows * s->cols * dtype_bytes[call->dtype] >= STREAMING_BYTES / 2;
 }
 
 static void copy_rows(const struct bitdrop_job *job, size_t size)
@@ -182,7 +185,8 @@ static void run(const struct call *call, const bitdrop_2d *s, const struct bitdr
     const bitdrop_config *cfg = call->cfg;
     const size_t size = dtype_bytes[call->dtype];
     const double scale = scale_of(call);
-    struct bitdrop_job job = {
+    struct bitdrop_stream stream;
+    const struct bitdrop_job job = {
         .rows = s->rows,
         .cols = s->cols,
         .offset = cfg->offset,
@@ -197,10 +201,11 @@ static void run(const struct call *call, const bitdrop_2d *s, const struct bitdr
         .scale = scale,
         .scale_f32 = (float)scale,
         .streaming = streams(call, s),
+        .stream = &stream,
     };
 
     if (generates(call->op))
-        job.stream = bitdrop_stream_make(cfg->seed, cfg->stream, cfg->rounds == 7 ? 7 : 10, cfg->p);
+        stream = bitdrop_stream_make(cfg->seed, cfg->stream, cfg->rounds == 7 ? 7 : 10, cfg->p);
 
     if (call->op == MASK)
         kernels->mask(&job);

@@ -30,7 +30,7 @@ struct bitdrop_job {
     double scale;    /* of kept elements, for f64 */
     float scale_f32; /* the same rounded once, for the other dtypes */
     bool streaming;  /* prefer stores that bypass the caches */
-    struct bitdrop_stream stream;
+    const struct bitdrop_stream *stream;
 };
 
 typedef void bitdrop_kernel(const struct bitdrop_job *job);

@@ -27,14 +27,13 @@ static inline bool span_make(struct span *s, const void *base, size_t rows, size
 {
     const uintptr_t room = UINTPTR_MAX - (uintptr_t)base;
 
-    if (cols > room / size)
+    *s = (struct span){(uintptr_t)base, rows, 0, 0};
+    if (__builtin_mul_overflow(cols, size, &s->bytes) || s->bytes > room)
         return false;
-    *s = (struct span){(uintptr_t)base, rows, cols * size, 0};
     if (rows == 1)
         return true;
-    if (stride > room / size)
+    if (__builtin_mul_overflow(stride, size, &s->stride) || s->stride > room)
         return false;
-    s->stride = stride * size;
     return rows - 1 <= (room - s->bytes) / s->stride;
 }
 

@@ -142,7 +142,7 @@ static void check_open_words(struct check *c)
         }
         expect_open_words(c, "open_words_gather", &list, open_words_gather(&list, open, count),
                           NULL, open, count);
-        for (size_t i = 0; i < count; i += LATE_WORDS)
+        for (size_t i = 0; i < count; i += LANES)
             found = append_open_words(&list, found, at + i, words + i);
         expect_open_words(c, "append_open_words", &list, found, at, open, count);
     }
@@ -241,6 +241,7 @@ static void run_philox(struct check *c, const char *name, const uint32_t counter
     struct bitdrop_stream s =
         bitdrop_stream_make((uint64_t)key[1] << 32 | key[0], counter[3], rounds, 0.5);
     const struct philox_plane plane = philox_plane(&s, counter[1], counter[2]);
+    const struct philox_plane *planes[CHAINS];
     struct philox_lanes lanes[CHAINS];
     vec out[CHAINS][4];
 
@@ -250,8 +251,9 @@ static void run_philox(struct check *c, const char *name, const uint32_t counter
         for (uint32_t j = 0; j < LANES; j++)
             counter0[j] = counter[0] + i * LANES + j;
         lanes[i] = philox_lanes(&s, vec_load(counter0));
+        planes[i] = &plane;
     }
-    philox_before_last(&s, lanes, &plane, out, no_step, NULL);
+    philox_before_last(&s, lanes, planes, out, no_step, NULL);
     for (int i = 0; i < CHAINS; i++)
         philox_round(s.key[rounds - 1], out[i]);
     for (uint32_t i = 0; i < CHAINS * LANES; i++) {

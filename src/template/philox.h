@@ -93,16 +93,16 @@ FORCE_INLINE void philox_round(const uint32_t key[2], vec c[4])
 }
 
 /*
- * The state of all chains after all rounds but the last, with a step after every STEP_ROUNDS
- * rounds.
+ * The state of all chains, each of lanes[i] and plane[i], after all rounds but the last, with a
+ * step after every STEP_ROUNDS rounds.
  */
 FORCE_INLINE void philox_before_last(const struct bitdrop_stream *s,
                                      const struct philox_lanes lanes[CHAINS],
-                                     const struct philox_plane *plane, vec c[CHAINS][4],
-                                     work_step *step, struct work *work)
+                                     const struct philox_plane *const plane[CHAINS],
+                                     vec c[CHAINS][4], work_step *step, struct work *work)
 {
     for (int i = 0; i < CHAINS; i++)
-        philox_start(&lanes[i], plane, s->key[2], c[i]);
+        philox_start(&lanes[i], plane[i], s->key[2], c[i]);
     philox_step(2, step, work);
 #pragma GCC unroll 3
     for (int r = 3; r < 6; r++) {

@@ -52,9 +52,12 @@ FORCE_INLINE void early_planes(const struct bitdrop_stream *s, const struct phil
     }
     for (unsigned j = 0; j < planes; j++) {
         const bool bit = bitdrop_threshold_bit(s, j);
+        const struct philox_plane *plane_j[CHAINS];
         vec c[CHAINS][4];
 
-        philox_before_last(s, lanes, &plane[j], c, step, work);
+        for (int i = 0; i < CHAINS; i++)
+            plane_j[i] = &plane[j];
+        philox_before_last(s, lanes, plane_j, c, step, work);
         philox_step(s->rounds == 10 ? 9 : 6, step, work);
         for (int i = 0; i < CHAINS; i++) {
             vec random[VECS];

@@ -11,6 +11,7 @@
 #define BITDROP_TEMPLATE_TILE_H
 
 #include "kernels.h"
+#include "template/block.h"
 #include "template/late.h"
 
 /* Elements (row, col) to (row, col + count - 1) and their keep bits, first to first + count - 1. */
@@ -23,13 +24,56 @@ struct piece {
 typedef void piece_function(const struct piece *piece, struct work *work);
 
 /* The tile that is being made, and the one before, whose bits may still be waiting in work. */
+enum { FEW_BLOCKS = RUN_BLOCKS / 4 }; /* that are made sooner one by one than as a run */
+
 struct tile {
     _Alignas(64) uint8_t keep[2][TILE_BYTES];
-    _Alignas(64) uint8_t open[TILE_BYTES];
     unsigned side; /* of keep */
     uint64_t index;
     size_t end; /* of the bytes made */
 };
+
+/*
+ * Makes the bytes from `from` to `to` - 1 of a tile, which are a part of one run. Nothing else is
+ * written, for work may wait for what was made before.
+ */
+static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, size_t to,
+                      uint8_t *keep)
+{
+    const uint64_t first = g + from / RUN_BYTES * RUN_BLOCKS;
+    struct philox_plane plane[EARLY_PLANES];
+    uint8_t k[RUN_BYTES], o[RUN_BYTES + OPEN_WORDS_SLACK * 4] = {0};
+
+    if (to - from <= FEW_BLOCKS * BLOCK_BYTES) {
+        for (size_t b = from; b < to; b += BLOCK_BYTES)
+            make_block(s, g + b / BLOCK_BYTES, keep + b);
+        return;
+    }
+    for (unsigned j = 0; j < EARLY_PLANES; j++)
+        plane[j] = philox_plane(s, (uint32_t)(g >> 32), j);
+    early_planes(s, plane, first, k, o, no_step, NULL);
+    if (s->planes > EARLY_PLANES)
+        late_planes(s, first * BLOCK_WORDS, RUN_BLOCKS * BLOCK_WORDS, EARLY_PLANES, k, o);
+    memcpy(keep + from, k + from % RUN_BYTES, to - from);
+}
+
+/* Makes the bytes from begin to end - 1, which are whole runs. */
+FORCE_INLINE void make_runs(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
+                            uint8_t *keep, work_step *step, struct work *work)
+{
+    struct philox_plane plane[EARLY_PLANES];
+    _Alignas(64) uint8_t open[TILE_BYTES + OPEN_WORDS_SLACK * 4];
+
+    for (unsigned j = 0; j < EARLY_PLANES; j++)
+        plane[j] = philox_plane(s, (uint32_t)(g >> 32), j);
+    for (size_t b = begin; b < end; b += RUN_BYTES)
+        early_planes(s, plane, g + b / BLOCK_BYTES, keep + b, open + b, step, work);
+    if (s->planes > EARLY_PLANES) {
+        memset(open + end, 0, OPEN_WORDS_SLACK * 4);
+        late_planes(s, g * BLOCK_WORDS + begin / 4, (end - begin) / 4, EARLY_PLANES, keep + begin,
+                    open + begin);
+    }
+}
 
 /*
  * Makes the keep bits of elements first to last - 1 of tile index, unless they are there, and
@@ -40,34 +84,37 @@ FORCE_INLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_st
                                       uint64_t index, size_t first, size_t last, work_step *step,
                                       struct work *work)
 {
-    struct philox_plane plane[EARLY_PLANES];
+    const uint64_t g = index * (TILE_BYTES / BLOCK_BYTES);
+    size_t begin = first / BLOCK_ELEMENTS * BLOCK_BYTES;
+    const size_t end = (last + BLOCK_ELEMENTS - 1) / BLOCK_ELEMENTS * BLOCK_BYTES;
     uint8_t *keep;
-    size_t begin = first / 8 / RUN_BYTES * RUN_BYTES;
-    const size_t end = ((last + 7) / 8 + RUN_BYTES - 1) / RUN_BYTES * RUN_BYTES;
 
-    if (tile->index == index) {
-        if (begin < tile->end)
-            begin = tile->end;
-        if (end <= begin)
-            return tile->keep[tile->side];
-    } else {
+    if (tile->index != index)
         tile->side ^= 1;
-    }
+    else if (begin < tile->end)
+        begin = tile->end;
     keep = tile->keep[tile->side];
+    if (tile->index == index && end <= begin)
+        return keep;
     tile->index = index;
     tile->end = end;
     if (s->drop_all || s->planes == 0) {
         memset(keep + begin, s->drop_all ? 0 : 0xFF, end - begin);
         return keep;
     }
-    for (unsigned j = 0; j < EARLY_PLANES; j++)
-        plane[j] = philox_plane(s, (uint32_t)(index * (TILE_BYTES / BLOCK_BYTES) >> 32), j);
-    for (size_t b = begin; b < end; b += RUN_BYTES)
-        early_planes(s, plane, index * (TILE_BYTES / BLOCK_BYTES) + b / BLOCK_BYTES, keep + b,
-                     tile->open + b, step, work);
-    if (s->planes > EARLY_PLANES)
-        late_planes(s, index * TILE_WORDS + begin / 4, (end - begin) / 4, keep + begin,
-                    tile->open + begin);
+    if (begin % RUN_BYTES != 0) {
+        const size_t run_end = begin / RUN_BYTES * RUN_BYTES + RUN_BYTES;
+        const size_t to = end < run_end ? end : run_end;
+
+        make_part(s, g, begin, to, keep);
+        begin = to;
+    }
+    if (end - begin >= RUN_BYTES) {
+        make_runs(s, g, begin, end / RUN_BYTES * RUN_BYTES, keep, step, work);
+        begin = end / RUN_BYTES * RUN_BYTES;
+    }
+    if (begin < end)
+        make_part(s, g, begin, end, keep);
     return keep;
 }
 
@@ -89,7 +136,7 @@ FORCE_INLINE void for_generated_pieces(piece_function *handle, work_step *step, 
             const size_t room = TILE_ELEMENTS - first;
             const size_t count = left < room ? left : room;
             const uint8_t *keep =
-                tile_need(&tile, &job->stream, e / TILE_ELEMENTS, first, first + count, step, work);
+                tile_need(&tile, job->stream, e / TILE_ELEMENTS, first, first + count, step, work);
 
             const struct piece piece = {row, col, count, keep, first};
 

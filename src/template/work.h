@@ -19,7 +19,7 @@ struct work {
     unsigned char *y;
     const uint8_t *bits; /* from a byte on */
     size_t strips;
-    double scale;   /* as in the job: a copy, which stores to y cannot change */
+    double scale;     /* as in the job: a copy, which stores to y cannot change */
     bool streaming;   /* as in the job */
     uint8_t *shifted; /* TILE_BYTES of room for bits that do not begin at a byte */
 };
