@@ -15,6 +15,7 @@ enum {
 #define LEAF1_ECX_AVX2_TIER (BIT(12) | BIT(28) | BIT(29))             /* FMA, AVX, F16C */
 #define LEAF7_EBX_AVX2_TIER (BIT(5) | BIT(8))                         /* AVX2, BMI2 */
 #define LEAF7_EBX_AVX512_TIER (BIT(16) | BIT(17) | BIT(30) | BIT(31)) /* F, DQ, BW, VL */
+#define LEAF7_1_EAX_AVX512_BF16 BIT(5)
 
 bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w)
 {
@@ -31,6 +32,9 @@ bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w)
     if (!ALL_SET(w->leaf7_ebx, LEAF7_EBX_AVX512_TIER) || !ALL_SET(w->xcr0, XCR0_ZMM))
         return isas;
     isas |= BIT(BITDROP_ISA_AVX512);
+
+    if (w->leaf7_1_eax & LEAF7_1_EAX_AVX512_BF16)
+        isas |= BIT(BITDROP_AVX512_BF16);
 
     return isas;
 }

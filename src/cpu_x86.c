@@ -29,6 +29,10 @@ bitdrop_isa_set bitdrop_cpu_isas(void)
     if (w.max_leaf >= 7) {
         __cpuid_count(7, 0, eax, ebx, ecx, edx);
         w.leaf7_ebx = ebx;
+        if (eax >= 1) { /* the last subleaf */
+            __cpuid_count(7, 1, eax, ebx, ecx, edx);
+            w.leaf7_1_eax = eax;
+        }
     }
     return bitdrop_x86_isas(&w);
 }

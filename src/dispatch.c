@@ -46,6 +46,10 @@ static const struct bitdrop_kernels *table_of(unsigned isa)
 {
     if (isa >= ISA_COUNT || !(cpu_isas() >> isa & 1))
         return NULL;
+#ifdef BITDROP_HAVE_AVX512_BF16
+    if (isa == BITDROP_ISA_AVX512 && cpu_isas() >> BITDROP_AVX512_BF16 & 1)
+        return &bitdrop_kernels_avx512_bf16;
+#endif
     return tables[isa];
 }
 
@@ -55,7 +59,7 @@ static const struct bitdrop_kernels *best_table(void)
 
     while (table_of(isa) == NULL)
         isa--;
-    return tables[isa];
+    return table_of(isa);
 }
 
 static const struct bitdrop_kernels *table_of_environment(void)

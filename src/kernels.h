@@ -49,6 +49,10 @@ struct bitdrop_kernels {
 extern const struct bitdrop_kernels bitdrop_kernels_scalar;
 extern const struct bitdrop_kernels bitdrop_kernels_avx2;
 extern const struct bitdrop_kernels bitdrop_kernels_avx512;
+extern const struct bitdrop_kernels bitdrop_kernels_avx512_bf16; /* on CPUs with AVX512_BF16 */
 extern const struct bitdrop_kernels bitdrop_kernels_neon;
+
+/* In bitdrop_kernels_avx512_bf16, from a file with further flags. */
+bitdrop_kernel bitdrop_avx512_bf16_forward, bitdrop_avx512_bf16_backward;
 
 #endif

@@ -111,4 +111,11 @@ static const struct {
 
 void check_philox(struct check *c) { isa_checks[c->isa].philox(c); }
 
-void check_vocabulary(struct check *c) { isa_checks[c->isa].vocabulary(c); }
+void check_vocabulary(struct check *c)
+{
+    isa_checks[c->isa].vocabulary(c);
+#ifdef BITDROP_HAVE_AVX512_BF16
+    if (c->isa == BITDROP_ISA_AVX512 && __builtin_cpu_supports("avx512bf16"))
+        check_vocabulary_avx512_bf16(c);
+#endif
+}

@@ -71,7 +71,8 @@ void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n);
 /* The vocabulary and Philox of each ISA that is built, compiled with that ISA's flags. */
 typedef void check_isa_function(struct check *c);
 check_isa_function check_vocabulary_scalar, check_vocabulary_avx2, check_vocabulary_avx512,
-    check_vocabulary_neon;
-check_isa_function check_philox_scalar, check_philox_avx2, check_philox_avx512, check_philox_neon;
+    check_vocabulary_neon, check_vocabulary_avx512_bf16;
+check_isa_function check_philox_scalar, check_philox_avx2, check_philox_avx512, check_philox_neon,
+    check_philox_avx512_bf16;
 
 #endif

@@ -102,6 +102,8 @@ void check_matrices(struct check *c)
         t.shape = (bitdrop_2d){.rows = rows, .cols = cols};
         if (check_below(c, 2))
             t.shape.pitch = cols + check_below(c, check_below(c, 2) ? 3000 : 9);
+        else if (check_below(c, 2)) /* rows in tiles that may take one another's place */
+            t.shape.pitch = (uint64_t)4096 << check_below(c, 4);
         if (check_below(c, 2))
             t.shape.x_stride = cols + check_below(c, 70);
         if (check_below(c, 2))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_symbols.sh libbitdrop.so libbitdrop.a
-# Only bitdrop_* is exported; an ISA's object defines nothing but its table, or the linker could take
+# Only bitdrop_* is exported; an ISA's object defines nothing but what its tables hold, or the linker could take
 # a copy of a shared function from it; and no AVX or BMI instruction stands in the other objects.
 set -eu
 
@@ -16,9 +16,9 @@ for call in mask forward backward recompute infer; do
 done
 
 nm --extern-only --defined-only "$2" | awk '
-    /kernels\.c\.o:$/ { isa = $1; objects++; next }
+    /(kernels|bf16)\.c\.o:$/ { isa = $1; objects++; next }
     /:$/ { isa = ""; next }
-    isa != "" && NF == 3 && $3 !~ /^bitdrop_kernels_[a-z0-9]+$/ { print isa " defines " $3; bad = 1 }
+    isa != "" && NF == 3 && $3 !~ /^bitdrop_(kernels|avx512_bf16)_[a-z0-9_]+$/ { print isa " defines " $3; bad = 1 }
     END { if (objects < 2) { print "fewer than two ISAs were read"; bad = 1 }; exit bad }'
 
 [ "$(uname -m)" = x86_64 ] || { echo 'not x86-64: no AVX to look for'; exit 0; }

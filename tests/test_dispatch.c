@@ -17,6 +17,7 @@
 #define FMA_AVX_F16C (1U << 12 | 1U << 28 | 1U << 29)
 #define AVX2_BMI2 (1U << 5 | 1U << 8)
 #define F (1U << 16)
+#define BF16 (1U << 5) /* of leaf 7, subleaf 1, EAX */
 #define DQ_BW_VL (1U << 17 | 1U << 30 | 1U << 31)
 
 static const struct {
@@ -24,31 +25,41 @@ static const struct {
     struct bitdrop_x86_words words;
     bitdrop_isa_set wanted;
 } cpus[] = {
-    {"all zero", {0, 0, 0, 0}, SET(SCALAR)},
-    {"Nehalem", {11, 0x0098E3BD, 0, 0}, SET(SCALAR)},
-    {"Sandy Bridge", {13, OSXSAVE | 1U << 28, 0, 7}, SET(SCALAR)},
-    {"Haswell", {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 7}, SET(SCALAR) | SET(AVX2)},
-    {"Haswell, OS without YMM state", {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 3}, SET(SCALAR)},
-    {"Haswell, F16C off", {13, OSXSAVE | 1U << 12 | 1U << 28, AVX2_BMI2, 7}, SET(SCALAR)},
-    {"Haswell, FMA off", {13, OSXSAVE | 1U << 29 | 1U << 28, AVX2_BMI2, 7}, SET(SCALAR)},
-    {"Haswell, BMI2 off", {13, OSXSAVE | FMA_AVX_F16C, 1U << 5, 7}, SET(SCALAR)},
+    {"all zero", {0, 0, 0, 0, 0}, SET(SCALAR)},
+    {"Nehalem", {11, 0x0098E3BD, 0, 0, 0}, SET(SCALAR)},
+    {"Sandy Bridge", {13, OSXSAVE | 1U << 28, 0, 7, 0}, SET(SCALAR)},
+    {"Haswell", {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 7, 0}, SET(SCALAR) | SET(AVX2)},
+    {"Haswell, OS without YMM state", {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 3, 0}, SET(SCALAR)},
+    {"Haswell, F16C off", {13, OSXSAVE | 1U << 12 | 1U << 28, AVX2_BMI2, 7, 0}, SET(SCALAR)},
+    {"Haswell, FMA off", {13, OSXSAVE | 1U << 29 | 1U << 28, AVX2_BMI2, 7, 0}, SET(SCALAR)},
+    {"Haswell, BMI2 off", {13, OSXSAVE | FMA_AVX_F16C, 1U << 5, 7, 0}, SET(SCALAR)},
     {"Knights Landing, F without BW",
-     {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7},
+     {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7, 0},
      SET(SCALAR) | SET(AVX2)},
     {"Skylake-X",
-     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xFF},
+     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xFF, 0},
      SET(SCALAR) | SET(AVX2) | SET(AVX512)},
     {"Zen 4",
-     {16, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7},
+     {16, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7, 0},
      SET(SCALAR) | SET(AVX2) | SET(AVX512)},
+    {"Zen 4 with its BF16",
+     {16, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7, BF16},
+     SET(SCALAR) | SET(AVX2) | SET(AVX512) | 1U << BITDROP_AVX512_BF16},
+    {"AVX512_BF16 but not BW",
+     {16, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7, BF16},
+     SET(SCALAR) | SET(AVX2)},
     {"Skylake-X, XCR0 without ZMM state",
-     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0x07},
+     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0x07, 0},
      SET(SCALAR) | SET(AVX2)},
     {"Skylake-X, XCR0 without opmask",
-     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xC7},
+     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xC7, 0},
      SET(SCALAR) | SET(AVX2)},
-    {"max leaf below 7", {6, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7}, SET(SCALAR)},
-    {"hypervisor without OSXSAVE", {22, FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7}, SET(SCALAR)},
+    {"max leaf below 7",
+     {6, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7, 0},
+     SET(SCALAR)},
+    {"hypervisor without OSXSAVE",
+     {22, FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7, 0},
+     SET(SCALAR)},
 };
 
 Test(dispatch, made_up_x86_cpus)
@@ -62,7 +73,7 @@ Test(dispatch, made_up_x86_cpus)
 Test(dispatch, each_bit_counts)
 {
     const struct bitdrop_x86_words zen4 = {16, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL,
-                                           0xE6};
+                                           0xE6, BF16};
     const bitdrop_isa_set all = bitdrop_x86_isas(&zen4);
 
     for (int bit = 0; bit < 32; bit++) {
@@ -75,6 +86,10 @@ Test(dispatch, each_bit_counts)
         w.leaf7_ebx &= ~(1U << bit);
         if (w.leaf7_ebx != zen4.leaf7_ebx)
             cr_expect_neq(bitdrop_x86_isas(&w), all, "leaf 7, bit %d", bit);
+        w = zen4;
+        w.leaf7_1_eax &= ~(1U << bit);
+        if (w.leaf7_1_eax != zen4.leaf7_1_eax)
+            cr_expect_neq(bitdrop_x86_isas(&w), all, "leaf 7.1, bit %d", bit);
         w = zen4;
         w.xcr0 &= ~(UINT64_C(1) << bit);
         if (w.xcr0 != zen4.xcr0)

@@ -4,3 +4,12 @@
 #define TABLE bitdrop_kernels_avx512
 #define ISA BITDROP_ISA_AVX512
 #include "template/table.h"
+
+const struct bitdrop_kernels bitdrop_kernels_avx512_bf16 = {
+    .isa = ISA,
+    .mask = kernel_mask,
+    .forward = {f32_kernel_forward, f64_kernel_forward, f16_kernel_forward,
+                bitdrop_avx512_bf16_forward},
+    .backward = {f32_kernel_backward, f64_kernel_backward, f16_kernel_backward,
+                 bitdrop_avx512_bf16_backward},
+};

@@ -169,11 +169,7 @@ static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 static inline void f16_store(void *p, f16_packed a) { _mm256_storeu_si256((__m256i *)p, a); }
 static inline void f16_stream(void *p, f16_packed a) { _mm256_stream_si256((__m256i *)p, a); }
 
-/*
- * bf16: the even and the odd elements of a vector, each the upper half of an f32. Their products
- * are rounded in words, all together: up if the lower half is above 0x8000, or is that and the
- * upper half is odd. If a product is a NaN its lower half is 0, so it is not rounded up.
- */
+/* bf16: the even and the odd elements of a vector, each the upper half of an f32 */
 
 typedef struct {
     __m512 even, odd;
@@ -196,7 +192,11 @@ static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)
     return (bf16_vec){f32_mul(a.even, b), f32_mul(a.odd, b)};
 }
 
-static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
+/*
+ * Rounded in words, all together: up if the lower half is above 0x8000, or is that and the upper
+ * half is odd. If a product is a NaN its lower half is 0, so it is not rounded up.
+ */
+static inline bf16_packed bf16_rounded(bf16_vec a, __mmask32 kept)
 {
     const __m512i even = _mm512_castps_si512(a.even), odd = _mm512_castps_si512(a.odd);
     const __m512i high = vec_set1(0xFFFF0000);
@@ -207,9 +207,33 @@ static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
     const __m512i is_even = _mm512_andnot_si512(upper, _mm512_set1_epi16(1));
     const __m512i up = _mm512_srli_epi16(_mm512_subs_epu16(lower, is_even), 15);
 
-    (void)v; /* there is one */
-    return _mm512_maskz_add_epi16(keep_bits_32(keep), upper, up);
+    return _mm512_maskz_add_epi16(kept, upper, up);
 }
+
+#ifdef __AVX512BF16__
+/* The instruction takes denormals for 0 and makes none: where there is one, it is not used. */
+static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
+{
+    enum { DENORMAL = 0x20 };
+    const __m512i in_order =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __mmask16 denormal =
+        _mm512_fpclass_ps_mask(a.even, DENORMAL) | _mm512_fpclass_ps_mask(a.odd, DENORMAL);
+
+    (void)v; /* there is one */
+    if (__builtin_expect(denormal != 0, 0))
+        return bf16_rounded(a, keep_bits_32(keep));
+    return _mm512_maskz_permutexvar_epi16(keep_bits_32(keep), in_order,
+                                          (__m512i)_mm512_cvtne2ps_pbh(a.odd, a.even));
+}
+#else
+static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
+{
+    (void)v; /* there is one */
+    return bf16_rounded(a, keep_bits_32(keep));
+}
+#endif
 
 static inline void bf16_store(void *p, bf16_packed a) { _mm512_storeu_si512(p, a); }
 static inline void bf16_stream(void *p, bf16_packed a) { _mm512_stream_si512(p, a); }

@@ -27,6 +27,18 @@
 #define BYTES 2
 #include "template/apply.h"
 
+/* The mask is stored where it is made: nothing is left to do. */
+FORCE_INLINE void no_more(const struct piece *piece, struct work *work)
+{
+    (void)piece;
+    (void)work;
+}
+
+static void kernel_mask(const struct bitdrop_job *job)
+{
+    for_generated_pieces(no_more, no_step, &(struct work){.job = job});
+}
+
 #define FORWARD(t, bytes) t##_kernel_forward,
 #define BACKWARD(t, bytes) t##_kernel_backward,
 

@@ -166,15 +166,4 @@ FORCE_INLINE void for_given_pieces(piece_function *handle, struct work *work)
     }
 }
 
-FORCE_INLINE void no_more(const struct piece *piece, struct work *work)
-{
-    (void)piece;
-    (void)work;
-}
-
-static void kernel_mask(const struct bitdrop_job *job)
-{
-    for_generated_pieces(no_more, no_step, &(struct work){.job = job});
-}
-
 #endif
