@@ -42,7 +42,8 @@ static inline size_t append_open_words(struct open_words *list, size_t found, co
  */
 FORCE_INLINE void late_block(const struct bitdrop_stream *s, const struct philox_plane *plane,
                              unsigned j, uint32_t first, const struct open_words *list, size_t i,
-                             uint32_t keep[LANES], uint32_t open[LANES])
+                             uint32_t keep[LANES], uint32_t open[LANES], work_step *step,
+                             struct work *work)
 {
     const vec at = vec_add(vec_load(list->at + i), vec_set1(first));
     const struct philox_plane *planes[CHAINS];
@@ -53,7 +54,8 @@ FORCE_INLINE void late_block(const struct bitdrop_stream *s, const struct philox
         lanes[c] = philox_lanes(s, at);
         planes[c] = &plane[c];
     }
-    philox_before_last(s, lanes, planes, random, no_step, NULL);
+    philox_before_last(s, lanes, planes, random, step, work);
+    step(work);
     for (int c = 0; c < CHAINS; c++) {
         philox_round(s->key[s->rounds - 1], random[c]);
         for (unsigned q = 0; q < COUNTER_PLANES; q++)
@@ -70,7 +72,8 @@ FORCE_INLINE void late_block(const struct bitdrop_stream *s, const struct philox
  * 0.
  */
 FORCE_INLINE void late_planes(const struct bitdrop_stream *s, uint64_t first, size_t count,
-                              unsigned j, uint8_t *keep, const uint8_t *open)
+                              unsigned j, uint8_t *keep, const uint8_t *open, work_step *step,
+                              struct work *work)
 {
     struct open_words list;
     size_t found = open_words_gather(&list, open, count);
@@ -88,7 +91,7 @@ FORCE_INLINE void late_planes(const struct bitdrop_stream *s, uint64_t first, si
             const size_t filled = found - i < LANES ? found - i : LANES;
             uint32_t k[LANES], o[LANES];
 
-            late_block(s, plane, j, (uint32_t)first, &list, i, k, o);
+            late_block(s, plane, j, (uint32_t)first, &list, i, k, o, step, work);
             for (size_t w = 0; w < filled; w++) {
                 uint8_t *word = keep + 4 * list.at[i + w];
 

@@ -58,7 +58,6 @@ FORCE_INLINE void early_planes(const struct bitdrop_stream *s, const struct phil
         for (int i = 0; i < CHAINS; i++)
             plane_j[i] = &plane[j];
         philox_before_last(s, lanes, plane_j, c, step, work);
-        philox_step(s->rounds == 10 ? 9 : 6, step, work);
         for (int i = 0; i < CHAINS; i++) {
             vec random[VECS];
 

@@ -53,25 +53,34 @@ static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, s
         plane[j] = philox_plane(s, (uint32_t)(g >> 32), j);
     early_planes(s, plane, first, k, o, no_step, NULL);
     if (s->planes > EARLY_PLANES)
-        late_planes(s, first * BLOCK_WORDS, RUN_BLOCKS * BLOCK_WORDS, EARLY_PLANES, k, o);
+        late_planes(s, first * BLOCK_WORDS, RUN_BLOCKS * BLOCK_WORDS, EARLY_PLANES, k, o, no_step,
+                    NULL);
     memcpy(keep + from, k + from % RUN_BYTES, to - from);
 }
 
-/* Makes the bytes from begin to end - 1, which are whole runs. */
+/*
+ * Makes the bytes from begin to end - 1, which are whole runs. The strips that wait are spread over
+ * all of it, so that memory is never idle for long: 1 in 8 is left for the late planes.
+ */
 FORCE_INLINE void make_runs(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
                             uint8_t *keep, work_step *step, struct work *work)
 {
+    const size_t share = work->strips * 7 / 8 / ((end - begin) / RUN_BYTES);
+    size_t goal = work->strips;
     struct philox_plane plane[EARLY_PLANES];
     _Alignas(64) uint8_t open[TILE_BYTES + OPEN_WORDS_SLACK * 4];
 
     for (unsigned j = 0; j < EARLY_PLANES; j++)
         plane[j] = philox_plane(s, (uint32_t)(g >> 32), j);
-    for (size_t b = begin; b < end; b += RUN_BYTES)
+    for (size_t b = begin; b < end; b += RUN_BYTES) {
         early_planes(s, plane, g + b / BLOCK_BYTES, keep + b, open + b, step, work);
+        for (goal -= share; work->strips > goal;)
+            step(work);
+    }
     if (s->planes > EARLY_PLANES) {
         memset(open + end, 0, OPEN_WORDS_SLACK * 4);
         late_planes(s, g * BLOCK_WORDS + begin / 4, (end - begin) / 4, EARLY_PLANES, keep + begin,
-                    open + begin);
+                    open + begin, step, work);
     }
 }
 
