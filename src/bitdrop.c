@@ -9,12 +9,6 @@
 #include "kernels.h"
 #include "span.h"
 
-/*
- * Bytes read and written from which STORES_AUTO streams: beyond what a core keeps in its own caches
- * and its share of the last level on the machines of today.
- */
-#define STREAMING_BYTES ((size_t)64 << 20)
-
 enum operation { MASK, FORWARD, BACKWARD, RECOMPUTE, INFER };
 
 /* The arguments of a call; those that it does not have are NULL or 0. */
@@ -163,7 +157,7 @@ static bool streams(const struct call *call, const bitdrop_2d *s)
     if (call->cfg->stores != BITDROP_STORES_AUTO)
         return call->cfg->stores == BITDROP_STORES_STREAMING;
     return call->x != call->y && /* what lies in memory fits in a size_t */
-           s->rows * s->cols * dtype_bytes[call->dtype] >= STREAMING_BYTES / 2;
+           s->rows * s->cols * dtype_bytes[call->dtype] >= bitdrop_streaming_bytes() / 2;
 }
 
 static void copy_rows(const struct bitdrop_job *job, size_t size)

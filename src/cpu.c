@@ -39,6 +39,16 @@ bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w)
     return isas;
 }
 
+/* Intel SDM vol. 2A, CPUID leaf 4; AMD APM vol. 3, E.4.16: line, partitions, ways and sets less 1.
+ */
+uint64_t bitdrop_x86_cache_bytes(uint32_t eax, uint32_t ebx, uint32_t ecx)
+{
+    if ((eax & 0x1F) == 0) /* type */
+        return 0;
+    return (uint64_t)((ebx & 0xFFF) + 1) * ((ebx >> 12 & 0x3FF) + 1) * ((ebx >> 22) + 1) *
+           ((uint64_t)ecx + 1);
+}
+
 /* Linux, arch/arm64/include/uapi/asm/hwcap.h. */
 enum { HWCAP_ASIMD_BIT = 1 << 1 };
 
@@ -54,4 +64,7 @@ bitdrop_isa_set bitdrop_aarch64_isas(unsigned long hwcap)
 
 #if !defined(__x86_64__) && !defined(__aarch64__)
 bitdrop_isa_set bitdrop_cpu_isas(void) { return SCALAR; }
+#endif
+#if !defined(__x86_64__) /* where it is not known how to read it, there are no streaming stores */
+uint64_t bitdrop_cpu_last_level_cache(void) { return 0; }
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the raw feature words of a CPU to the ISAs that it and its OS can run. The step is a pure
- * function, so that tests can play CPUs that nobody here owns.
+ * From the raw feature words of a CPU to the ISAs that it and its OS can run, and to its caches.
+ * These steps are pure functions, so that tests can play CPUs that nobody here owns.
  */
 #ifndef BITDROP_CPU_H
 #define BITDROP_CPU_H
@@ -27,7 +27,11 @@ struct bitdrop_x86_words {
 bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w);
 bitdrop_isa_set bitdrop_aarch64_isas(unsigned long hwcap);
 
-/* Of this machine. Reads it at each call. */
+/* Bytes of the cache that a subleaf of CPUID leaf 4 (AMD: 0x8000001D) tells of; 0: of none more. */
+uint64_t bitdrop_x86_cache_bytes(uint32_t eax, uint32_t ebx, uint32_t ecx);
+
+/* Of this machine. Both read it at each call. */
 bitdrop_isa_set bitdrop_cpu_isas(void);
+uint64_t bitdrop_cpu_last_level_cache(void); /* bytes; 0: not known */
 
 #endif

@@ -36,3 +36,33 @@ bitdrop_isa_set bitdrop_cpu_isas(void)
     }
     return bitdrop_x86_isas(&w);
 }
+
+/* The last of the caches that a leaf lists, which are in ascending order. */
+static uint64_t last_cache_of(uint32_t leaf)
+{
+    uint64_t last = 0;
+
+    for (uint32_t subleaf = 0; subleaf < 16; subleaf++) {
+        uint32_t eax, ebx, ecx, edx;
+        uint64_t bytes;
+
+        __cpuid_count(leaf, subleaf, eax, ebx, ecx, edx);
+        bytes = bitdrop_x86_cache_bytes(eax, ebx, ecx);
+        if (bytes == 0)
+            break;
+        last = bytes;
+    }
+    return last;
+}
+
+uint64_t bitdrop_cpu_last_level_cache(void)
+{
+    const uint32_t intel = 4, amd = 0x8000001D;
+    uint64_t bytes = 0;
+
+    if (__get_cpuid_max(0, NULL) >= intel)
+        bytes = last_cache_of(intel);
+    if (bytes == 0 && __get_cpuid_max(0x80000000, NULL) >= amd)
+        bytes = last_cache_of(amd);
+    return bytes;
+}

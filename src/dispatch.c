@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two words of state, each written whole and never changed after: what this CPU runs, and the table
- * that AUTO stands for. Threads that come first together all compute the same set, and the first of
- * them to store a table decides for all.
+ * Three words of state, each written whole and never changed after: what this CPU runs, the table
+ * that AUTO stands for, and how large the caches are. Threads that come first together all compute
+ * the same set and size, and the first of them to store a table decides for all.
  */
 #include "dispatch.h"
 
@@ -97,6 +97,21 @@ const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa)
     const struct bitdrop_kernels *table = default_table(); /* always: the first call decides */
 
     return isa == BITDROP_ISA_AUTO ? table : table_of(isa);
+}
+
+size_t bitdrop_streaming_bytes(void)
+{
+    enum { MIN = 8 << 20, MAX = 64 << 20, UNKNOWN = 32 << 20 };
+    static _Atomic size_t known; /* 0: not read yet */
+    size_t bytes = atomic_load_explicit(&known, memory_order_relaxed);
+
+    if (bytes == 0) {
+        const uint64_t cache = bitdrop_cpu_last_level_cache();
+
+        bytes = cache == 0 ? UNKNOWN : cache < MIN ? MIN : cache > MAX ? MAX : (size_t)cache;
+        atomic_store_explicit(&known, bytes, memory_order_relaxed);
+    }
+    return bytes;
 }
 
 bitdrop_isa bitdrop_isa_default(void)

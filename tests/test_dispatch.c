@@ -104,6 +104,17 @@ Test(dispatch, made_up_aarch64_cpus)
     cr_expect_eq(bitdrop_aarch64_isas(3 /* FP and ASIMD */), SET(SCALAR) | SET(NEON));
 }
 
+Test(dispatch, made_up_caches)
+{
+    /* Zen 4's L3: type 3, level 3; lines of 64 bytes, 16 ways, 32,768 sets */
+    cr_expect_eq(bitdrop_x86_cache_bytes(0x163, 15U << 22 | 63, 32767), UINT64_C(32) << 20);
+    /* an L1 of 48 KiB: 12 ways of 64 sets */
+    cr_expect_eq(bitdrop_x86_cache_bytes(0x121, 11U << 22 | 63, 63), UINT64_C(48) << 10);
+    cr_expect_eq(bitdrop_x86_cache_bytes(0, 15U << 22 | 63, 32767), 0, "type 0 ends the list");
+    cr_expect_eq(bitdrop_x86_cache_bytes(3, 7U << 22 | 3U << 12 | 127, 1023), 4 << 20,
+                 "partitions");
+}
+
 Test(dispatch, names)
 {
     cr_expect_str_eq(bitdrop_isa_name(BITDROP_ISA_AUTO), "auto");
@@ -199,4 +210,4 @@ Test(dispatch, environment_of_another_machine)
     cr_expect_eq(mask_by(foreign), BITDROP_ERR_ISA);
 }
 
-const size_t expected_tests = 15;
+const size_t expected_tests = 16;

@@ -82,7 +82,7 @@ enum {
 };
 
 enum {
-    BITDROP_STORES_AUTO = 0,     /* by the bytes of this call */
+    BITDROP_STORES_AUTO = 0,     /* streaming if x and y of this call exceed the last-level cache */
     BITDROP_STORES_CACHED = 1,   /* y is read again soon, by a neighbouring layer say */
     BITDROP_STORES_STREAMING = 2 /* past the caches: pass this for the pieces of a tensor that as a
                                     whole exceeds the last-level cache */
