@@ -60,9 +60,9 @@ uint64_t bitdrop_cpu_last_level_cache(void)
     const uint32_t intel = 4, amd = 0x8000001D;
     uint64_t bytes = 0;
 
-    if (__get_cpuid_max(0, NULL) >= intel)
+    if ((uint32_t)__get_cpuid_max(0, NULL) >= intel)
         bytes = last_cache_of(intel);
-    if (bytes == 0 && __get_cpuid_max(0x80000000, NULL) >= amd)
+    if (bytes == 0 && (uint32_t)__get_cpuid_max(0x80000000, NULL) >= amd)
         bytes = last_cache_of(amd);
     return bytes;
 }

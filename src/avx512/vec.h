@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "template/open_words.h"
 
@@ -97,19 +98,22 @@ typedef const uint8_t *keep_bits;
 
 static inline keep_bits keep_bits_load(const uint8_t *p) { return p; }
 
-static inline __mmask8 keep_bits_8(keep_bits keep, int v)
-{
-    return _load_mask8((__mmask8 *)(uintptr_t)(keep + v));
-}
+static inline __mmask8 keep_bits_8(keep_bits keep, int v) { return keep[v]; }
 
 static inline __mmask16 keep_bits_16(keep_bits keep, int v)
 {
-    return _load_mask16((__mmask16 *)(uintptr_t)(keep + 2 * v));
+    __mmask16 bits;
+
+    memcpy(&bits, keep + 2 * v, sizeof bits);
+    return bits;
 }
 
 static inline __mmask32 keep_bits_32(keep_bits keep)
 {
-    return _load_mask32((__mmask32 *)(uintptr_t)keep);
+    __mmask32 bits;
+
+    memcpy(&bits, keep, sizeof bits);
+    return bits;
 }
 
 /* f32 */

@@ -105,12 +105,13 @@ FORCE_INLINE void T(take)(const struct piece *piece, struct work *work)
 
 FORCE_INLINE void T(run)(const struct bitdrop_job *job, bool generated)
 {
+    struct tile tile;
     uint8_t shifted[TILE_BYTES];
     struct work work = {
         .job = job, .scale = C(scale)(job), .streaming = job->streaming, .shifted = shifted};
 
     if (generated)
-        for_generated_pieces(T(take), T(step), &work);
+        for_generated_pieces(&tile, T(take), T(step), &work);
     else
         for_given_pieces(T(take), &work);
     T(finish)(&work);

@@ -36,7 +36,9 @@ FORCE_INLINE void no_more(const struct piece *piece, struct work *work)
 
 static void kernel_mask(const struct bitdrop_job *job)
 {
-    for_generated_pieces(no_more, no_step, &(struct work){.job = job});
+    struct tile tile;
+
+    for_generated_pieces(&tile, no_more, no_step, &(struct work){.job = job});
 }
 
 #define FORWARD(t, bytes) t##_kernel_forward,

@@ -23,9 +23,9 @@ struct piece {
 
 typedef void piece_function(const struct piece *piece, struct work *work);
 
-/* The tile that is being made, and the one before, whose bits may still be waiting in work. */
 enum { FEW_BLOCKS = RUN_BLOCKS / 4 }; /* that are made sooner one by one than as a run */
 
+/* The tile that is being made, and the one before, whose bits may still be waiting in work. */
 struct tile {
     _Alignas(64) uint8_t keep[2][TILE_BYTES];
     unsigned side; /* of keep */
@@ -127,15 +127,15 @@ FORCE_INLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_st
     return keep;
 }
 
-/* For each piece of a job whose mask is to be generated. */
-FORCE_INLINE void for_generated_pieces(piece_function *handle, work_step *step, struct work *work)
+/* For each piece of a job whose mask is to be generated. The last ones are still in the tile. */
+FORCE_INLINE void for_generated_pieces(struct tile *tile, piece_function *handle, work_step *step,
+                                       struct work *work)
 {
     const struct bitdrop_job *job = work->job;
-    struct tile tile;
 
-    tile.side = 0;
-    tile.index = UINT64_MAX; /* there are only 2^50 */
-    tile.end = 0;
+    tile->side = 0;
+    tile->index = UINT64_MAX; /* there are only 2^51 */
+    tile->end = 0;
     for (size_t row = 0; row < job->rows; row++) {
         uint64_t e = job->offset + row * job->pitch;
 
@@ -145,7 +145,7 @@ FORCE_INLINE void for_generated_pieces(piece_function *handle, work_step *step, 
             const size_t room = TILE_ELEMENTS - first;
             const size_t count = left < room ? left : room;
             const uint8_t *keep =
-                tile_need(&tile, job->stream, e / TILE_ELEMENTS, first, first + count, step, work);
+                tile_need(tile, job->stream, e / TILE_ELEMENTS, first, first + count, step, work);
 
             const struct piece piece = {row, col, count, keep, first};
 
