@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "template/bits.h"
-#include "template/open_words.h"
 
 /* Random words: each in the low half of a 64-bit lane, which vpmuludq reads; above it is dirt */
 
@@ -78,24 +77,17 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
                      _mm256_shuffle_ps(words10, words32, _MM_SHUFFLE(2, 3, 2, 3)));
 }
 
-static inline size_t open_words_gather(struct open_words *list, const uint8_t *open, size_t count)
+static inline uint64_t words_open(const uint8_t *open)
 {
-    size_t found = 0;
+    uint64_t closed = 0;
 
-    for (size_t i = 0; i < count; i += 8) { /* of a multiple of 32: what two chains make */
+    for (int i = 0; i < 64; i += 8) {
         const __m256i o = _mm256_loadu_si256((const __m256i *)(open + 4 * i));
-        const __m256i closed = _mm256_cmpeq_epi32(o, _mm256_setzero_si256());
-        unsigned some = ~(unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(closed)) & 0xFF;
+        const __m256i zero = _mm256_cmpeq_epi32(o, _mm256_setzero_si256());
 
-        for (; some != 0; some &= some - 1) {
-            const uint32_t at = (uint32_t)i + (uint32_t)__builtin_ctz(some);
-
-            list->at[found] = at;
-            list->open[found] = load_le32(open + 4 * at);
-            found++;
-        }
+        closed |= (uint64_t)(unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(zero)) << i;
     }
-    return found;
+    return ~closed;
 }
 
 /* Keep bits of a strip, in every 32-bit lane */

@@ -9,8 +9,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "template/open_words.h"
-
 /* Random words: each in the low half of a 64-bit lane, which vpmuludq reads; above it is dirt */
 
 typedef __m512i vec;
@@ -74,22 +72,16 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
     _mm512_storeu_ps(p + 64, _mm512_shuffle_ps(words10, words32, _MM_SHUFFLE(2, 3, 2, 3)));
 }
 
-/* vpcompressd into registers: into memory it is microcoded on Zen 4. */
-static inline size_t open_words_gather(struct open_words *list, const uint8_t *open, size_t count)
+static inline uint64_t words_open(const uint8_t *open)
 {
-    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    size_t found = 0;
+    uint64_t which = 0;
 
-    for (size_t i = 0; i < count; i += 16) { /* of a multiple of 64: what two chains make */
+    for (int i = 0; i < 64; i += 16) {
         const __m512i o = _mm512_loadu_si512(open + 4 * i);
-        const __m512i at = _mm512_add_epi32(lane, vec_set1((uint32_t)i));
-        const __mmask16 some = _mm512_test_epi32_mask(o, o);
 
-        _mm512_storeu_si512(list->at + found, _mm512_maskz_compress_epi32(some, at));
-        _mm512_storeu_si512(list->open + found, _mm512_maskz_compress_epi32(some, o));
-        found += (size_t)__builtin_popcount(some);
+        which |= (uint64_t)_mm512_test_epi32_mask(o, o) << i;
     }
-    return found;
+    return which;
 }
 
 /* Keep bits of a strip: where they are. Mask registers are loaded from there. */

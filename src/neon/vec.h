@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "template/open_words_gather.h"
+#include "template/words_open.h"
 
 /* Random words: four in a register */
 

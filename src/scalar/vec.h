@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "template/bits.h"
-#include "template/open_words_gather.h"
+#include "template/words_open.h"
 
 /* Random words */
 

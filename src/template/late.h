@@ -5,7 +5,7 @@
  * 4 planes of each chain; the few that still have open elements after these go on.
  *
  * The includer's vec.h defines, beyond what planes.h needs, vec_add, vec_load, vec_store and
- * open_words_gather.
+ * words_open.
  */
 #ifndef BITDROP_TEMPLATE_LATE_H
 #define BITDROP_TEMPLATE_LATE_H
@@ -18,23 +18,7 @@ enum {
     COUNTER_PLANES = 4,                   /* of one Philox block */
     LATE_PLANES = CHAINS * COUNTER_PLANES /* run together */
 };
-_Static_assert((int)LANES <= (int)OPEN_WORDS_SLACK, "the last vector of a list reads past its end");
 _Static_assert((PLANES - EARLY_PLANES) % LATE_PLANES == 0, "the last step reads past T");
-
-/*
- * Appends those of LANES words that have open elements to the first `found` of the list, which
- * at may lie behind; returns how many there are then.
- */
-static inline size_t append_open_words(struct open_words *list, size_t found, const uint32_t *at,
-                                       const uint32_t *open)
-{
-    for (size_t i = 0; i < LANES; i++) {
-        list->at[found] = at[i];
-        list->open[found] = open[i];
-        found += open[i] != 0;
-    }
-    return found;
-}
 
 /*
  * LATE_PLANES planes, from plane j on, of LANES words of the list, from entry i on: what they keep,
@@ -98,7 +82,7 @@ FORCE_INLINE void late_planes(const struct bitdrop_stream *s, uint64_t first, si
                 store_le32(word, load_le32(word) | k[w] | (last ? o[w] : 0));
             }
             if (!last)
-                left = append_open_words(&list, left, list.at + i, o);
+                left = open_words_append(&list, left, list.at + i, o);
         }
         found = left;
     }
