@@ -203,15 +203,13 @@ static void run(const struct call *call, const bitdrop_2d *s, const struct bitdr
 
     if (call->op == MASK)
         kernels->mask(&job);
-    else if (call->op == BACKWARD)
-        kernels->backward[call->dtype](&job);
-    else if (call->op != INFER)
+    else if (generates(call->op))
         kernels->forward[call->dtype](&job);
-    else if (cfg->scaling == BITDROP_SCALE_TRAIN)
+    else if (call->op == INFER && cfg->scaling == BITDROP_SCALE_TRAIN)
         copy_rows(&job, size);
-    else if (cfg->p == 1)
+    else if (call->op == INFER && cfg->p == 1)
         zero_rows(&job, size);
-    else
+    else /* inference is a backward pass that keeps all */
         kernels->backward[call->dtype](&job);
 }
 
