@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What llvm-mca says of the hot loops of NEON (tools/mca_neon.c): instructions, and cycles on three CPUs.
+# usage: [CC=aarch64-linux-gnu-gcc-14] [CFLAGS=...] [CPUS='neoverse-v1 neoverse-n2'] [MCAFLAGS=...] tools/mca.sh
+set -eu
+cd "$(dirname "$0")/.."
+
+cc=${CC:-aarch64-linux-gnu-gcc}
+cflags=${CFLAGS:--O3 -march=armv8-a}
+cpus=${CPUS:-cortex-a53 cortex-a72 neoverse-n1}
+iterations=200
+mca=$(command -v llvm-mca-19 || command -v llvm-mca || true)
+
+# need file package: stops unless there is such a program.
+need() {
+    command -v "${1:-none}" >/dev/null && return
+    echo "tools/mca.sh needs $2; on Debian 12: apt-get install llvm-19 gcc-aarch64-linux-gnu libc6-dev-arm64-cross" >&2
+    exit 1
+}
+need "$mca" llvm-19
+need "${cc%% *}" gcc-aarch64-linux-gnu
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+# shellcheck disable=SC2086 # words
+$cc -std=c11 $cflags -ffp-contract=off -fno-reorder-blocks -Iinclude -Isrc -S -o - tools/mca_neon.c |
+    sed 's|// LLVM-MCA|# LLVM-MCA|' >"$dir/loops.s"
+awk '/LLVM-MCA-BEGIN/ { bad += open; open = 1 } /LLVM-MCA-END/ { bad += !open; open = 0 } END { exit bad || !NR }' \
+    "$dir/loops.s" || { echo "$cc moves code across the marks (clang does): use gcc" >&2; exit 1; }
+
+# Of each region: vector instructions, broadcasts to all lanes (ld1r, dup), and all instructions.
+awk '/LLVM-MCA-BEGIN/ { region = $NF; next }
+    /LLVM-MCA-END/ { print region, vector, broadcast, all; region = ""; vector = broadcast = all = 0 }
+    region == "" || !/^\t[a-z]/ { next }
+    { all++ }
+    /^\t(ld1r|dup)/ { broadcast++; next }
+    /^\t(ld|st)/ { next }
+    / v[0-9]+\.|\tv[0-9]+\./ { vector++ }' "$dir/loops.s" >"$dir/counts"
+
+for cpu in $cpus; do
+    # shellcheck disable=SC2086
+    "$mca" -mtriple=aarch64-linux-gnu -mcpu="$cpu" ${MCAFLAGS:-} -iterations=$iterations "$dir/loops.s" |
+        awk -v cpu="$cpu" '/Code Region/ { region = $NF } /^Total Cycles:/ { print cpu, region, $3 / '$iterations' }'
+done >"$dir/cycles"
+
+# The regions, and the sums that docs/performance.md gives. With p = 0.1 the first 8 bits of T are
+# 00011001, a run is 8 planes of 1,024 elements, and a strip has 32.
+awk -v cpus="$cpus" '
+    function row(name, counts, cycles, format,   i) {
+        printf "%-34s %-22s", name, counts
+        for (i = 1; i <= n; i++)
+            printf format, cycles[i]
+        print ""
+    }
+    function run(suffix, rounds,   i) {
+        for (i = 1; i <= n; i++)
+            out[i] = (5 * c[cpu[i], "plane-" rounds "-0" suffix] + 3 * c[cpu[i], "plane-" rounds "-1" suffix])
+    }
+    BEGIN { n = split(cpus, cpu, " ") }
+    NR == FNR { counts[++regions] = sprintf("%6d %6d %8d", $2, $3, $4); name[regions] = $1; next }
+    { c[$1, $2] = $3 }
+    END {
+        printf "%-34s %6s %6s %8s", "region", "vector", "dup", "all"
+        for (i = 1; i <= n; i++)
+            printf "%12s", cpu[i]
+        print "   cycles"
+        for (r = 1; r <= regions; r++) {
+            for (i = 1; i <= n; i++)
+                out[i] = c[cpu[i], name[r]]
+            row(name[r], counts[r], out, "%12.1f")
+        }
+        print "\ncycles an element, p = 0.1, without late planes"
+        for (rounds = 10; rounds >= 7; rounds -= 3) {
+            run("", rounds)
+            for (i = 1; i <= n; i++)
+                out[i] /= 1024
+            row("mask, " rounds " rounds", "", out, "%12.3f")
+            run("-f32", rounds)
+            for (i = 1; i <= n; i++) # with 7 rounds 8 of the 32 strips come after
+                out[i] = (out[i] + (rounds == 7 ? 8 * c[cpu[i], "strip-f32"] : 0)) / 1024
+            row("forward f32, " rounds " rounds", "", out, "%12.3f")
+        }
+        types = split("f32 f64 f16 bf16", type, " ")
+        for (t = 1; t <= types; t++) {
+            for (i = 1; i <= n; i++)
+                out[i] = c[cpu[i], "strip-" type[t]] / 32
+            row("backward " type[t], "", out, "%12.3f")
+        }
+    }' "$dir/counts" "$dir/cycles"
