@@ -56,7 +56,9 @@ static inline void vec_mul_pack(vec a, uint32_t m, vec b, const uint32_t *key, v
 
 static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 {
-    vst4q_u32((uint32_t *)(void *)p, (uint32x4x4_t){{planes[0], planes[1], planes[2], planes[3]}});
+    const uint32x4x4_t words = {{planes[0], planes[1], planes[2], planes[3]}};
+
+    vst4q_u32((uint32_t *)(void *)p, words);
 }
 
 /* Keep bits of a strip */
