@@ -25,9 +25,13 @@ static inline vec vec_andnot(vec a, vec b) { return vbicq_u32(a, b); }
 static inline vec vec_or(vec a, vec b) { return vorrq_u32(a, b); }
 static inline vec vec_or_and(vec a, vec b, vec c) { return vec_or(a, vec_and(b, c)); }
 
+/* a comes last, from the multiplier: in another type, or compilers reorder the xors. */
 static inline vec vec_xor_key(vec a, vec b, const uint32_t *key)
 {
-    return vec_xor(vec_xor(a, b), vld1q_dup_u32(key));
+    const uint64x2_t early = vreinterpretq_u64_u32(b);
+    const uint64x2_t keys = vreinterpretq_u64_u32(vld1q_dup_u32(key));
+
+    return vec_xor(a, vreinterpretq_u32_u64(veorq_u64(early, keys)));
 }
 
 static inline vec vec_blocks(uint32_t g)
