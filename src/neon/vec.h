@@ -65,100 +65,236 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
     vst4q_u32((uint32_t *)(void *)p, words);
 }
 
-/* Keep bits of a strip */
+/* Keep bits of a strip: all in every 32-bit lane, and each half in all 16-bit lanes */
 
-typedef uint32_t keep_bits;
+typedef struct {
+    uint32x4_t word;
+    uint16x8_t half[2];
+} keep_bits;
 
-static inline keep_bits keep_bits_load(const uint8_t *p) { return load_le32(p); }
+static inline keep_bits keep_bits_load(const uint8_t *p)
+{
+    const uint32x4_t word = vdupq_n_u32(load_le32(p));
+    const uint16x8_t halves = vreinterpretq_u16_u32(word);
+
+    return (keep_bits){word, {vdupq_laneq_u16(halves, 0), vdupq_laneq_u16(halves, 1)}};
+}
+
+/*
+ * A vector of numbers is two registers, and of halves two of four. As y may be x, compilers load
+ * none of the next vector before this one is stored, and CPUs that run in order wait for each.
+ */
 
 /* f32 */
 
 typedef float f32_scalar;
-typedef float32x4_t f32_vec;
+typedef struct {
+    float32x4_t r[2];
+} f32_vec;
 typedef f32_vec f32_packed;
-enum { f32_LANES = 4 };
+enum { f32_LANES = 8 };
 
-static inline f32_vec f32_set1(double x) { return vdupq_n_f32((float)x); }
-static inline f32_vec f32_mul(f32_vec a, f32_vec b) { return vmulq_f32(a, b); }
-static inline f32_vec f32_load(const void *p) { return vreinterpretq_f32_u8(vld1q_u8(p)); }
-static inline void f32_store(void *p, f32_vec a) { vst1q_u8(p, vreinterpretq_u8_f32(a)); }
+static inline f32_vec f32_set1(double x)
+{
+    const float32x4_t r = vdupq_n_f32((float)x);
+
+    return (f32_vec){{r, r}};
+}
+
+static inline f32_vec f32_mul(f32_vec a, f32_vec b)
+{
+    return (f32_vec){{vmulq_f32(a.r[0], b.r[0]), vmulq_f32(a.r[1], b.r[1])}};
+}
+
+static inline f32_vec f32_load(const void *p)
+{
+    const uint8_t *bytes = p;
+
+    return (f32_vec){
+        {vreinterpretq_f32_u8(vld1q_u8(bytes)), vreinterpretq_f32_u8(vld1q_u8(bytes + 16))}};
+}
+
+static inline void f32_store(void *p, f32_vec a)
+{
+    uint8_t *bytes = p;
+
+    vst1q_u8(bytes, vreinterpretq_u8_f32(a.r[0]));
+    vst1q_u8(bytes + 16, vreinterpretq_u8_f32(a.r[1]));
+}
+
 static inline void f32_stream(void *p, f32_vec a) { f32_store(p, a); }
 
 static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 {
-    const uint32x4_t bit = {1, 2, 4, 8};
-    const uint32x4_t kept = vtstq_u32(vdupq_n_u32(keep >> (4 * v)), bit);
+    for (int i = 0; i < 2; i++) {
+        const uint32_t bit = UINT32_C(1) << (8 * v + 4 * i);
+        const uint32x4_t mine = {bit, bit << 1, bit << 2, bit << 3};
+        const uint32x4_t kept = vtstq_u32(keep.word, mine);
 
-    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), kept));
+        a.r[i] = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a.r[i]), kept));
+    }
+    return a;
 }
 
 /* f64 */
 
 typedef double f64_scalar;
-typedef float64x2_t f64_vec;
+typedef struct {
+    float64x2_t r[2];
+} f64_vec;
 typedef f64_vec f64_packed;
-enum { f64_LANES = 2 };
+enum { f64_LANES = 4 };
 
-static inline f64_vec f64_set1(double x) { return vdupq_n_f64(x); }
-static inline f64_vec f64_mul(f64_vec a, f64_vec b) { return vmulq_f64(a, b); }
-static inline f64_vec f64_load(const void *p) { return vreinterpretq_f64_u8(vld1q_u8(p)); }
-static inline void f64_store(void *p, f64_vec a) { vst1q_u8(p, vreinterpretq_u8_f64(a)); }
+static inline f64_vec f64_set1(double x)
+{
+    const float64x2_t r = vdupq_n_f64(x);
+
+    return (f64_vec){{r, r}};
+}
+
+static inline f64_vec f64_mul(f64_vec a, f64_vec b)
+{
+    return (f64_vec){{vmulq_f64(a.r[0], b.r[0]), vmulq_f64(a.r[1], b.r[1])}};
+}
+
+static inline f64_vec f64_load(const void *p)
+{
+    const uint8_t *bytes = p;
+
+    return (f64_vec){
+        {vreinterpretq_f64_u8(vld1q_u8(bytes)), vreinterpretq_f64_u8(vld1q_u8(bytes + 16))}};
+}
+
+static inline void f64_store(void *p, f64_vec a)
+{
+    uint8_t *bytes = p;
+
+    vst1q_u8(bytes, vreinterpretq_u8_f64(a.r[0]));
+    vst1q_u8(bytes + 16, vreinterpretq_u8_f64(a.r[1]));
+}
+
 static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
 
 static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 {
-    const uint64x2_t bit = {1, 2};
-    const uint64x2_t kept = vtstq_u64(vdupq_n_u64(keep >> (2 * v)), bit);
+    for (int i = 0; i < 2; i++) {
+        const uint32_t bit = UINT32_C(1) << (4 * v + 2 * i);
+        const uint32x4_t mine = {bit, bit, bit << 1, bit << 1};
+        const uint32x4_t kept = vtstq_u32(keep.word, mine);
 
-    return vreinterpretq_f64_u64(vandq_u64(vreinterpretq_u64_f64(a), kept));
+        a.r[i] = vreinterpretq_f64_u32(vandq_u32(vreinterpretq_u32_f64(a.r[i]), kept));
+    }
+    return a;
+}
+
+/* f16 and bf16: two registers of eight in memory, and for each two of f32 */
+
+typedef struct {
+    f32_vec r[2];
+} half_vec;
+typedef struct {
+    uint16x8_t r[2];
+} half_packed;
+
+static inline half_vec half_mul(half_vec a, f32_vec b)
+{
+    return (half_vec){{f32_mul(a.r[0], b), f32_mul(a.r[1], b)}};
+}
+
+/* Register i of vector v of a strip, where kept. */
+static inline uint16x8_t half_kept(uint16x8_t a, keep_bits keep, int v, int i)
+{
+    const uint16x8_t low = {1, 2, 4, 8, 16, 32, 64, 128};
+    const uint16x8_t high = {256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+
+    return vandq_u16(a, vtstq_u16(keep.half[v], i == 0 ? low : high));
+}
+
+static inline void half_store(void *p, half_packed a)
+{
+    uint8_t *bytes = p;
+
+    vst1q_u8(bytes, vreinterpretq_u8_u16(a.r[0]));
+    vst1q_u8(bytes + 16, vreinterpretq_u8_u16(a.r[1]));
 }
 
 /* f16 */
 
-typedef f32_vec f16_vec;
-typedef uint8x8_t f16_packed;
-enum { f16_LANES = f32_LANES };
+typedef half_vec f16_vec;
+typedef half_packed f16_packed;
+enum { f16_LANES = 16 };
 
 static inline f16_vec f16_load(const void *p)
 {
-    return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
+    f16_vec a;
+
+    for (int i = 0; i < 2; i++) {
+        const float16x8_t h = vreinterpretq_f16_u8(vld1q_u8((const uint8_t *)p + 16 * i));
+
+        a.r[i] = (f32_vec){{vcvt_f32_f16(vget_low_f16(h)), vcvt_high_f32_f16(h)}};
+    }
+    return a;
 }
 
-static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
+static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return half_mul(a, b); }
 
 static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 {
-    return vreinterpret_u8_f16(vcvt_f16_f32(f32_kept(a, keep, v)));
+    f16_packed out;
+
+    for (int i = 0; i < 2; i++) {
+        const float16x8_t h = vcvt_high_f16_f32(vcvt_f16_f32(a.r[i].r[0]), a.r[i].r[1]);
+
+        out.r[i] = half_kept(vreinterpretq_u16_f16(h), keep, v, i);
+    }
+    return out;
 }
 
-static inline void f16_store(void *p, f16_packed a) { vst1_u8(p, a); }
-static inline void f16_stream(void *p, f16_packed a) { f16_store(p, a); }
+static inline void f16_store(void *p, f16_packed a) { half_store(p, a); }
+static inline void f16_stream(void *p, f16_packed a) { half_store(p, a); }
 
-/* bf16: the product is rounded in integers. If it is a NaN its lower half is 0 and no carry comes.
+/*
+ * bf16: the even and the odd elements of a register, each the upper half of an f32. Their products
+ * are rounded in words, all together: up if the lower half is above 0x8000, or is that and the
+ * upper half is odd. If a product is a NaN its lower half is 0, so it is not rounded up.
  */
 
-typedef f32_vec bf16_vec;
-typedef uint8x8_t bf16_packed;
-enum { bf16_LANES = f32_LANES };
+typedef half_vec bf16_vec;
+typedef half_packed bf16_packed;
+enum { bf16_LANES = 16 };
 
 static inline bf16_vec bf16_load(const void *p)
 {
-    return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(p)), 16));
+    bf16_vec a;
+
+    for (int i = 0; i < 2; i++) {
+        const uint32x4_t u = vreinterpretq_u32_u8(vld1q_u8((const uint8_t *)p + 16 * i));
+        const uint32x4_t even = vshlq_n_u32(u, 16), odd = vandq_u32(u, vec_set1(0xFFFF0000));
+
+        a.r[i] = (f32_vec){{vreinterpretq_f32_u32(even), vreinterpretq_f32_u32(odd)}};
+    }
+    return a;
 }
 
-static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b) { return f32_mul(a, b); }
+static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b) { return half_mul(a, b); }
 
 static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
-    const uint32x4_t u = vreinterpretq_u32_f32(f32_kept(a, keep, v));
-    const uint32x4_t odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
-    const uint32x4_t rounded = vaddq_u32(vaddq_u32(u, vdupq_n_u32(0x7FFF)), odd);
+    bf16_packed out;
 
-    return vreinterpret_u8_u16(vshrn_n_u32(rounded, 16));
+    for (int i = 0; i < 2; i++) {
+        const uint16x8_t even = vreinterpretq_u16_f32(a.r[i].r[0]);
+        const uint16x8_t odd = vreinterpretq_u16_f32(a.r[i].r[1]);
+        const uint16x8_t upper = vtrn2q_u16(even, odd), lower = vtrn1q_u16(even, odd);
+        const uint16x8_t is_even = vbicq_u16(vdupq_n_u16(1), upper);
+
+        out.r[i] = half_kept(vsraq_n_u16(upper, vqsubq_u16(lower, is_even), 15), keep, v, i);
+    }
+    return out;
 }
 
-static inline void bf16_store(void *p, bf16_packed a) { vst1_u8(p, a); }
-static inline void bf16_stream(void *p, bf16_packed a) { bf16_store(p, a); }
+static inline void bf16_store(void *p, bf16_packed a) { half_store(p, a); }
+static inline void bf16_stream(void *p, bf16_packed a) { half_store(p, a); }
 
 static inline void stream_fence(void) {}
 
