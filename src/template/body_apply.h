@@ -6,7 +6,7 @@
  */
 
 /* x * scale where kept and +0 elsewhere, for vector v of a strip. */
-static inline T(packed) T(body_apply)(T(vec) x, keep_bits keep, int v, C(vec) scale)
+FORCE_INLINE T(packed) T(body_apply)(T(vec) x, keep_bits keep, int v, C(vec) scale)
 {
     return T(kept)(T(mul)(x, scale), keep, v);
 }
