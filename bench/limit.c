@@ -5,7 +5,7 @@
 #include "loops.h"
 #include "measure.h"
 
-#define LOOP_SECONDS 0.05 /* for each loop */
+#define LOOP_SECONDS 0.1 /* for each loop */
 
 static unsigned fastest(struct bench_case limit)
 {

@@ -39,14 +39,22 @@ bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w)
     return isas;
 }
 
-/* Intel SDM vol. 2A, CPUID leaf 4; AMD APM vol. 3, E.4.16: line, partitions, ways and sets less 1.
- */
+/* Intel SDM vol. 2A, CPUID leaf 4; AMD APM vol. 3, E.4.16. Fields hold their number less 1. */
 uint64_t bitdrop_x86_cache_bytes(uint32_t eax, uint32_t ebx, uint32_t ecx)
 {
     if ((eax & 0x1F) == 0) /* type */
         return 0;
     return (uint64_t)((ebx & 0xFFF) + 1) * ((ebx >> 12 & 0x3FF) + 1) * ((ebx >> 22) + 1) *
            ((uint64_t)ecx + 1);
+}
+
+size_t bitdrop_streaming_bytes_of(uint64_t cache)
+{
+    const size_t least = 8 << 20, most = 64 << 20, usual = 32 << 20;
+
+    if (cache == 0)
+        return usual;
+    return cache < least ? least : cache > most ? most : (size_t)cache;
 }
 
 /* Linux, arch/arm64/include/uapi/asm/hwcap.h. */

@@ -6,6 +6,7 @@
 #ifndef BITDROP_CPU_H
 #define BITDROP_CPU_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bitdrop/bitdrop.h"
@@ -27,8 +28,14 @@ struct bitdrop_x86_words {
 bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w);
 bitdrop_isa_set bitdrop_aarch64_isas(unsigned long hwcap);
 
-/* Bytes of the cache that a subleaf of CPUID leaf 4 (AMD: 0x8000001D) tells of; 0: of none more. */
+/* Bytes of the cache that a subleaf of CPUID leaf 4 (AMD: 0x8000001D) tells of; 0 ends the list. */
 uint64_t bitdrop_x86_cache_bytes(uint32_t eax, uint32_t ebx, uint32_t ecx);
+
+/*
+ * Bytes read and written from which STORES_AUTO streams, given those of the last-level cache, or 0:
+ * as many, but 8 MiB at least, and 64 MiB at most, for the largest caches are shared by many.
+ */
+size_t bitdrop_streaming_bytes_of(uint64_t cache);
 
 /* Of this machine. Both read it at each call. */
 bitdrop_isa_set bitdrop_cpu_isas(void);

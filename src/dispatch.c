@@ -101,14 +101,11 @@ const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa)
 
 size_t bitdrop_streaming_bytes(void)
 {
-    enum { MIN = 8 << 20, MAX = 64 << 20, UNKNOWN = 32 << 20 };
     static _Atomic size_t known; /* 0: not read yet */
     size_t bytes = atomic_load_explicit(&known, memory_order_relaxed);
 
     if (bytes == 0) {
-        const uint64_t cache = bitdrop_cpu_last_level_cache();
-
-        bytes = cache == 0 ? UNKNOWN : cache < MIN ? MIN : cache > MAX ? MAX : (size_t)cache;
+        bytes = bitdrop_streaming_bytes_of(bitdrop_cpu_last_level_cache());
         atomic_store_explicit(&known, bytes, memory_order_relaxed);
     }
     return bytes;

@@ -10,10 +10,7 @@
  */
 const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa);
 
-/*
- * Bytes read and written from which STORES_AUTO streams: those of the last-level cache, but 8 MiB
- * at least, and 64 MiB at most, for the largest caches are shared by many.
- */
+/* Bytes read and written from which STORES_AUTO streams on this machine. */
 size_t bitdrop_streaming_bytes(void);
 
 #endif

@@ -33,6 +33,9 @@ struct bitdrop_job {
     const struct bitdrop_stream *stream;
 };
 
+static inline double f64_scale(const struct bitdrop_job *job) { return job->scale; }
+static inline double f32_scale(const struct bitdrop_job *job) { return job->scale_f32; }
+
 typedef void bitdrop_kernel(const struct bitdrop_job *job);
 
 /* dtypes in the order of bitdrop_dtype: X(name, bytes). */

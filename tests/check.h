@@ -34,6 +34,7 @@ struct check {
     X(large_calls, "calls that stream their stores")                                               \
     X(matrices, "two dimensions: pitch, strides and mask rows")                                    \
     X(half_values, "all 65,536 values of f16 and bf16 through each kernel")                        \
+    X(blocks, "blocks by themselves against the whole, by number of planes")                       \
     X(cuts, "calls on parts against the whole")                                                    \
     X(shards, "column shards against the whole matrix")                                            \
     X(unrelated, "neighbouring seeds, streams and offsets")                                        \

@@ -66,6 +66,37 @@ static void check_hashed(struct check *c, const char *line)
     free(mask);
 }
 
+/*
+ * One element by itself is made as a block: its bit again in a whole tile of runs, and in a part of
+ * one run.
+ */
+static void check_deep(struct check *c, const char *line)
+{
+    enum { TILE = 8192, RUN = 2048 };
+    bitdrop_config cfg = {.isa = (uint8_t)c->isa};
+    uint8_t one, mask[TILE / 8];
+    char *after_seed;
+    size_t n;
+
+    check_hashed(c, line);
+    cfg.seed = strtoull(line, &after_seed, 0);
+    if (sscanf(after_seed, "%" SCNu32 " %" SCNu64 " %" SCNu8 " %la %zu", &cfg.stream, &cfg.offset,
+               &cfg.rounds, &cfg.p, &n) != 5 ||
+        n != 1 || bitdrop_mask(&cfg, 1, &one) != BITDROP_OK)
+        check_fail(c, "not one element: %s", line);
+
+    const size_t in_tile = cfg.offset % TILE, in_run = cfg.offset % RUN;
+
+    cfg.offset -= in_tile;
+    if (bitdrop_mask(&cfg, TILE, mask) != BITDROP_OK ||
+        (mask[in_tile / 8] >> (in_tile % 8) & 1) != one)
+        check_fail(c, "golden mask: other in a tile than by itself: %s", line);
+    cfg.offset += in_tile - in_run;
+    if (bitdrop_mask(&cfg, in_run + 1, mask) != BITDROP_OK ||
+        (mask[in_run / 8] >> (in_run % 8) & 1) != one)
+        check_fail(c, "golden mask: other in a part of a run than by itself: %s", line);
+}
+
 static void check_hex(struct check *c, const char *line)
 {
     size_t n;
@@ -90,7 +121,7 @@ void check_golden_masks(struct check *c)
     for (const char *const *line = masks; *line != NULL; line++)
         check_hashed(c, *line);
     for (const char *const *line = masks_deep; *line != NULL; line++)
-        check_hashed(c, *line);
+        check_deep(c, *line);
     for (const char *const *line = masks_hex; *line != NULL; line++)
         check_hex(c, *line);
 }

@@ -26,7 +26,7 @@ void check_every_length(struct check *c)
 void check_every_offset(struct check *c)
 {
     static const uint64_t edges[] = {
-        8, 32, 128, 2048, 16384, UINT64_C(1) << 32, UINT64_C(1) << 37, UINT64_C(1) << 39,
+        8, 32, 128, 2048, 8192, 16384, UINT64_C(1) << 32, UINT64_C(1) << 37, UINT64_C(1) << 39,
         0 /* = 2^64 */};
 
     for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {

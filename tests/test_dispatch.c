@@ -115,6 +115,27 @@ Test(dispatch, made_up_caches)
                  "partitions");
 }
 
+Test(dispatch, streaming_threshold)
+{
+    cr_expect_eq(bitdrop_streaming_bytes_of(0), (size_t)32 << 20, "not known");
+    cr_expect_eq(bitdrop_streaming_bytes_of(1 << 20), (size_t)8 << 20);
+    cr_expect_eq(bitdrop_streaming_bytes_of(33 << 20), (size_t)33 << 20);
+    cr_expect_eq(bitdrop_streaming_bytes_of(UINT64_C(1) << 40), (size_t)64 << 20);
+}
+
+#ifdef __x86_64__
+/* What the reader found, against what the compiler's finds. */
+Test(dispatch, bf16_of_this_cpu)
+{
+    const bool bf16 = bitdrop_cpu_isas() >> BITDROP_AVX512_BF16 & 1;
+
+    cr_expect_eq(bf16,
+                 bitdrop_isa_supported(BITDROP_ISA_AVX512) && __builtin_cpu_supports("avx512bf16"));
+    cr_expect_eq(bitdrop_cpu_isas() >> BITDROP_ISA_AVX512 & 1,
+                 (unsigned)bitdrop_isa_supported(BITDROP_ISA_AVX512));
+}
+#endif
+
 Test(dispatch, names)
 {
     cr_expect_str_eq(bitdrop_isa_name(BITDROP_ISA_AUTO), "auto");
@@ -210,4 +231,8 @@ Test(dispatch, environment_of_another_machine)
     cr_expect_eq(mask_by(foreign), BITDROP_ERR_ISA);
 }
 
-const size_t expected_tests = 16;
+#ifdef __x86_64__
+const size_t expected_tests = 18;
+#else
+const size_t expected_tests = 17;
+#endif

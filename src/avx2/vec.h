@@ -101,7 +101,6 @@ static inline keep_bits keep_bits_load(const uint8_t *p)
 
 /* f32 */
 
-typedef float f32_scalar;
 typedef __m256 f32_vec;
 typedef f32_vec f32_packed;
 enum { f32_LANES = 8 };
@@ -125,7 +124,6 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 
 /* f64 */
 
-typedef double f64_scalar;
 typedef __m256d f64_vec;
 typedef f64_vec f64_packed;
 enum { f64_LANES = 4 };

@@ -5,6 +5,9 @@
 #define ISA BITDROP_ISA_AVX512
 #include "template/table.h"
 
+#ifdef BITDROP_HAVE_AVX512_BF16
+_Static_assert(BITDROP_DTYPE_COUNT == 4, "a dtype is missing below");
+
 const struct bitdrop_kernels bitdrop_kernels_avx512_bf16 = {
     .isa = ISA,
     .mask = kernel_mask,
@@ -13,3 +16,4 @@ const struct bitdrop_kernels bitdrop_kernels_avx512_bf16 = {
     .backward = {f32_kernel_backward, f64_kernel_backward, f16_kernel_backward,
                  bitdrop_avx512_bf16_backward},
 };
+#endif

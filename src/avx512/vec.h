@@ -110,7 +110,6 @@ static inline __mmask32 keep_bits_32(keep_bits keep)
 
 /* f32 */
 
-typedef float f32_scalar;
 typedef __m512 f32_vec;
 typedef f32_vec f32_packed;
 enum { f32_LANES = 16 };
@@ -128,7 +127,6 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 
 /* f64 */
 
-typedef double f64_scalar;
 typedef __m512d f64_vec;
 typedef f64_vec f64_packed;
 enum { f64_LANES = 8 };

@@ -87,7 +87,6 @@ static inline keep_bits keep_bits_load(const uint8_t *p)
 
 /* f32 */
 
-typedef float f32_scalar;
 typedef struct {
     float32x4_t r[2];
 } f32_vec;
@@ -138,7 +137,6 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 
 /* f64 */
 
-typedef double f64_scalar;
 typedef struct {
     float64x2_t r[2];
 } f64_vec;

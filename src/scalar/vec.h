@@ -91,7 +91,6 @@ static inline uint32_t float_bits(float x)
 
 /* f32 */
 
-typedef float f32_scalar;
 typedef float f32_vec;
 typedef f32_vec f32_packed;
 enum { f32_LANES = 1 };
@@ -116,7 +115,6 @@ static inline void f32_stream(void *p, f32_vec a) { f32_store(p, a); }
 
 /* f64 */
 
-typedef double f64_scalar;
 typedef double f64_vec;
 typedef f64_vec f64_packed;
 enum { f64_LANES = 1 };

@@ -7,7 +7,7 @@
  *   COMPUTE  f32 or f64: what it is computed in
  *   BYTES    of an element in memory
  *
- * and undefines them. The vocabulary provides for COMPUTE _scalar, _vec and _set1, and for DTYPE
+ * and undefines them. The vocabulary provides for COMPUTE _vec and _set1, and for DTYPE
  * _LANES and _load, _mul, _kept, _store, _stream.
  */
 #define PASTE_(a, b) a##_##b

@@ -12,10 +12,11 @@
 enum {
     BLOCK_WORDS = BLOCK_ELEMENTS / WORD_ELEMENTS,
     BLOCK_LATE_COUNTERS = 2, /* 8 late planes: 1 block in 512 has more to do */
+    BLOCK_LATE_LANES = BLOCK_LATE_COUNTERS * BLOCK_WORDS,
     BLOCK_PLANES = EARLY_PLANES + BLOCK_LATE_COUNTERS * COUNTER_PLANES
 };
 
-/* keep and open bits of a block; bits of memory, so their order in a word does not matter */
+/* keep and open bits of a block, in the order of memory. Where LANES > 1, that is little-endian. */
 struct block_bits {
     uint64_t keep[2], open[2];
 };
@@ -31,9 +32,9 @@ static inline void compare_block(struct block_bits *b, const void *random, bool 
     }
 }
 
-/* random[j]: plane j of block g. */
+/* Plane j of block g at random + j * BLOCK_BYTES. */
 static inline void block_early(const struct bitdrop_stream *s, uint64_t g,
-                               uint8_t random[EARLY_PLANES][BLOCK_BYTES])
+                               uint8_t random[EARLY_PLANES * BLOCK_BYTES])
 {
     const uint32_t *last = s->key[s->rounds - 1];
 
@@ -46,29 +47,28 @@ static inline void block_early(const struct bitdrop_stream *s, uint64_t g,
             philox_round(s->key[r], c);
         vec_mul_pack(c[2], PHILOX_M1, c[1], &last[0], packed);
         vec_mul_pack(c[0], PHILOX_M0, c[3], &last[1], packed + VECS / 2);
-        vec_planes_store(random[j], packed);
+        vec_planes_store(random + j * BLOCK_BYTES, packed);
     }
 }
 
-/* random[q][k]: late plane EARLY_PLANES + 4 k + q of block g, a word for each of its words. */
+/* Late plane EARLY_PLANES + 4 k + q of block g at random[q] + 4 k, a word for each of its words. */
 static inline void block_late(const struct bitdrop_stream *s, uint64_t g,
-                              uint32_t random[COUNTER_PLANES][BLOCK_LATE_COUNTERS][BLOCK_WORDS])
+                              uint32_t random[COUNTER_PLANES][BLOCK_LATE_LANES])
 {
-    uint32_t word[BLOCK_LATE_COUNTERS][BLOCK_WORDS], counter2[BLOCK_LATE_COUNTERS][BLOCK_WORDS];
+    uint32_t word[BLOCK_LATE_LANES], counter2[BLOCK_LATE_LANES];
 
-    for (uint32_t k = 0; k < BLOCK_LATE_COUNTERS; k++)
-        for (uint32_t w = 0; w < BLOCK_WORDS; w++) {
-            word[k][w] = (uint32_t)g * BLOCK_WORDS + w;
-            counter2[k][w] = EARLY_PLANES + k;
-        }
-    for (unsigned i = 0; i < BLOCK_LATE_COUNTERS * BLOCK_WORDS; i += LANES) {
-        vec c[4] = {vec_load(&word[0][0] + i), vec_set1((uint32_t)(g * BLOCK_WORDS >> 32)),
-                    vec_load(&counter2[0][0] + i), vec_set1(s->stream)};
+    for (uint32_t i = 0; i < BLOCK_LATE_LANES; i++) {
+        word[i] = (uint32_t)g * BLOCK_WORDS + i % BLOCK_WORDS;
+        counter2[i] = EARLY_PLANES + i / BLOCK_WORDS;
+    }
+    for (unsigned i = 0; i < BLOCK_LATE_LANES; i += LANES) {
+        vec c[4] = {vec_load(word + i), vec_set1((uint32_t)(g * BLOCK_WORDS >> 32)),
+                    vec_load(counter2 + i), vec_set1(s->stream)};
 
         for (unsigned r = 0; r < s->rounds; r++)
             philox_round(s->key[r], c);
         for (int q = 0; q < COUNTER_PLANES; q++)
-            vec_store(&random[q][0][0] + i, c[q]);
+            vec_store(random[q] + i, c[q]);
     }
 }
 
@@ -76,18 +76,19 @@ static inline void block_late(const struct bitdrop_stream *s, uint64_t g,
 static inline void make_block(const struct bitdrop_stream *s, uint64_t g, uint8_t keep[BLOCK_BYTES])
 {
     const unsigned early = s->planes < EARLY_PLANES ? s->planes : EARLY_PLANES;
-    uint8_t random[EARLY_PLANES][BLOCK_BYTES];
-    uint32_t late[COUNTER_PLANES][BLOCK_LATE_COUNTERS][BLOCK_WORDS];
+    uint8_t random[EARLY_PLANES * BLOCK_BYTES];
+    uint32_t late[COUNTER_PLANES][BLOCK_LATE_LANES];
     struct block_bits b = {{0, 0}, {UINT64_MAX, UINT64_MAX}};
 
     block_early(s, g, random);
     for (unsigned j = 0; j < early; j++)
-        compare_block(&b, random[j], bitdrop_threshold_bit(s, j));
+        compare_block(&b, random + j * BLOCK_BYTES, bitdrop_threshold_bit(s, j));
     if (s->planes > EARLY_PLANES) {
         block_late(s, g, late);
         for (unsigned j = EARLY_PLANES; j < BLOCK_PLANES; j++)
-            compare_block(&b, late[j % COUNTER_PLANES][(j - EARLY_PLANES) / COUNTER_PLANES],
-                          bitdrop_threshold_bit(s, j));
+            compare_block(
+                &b, late[j % COUNTER_PLANES] + (j - EARLY_PLANES) / COUNTER_PLANES * BLOCK_WORDS,
+                bitdrop_threshold_bit(s, j));
     }
     if (s->planes <= BLOCK_PLANES) /* what is open equals T, and keeps */
         for (int half = 0; half < 2; half++)

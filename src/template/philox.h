@@ -18,8 +18,8 @@
 #include "template/work.h"
 
 /*
- * Rounds from one step to the next, so that with ten rounds and all early planes as much is applied
- * as is made.
+ * Rounds from one step to the next: with ten rounds and all early planes there are about as many
+ * steps in a run as it has strips.
  */
 enum {
     STEP_ROUNDS =

@@ -3,8 +3,8 @@
  * The early planes: CHAINS * LANES blocks of 128 elements compared with T bit by bit from the top,
  * a plane at a time (docs/stream.md, "Keep or drop").
  *
- * The includer's vec.h defines, beyond what philox.h needs, VECS and vec_planes, vec_planes_store,
- * vec_and, vec_andnot, vec_or_and, vec_or.
+ * The includer's vec.h defines, beyond what philox.h needs, VECS and vec_blocks, vec_mul_pack,
+ * vec_planes_store, vec_and, vec_andnot, vec_or_and, vec_or.
  */
 #ifndef BITDROP_TEMPLATE_PLANES_H
 #define BITDROP_TEMPLATE_PLANES_H

@@ -23,7 +23,8 @@ struct piece {
 
 typedef void piece_function(const struct piece *piece, struct work *work);
 
-enum { FEW_BLOCKS = RUN_BLOCKS / 4 }; /* that are made sooner one by one than as a run */
+/* Blocks that are made sooner one by one than as a run. None where there is but one lane. */
+enum { FEW_BLOCKS = RUN_BLOCKS / 4 };
 
 /* The tile that is being made, and the one before, whose bits may still be waiting in work. */
 struct tile {
@@ -44,7 +45,7 @@ static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, s
     struct philox_plane plane[EARLY_PLANES];
     uint8_t k[RUN_BYTES], o[RUN_BYTES + OPEN_WORDS_SLACK * 4] = {0};
 
-    if (to - from <= FEW_BLOCKS * BLOCK_BYTES) {
+    if (FEW_BLOCKS > 0 && to - from <= FEW_BLOCKS * BLOCK_BYTES) {
         for (size_t b = from; b < to; b += BLOCK_BYTES)
             make_block(s, g + b / BLOCK_BYTES, keep + b);
         return;
@@ -60,7 +61,8 @@ static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, s
 
 /*
  * Makes the bytes from begin to end - 1, which are whole runs. The strips that wait are spread over
- * all of it, so that memory is never idle for long: 1 in 8 is left for the late planes.
+ * them, so that memory is never idle for long; with a step after each round, as in AVX-512, 1 in 8
+ * is left for the late planes.
  */
 FORCE_INLINE void make_runs(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
                             uint8_t *keep, work_step *step, struct work *work)

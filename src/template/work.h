@@ -24,9 +24,6 @@ struct work {
     uint8_t *shifted; /* TILE_BYTES of room for bits that do not begin at a byte */
 };
 
-static inline double f64_scale(const struct bitdrop_job *job) { return job->scale; }
-static inline double f32_scale(const struct bitdrop_job *job) { return job->scale_f32; }
-
 /* Applies the next strip, if there is one. */
 typedef void work_step(struct work *work);
 
