@@ -22,8 +22,8 @@
  * Every function may be called from any thread at any time. The library never prints, allocates
  * nothing, starts no threads, changes no floating-point control, and keeps no state but what it
  * read of this CPU and of the environment variable BITDROP_ISA at the first call (unset, empty or
- * "auto": the best that this CPU runs). Optimised, a call needs at most 16 KiB of stack. Rounding to nearest
- * is assumed. Status flags may be raised, by dropped elements too.
+ * "auto": the best that this CPU runs). Optimised, a call needs at most 16 KiB of stack. Rounding
+ * to nearest is assumed. Status flags may be raised, by dropped elements too.
  */
 #ifndef BITDROP_H
 #define BITDROP_H
