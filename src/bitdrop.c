@@ -179,6 +179,7 @@ static void run(const struct call *call, const bitdrop_2d *s, const struct bitdr
     const bitdrop_config *cfg = call->cfg;
     const size_t size = dtype_bytes[call->dtype];
     const double scale = scale_of(call);
+    const bool streaming = streams(call, s);
     struct bitdrop_stream stream;
     const struct bitdrop_job job = {
         .rows = s->rows,
@@ -194,7 +195,8 @@ static void run(const struct call *call, const bitdrop_2d *s, const struct bitdr
         .mask_stride = s->mask_stride,
         .scale = scale,
         .scale_f32 = (float)scale,
-        .streaming = streams(call, s),
+        .streaming = streaming,
+        .prefetch = streaming && bitdrop_prefetches(),
         .stream = &stream,
     };
 

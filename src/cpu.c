@@ -11,6 +11,7 @@ enum {
     XCR0_YMM = 0x06, /* XMM and YMM state */
     XCR0_ZMM = 0xE6  /* and opmask, upper ZMM0-15, ZMM16-31 */
 };
+#define LEAF0_EBX_INTEL UINT32_C(0x756E6547) /* "Genu" */
 #define LEAF1_ECX_OSXSAVE BIT(27)
 #define LEAF1_ECX_AVX2_TIER (BIT(12) | BIT(28) | BIT(29))             /* FMA, AVX, F16C */
 #define LEAF7_EBX_AVX2_TIER (BIT(5) | BIT(8))                         /* AVX2, BMI2 */
@@ -20,6 +21,9 @@ enum {
 bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w)
 {
     bitdrop_isa_set isas = SCALAR;
+
+    if (w->leaf0_ebx == LEAF0_EBX_INTEL)
+        isas |= BIT(BITDROP_PREFETCHES);
 
     if (w->max_leaf < 7)
         return isas;

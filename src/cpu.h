@@ -11,14 +11,17 @@
 
 #include "bitdrop/bitdrop.h"
 
-/* A set of ISAs: bit isa is set. Above them, extensions that some kernels of an ISA have use for.
- */
+/* A set of ISAs: bit isa is set. Above them, what else some kernels go by. */
 typedef uint32_t bitdrop_isa_set;
-enum { BITDROP_AVX512_BF16 = 16 };
+enum {
+    BITDROP_AVX512_BF16 = 16,
+    BITDROP_PREFETCHES = 17 /* streams faster if it is told what to load next */
+};
 
 /* CPUID leaves 0, 1 and 7 (subleaves 0 and 1), and XCR0; what was not there to be read is 0. */
 struct bitdrop_x86_words {
     uint32_t max_leaf;
+    uint32_t leaf0_ebx;
     uint32_t leaf1_ecx;
     uint32_t leaf7_ebx;
     uint64_t xcr0; /* read only where OSXSAVE says that it may be */

@@ -21,6 +21,8 @@ bitdrop_isa_set bitdrop_cpu_isas(void)
     uint32_t eax, ebx, ecx, edx;
 
     if (w.max_leaf >= 1) {
+        __cpuid(0, eax, ebx, ecx, edx);
+        w.leaf0_ebx = ebx;
         __cpuid(1, eax, ebx, ecx, edx);
         w.leaf1_ecx = ecx;
         if (ecx & bit_OSXSAVE)

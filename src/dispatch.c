@@ -111,6 +111,8 @@ size_t bitdrop_streaming_bytes(void)
     return bytes;
 }
 
+bool bitdrop_prefetches(void) { return cpu_isas() >> BITDROP_PREFETCHES & 1; }
+
 bitdrop_isa bitdrop_isa_default(void)
 {
     const struct bitdrop_kernels *table = default_table();

@@ -25,40 +25,42 @@ static const struct {
     struct bitdrop_x86_words words;
     bitdrop_isa_set wanted;
 } cpus[] = {
-    {"all zero", {0, 0, 0, 0, 0}, SET(SCALAR)},
-    {"Nehalem", {11, 0x0098E3BD, 0, 0, 0}, SET(SCALAR)},
-    {"Sandy Bridge", {13, OSXSAVE | 1U << 28, 0, 7, 0}, SET(SCALAR)},
-    {"Haswell", {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 7, 0}, SET(SCALAR) | SET(AVX2)},
-    {"Haswell, OS without YMM state", {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 3, 0}, SET(SCALAR)},
-    {"Haswell, F16C off", {13, OSXSAVE | 1U << 12 | 1U << 28, AVX2_BMI2, 7, 0}, SET(SCALAR)},
-    {"Haswell, FMA off", {13, OSXSAVE | 1U << 29 | 1U << 28, AVX2_BMI2, 7, 0}, SET(SCALAR)},
-    {"Haswell, BMI2 off", {13, OSXSAVE | FMA_AVX_F16C, 1U << 5, 7, 0}, SET(SCALAR)},
+    {"all zero", {0, 0, 0, 0, 0, 0}, SET(SCALAR)},
+    {"Nehalem", {11, 0, 0x0098E3BD, 0, 0, 0}, SET(SCALAR)},
+    {"Sandy Bridge", {13, 0, OSXSAVE | 1U << 28, 0, 7, 0}, SET(SCALAR)},
+    {"Haswell", {13, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 7, 0}, SET(SCALAR) | SET(AVX2)},
+    {"Haswell, OS without YMM state",
+     {13, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 3, 0},
+     SET(SCALAR)},
+    {"Haswell, F16C off", {13, 0, OSXSAVE | 1U << 12 | 1U << 28, AVX2_BMI2, 7, 0}, SET(SCALAR)},
+    {"Haswell, FMA off", {13, 0, OSXSAVE | 1U << 29 | 1U << 28, AVX2_BMI2, 7, 0}, SET(SCALAR)},
+    {"Haswell, BMI2 off", {13, 0, OSXSAVE | FMA_AVX_F16C, 1U << 5, 7, 0}, SET(SCALAR)},
     {"Knights Landing, F without BW",
-     {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7, 0},
+     {13, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7, 0},
      SET(SCALAR) | SET(AVX2)},
     {"Skylake-X",
-     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xFF, 0},
+     {22, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xFF, 0},
      SET(SCALAR) | SET(AVX2) | SET(AVX512)},
     {"Zen 4",
-     {16, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7, 0},
+     {16, 0, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7, 0},
      SET(SCALAR) | SET(AVX2) | SET(AVX512)},
     {"Zen 4 with its BF16",
-     {16, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7, BF16},
+     {16, 0, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7, BF16},
      SET(SCALAR) | SET(AVX2) | SET(AVX512) | 1U << BITDROP_AVX512_BF16},
     {"AVX512_BF16 but not BW",
-     {16, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7, BF16},
+     {16, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7, BF16},
      SET(SCALAR) | SET(AVX2)},
     {"Skylake-X, XCR0 without ZMM state",
-     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0x07, 0},
+     {22, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0x07, 0},
      SET(SCALAR) | SET(AVX2)},
     {"Skylake-X, XCR0 without opmask",
-     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xC7, 0},
+     {22, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xC7, 0},
      SET(SCALAR) | SET(AVX2)},
     {"max leaf below 7",
-     {6, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7, 0},
+     {6, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7, 0},
      SET(SCALAR)},
     {"hypervisor without OSXSAVE",
-     {22, FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7, 0},
+     {22, 0, FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7, 0},
      SET(SCALAR)},
 };
 
@@ -72,8 +74,8 @@ Test(dispatch, made_up_x86_cpus)
 /* Each bit that a tier asks for is needed. */
 Test(dispatch, each_bit_counts)
 {
-    const struct bitdrop_x86_words zen4 = {16, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL,
-                                           0xE6, BF16};
+    const struct bitdrop_x86_words zen4 = {
+        16, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE6, BF16};
     const bitdrop_isa_set all = bitdrop_x86_isas(&zen4);
 
     for (int bit = 0; bit < 32; bit++) {
@@ -95,6 +97,15 @@ Test(dispatch, each_bit_counts)
         if (w.xcr0 != zen4.xcr0)
             cr_expect_neq(bitdrop_x86_isas(&w), all, "XCR0, bit %d", bit);
     }
+}
+
+Test(dispatch, vendors_that_prefetch)
+{
+    const struct bitdrop_x86_words intel = {.leaf0_ebx = 0x756E6547 /* Genu */},
+                                   amd = {.leaf0_ebx = 0x68747541 /* Auth */};
+
+    cr_expect_eq(bitdrop_x86_isas(&intel), SET(SCALAR) | 1U << BITDROP_PREFETCHES);
+    cr_expect_eq(bitdrop_x86_isas(&amd), SET(SCALAR));
 }
 
 Test(dispatch, made_up_aarch64_cpus)
@@ -125,10 +136,12 @@ Test(dispatch, streaming_threshold)
 
 #ifdef __x86_64__
 /* What the reader found, against what the compiler's finds. */
-Test(dispatch, bf16_of_this_cpu)
+Test(dispatch, extensions_of_this_cpu)
 {
     const bool bf16 = bitdrop_cpu_isas() >> BITDROP_AVX512_BF16 & 1;
+    const bool prefetches = bitdrop_cpu_isas() >> BITDROP_PREFETCHES & 1;
 
+    cr_expect_eq(prefetches, __builtin_cpu_is("intel") != 0);
     cr_expect_eq(bf16,
                  bitdrop_isa_supported(BITDROP_ISA_AVX512) && __builtin_cpu_supports("avx512bf16"));
     cr_expect_eq(bitdrop_cpu_isas() >> BITDROP_ISA_AVX512 & 1,
@@ -232,7 +245,7 @@ Test(dispatch, environment_of_another_machine)
 }
 
 #ifdef __x86_64__
-const size_t expected_tests = 18;
+const size_t expected_tests = 19;
 #else
-const size_t expected_tests = 17;
+const size_t expected_tests = 18;
 #endif

@@ -67,6 +67,9 @@ FORCE_INLINE void T(step)(struct work *work)
 {
     if (work->strips == 0)
         return;
+    if (work->streaming && work->prefetch)
+        for (int b = 0; b < T(STRIP_BYTES); b += CACHE_LINE)
+            __builtin_prefetch(work->x + PREFETCH_AHEAD + b);
     T(strip)(work->x, work->y, work->bits, C(set1)(work->scale), work->streaming);
     work->x += T(STRIP_BYTES);
     work->y += T(STRIP_BYTES);
@@ -107,8 +110,11 @@ FORCE_INLINE void T(run)(const struct bitdrop_job *job, bool generated)
 {
     struct tile tile;
     uint8_t shifted[TILE_BYTES];
-    struct work work = {
-        .job = job, .scale = C(scale)(job), .streaming = job->streaming, .shifted = shifted};
+    struct work work = {.job = job,
+                        .scale = C(scale)(job),
+                        .streaming = job->streaming,
+                        .prefetch = job->prefetch,
+                        .shifted = shifted};
 
     if (generated)
         for_generated_pieces(&tile, T(take), T(step), &work);

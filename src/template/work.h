@@ -12,6 +12,8 @@
 
 #define FORCE_INLINE static inline __attribute__((always_inline))
 
+enum { PREFETCH_AHEAD = 2048, CACHE_LINE = 64 }; /* bytes */
+
 /* Whole strips of a piece that wait to be applied, and the job that they belong to. */
 struct work {
     const struct bitdrop_job *job;
@@ -21,6 +23,7 @@ struct work {
     size_t strips;
     double scale;     /* as in the job: a copy, which stores to y cannot change */
     bool streaming;   /* as in the job */
+    bool prefetch;    /* likewise */
     uint8_t *shifted; /* TILE_BYTES of room for bits that do not begin at a byte */
 };
 
