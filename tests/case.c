@@ -112,6 +112,21 @@ static bitdrop_status run_call(const struct running *r)
                                    &r->t->shape, r->x.at, r->y.at, r->mask.at});
 }
 
+/* What an ISA may have made of x is what it must have made. Row after row of x is at input. */
+static void forgive(const struct running *r, const unsigned char *input)
+{
+    const size_t bytes = oracle_bytes(r->dtype);
+
+    for (size_t row = 0; row < r->shape.rows; row++)
+        for (size_t i = 0; i < r->y.bytes; i += bytes, input += bytes) {
+            const unsigned char *y = r->y.at + row * r->y.stride + i;
+            unsigned char *wanted = row_shadow(&r->y, row) + i;
+
+            if (oracle_accepts(r->t->cfg.isa, r->dtype, input, wanted, y))
+                memcpy(wanted, y, bytes);
+        }
+}
+
 /* What the call must leave behind, into the shadows of y and mask. */
 static void expect(const struct running *r, const bool *kept)
 {
@@ -145,6 +160,7 @@ static void run_one(struct running *r, struct guard guards[3][3], const bool *ke
     const struct test_case *t = r->t;
     const bitdrop_2d *s = &r->shape;
     const size_t bytes = oracle_bytes(r->dtype);
+    static unsigned char input[CASE_ELEMENTS * 8];
 
     r->x = place_rows(guards[0], s->rows, s->cols * bytes, s->x_stride * bytes, t->x);
     r->y = r->x;
@@ -160,10 +176,14 @@ static void run_one(struct running *r, struct guard guards[3][3], const bool *ke
     rows_settle(&r->x, s->rows);
     rows_settle(&r->mask, s->rows);
 
+    for (size_t row = 0; row < s->rows; row++)
+        memcpy(input + row * r->x.bytes, r->x.at + row * r->x.stride, r->x.bytes);
     expect(r, kept);
     const bitdrop_status status = run_call(r);
     if (status != BITDROP_OK)
         report(r, bitdrop_status_string(status), 0, 0);
+    if (r->op != MASK)
+        forgive(r, input);
     compare(r, "element", &r->y, 8 * bytes);
     compare(r, "mask bit", &r->mask, 1);
     if (!t->in_place)

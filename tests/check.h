@@ -56,7 +56,10 @@ bitdrop_isa check_isa_named(const char *name);
 /* SplitMix64 (Steele, Lea, Flood, OOPSLA'14). */
 uint64_t check_random(struct check *c);
 
-static inline uint64_t check_below(struct check *c, uint64_t n) { return check_random(c) % n; }
+static inline size_t check_below(struct check *c, size_t n)
+{
+    return (size_t)(check_random(c) % n);
+}
 
 /* p from the list of hard ones, or a random one. */
 double check_random_p(struct check *c);

@@ -42,6 +42,20 @@ static void set_control(uint32_t value)
 {
     __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)value));
 }
+#elif defined(__arm__) && defined(__ARM_FP)
+static uint64_t controls(void)
+{
+    enum { CONTROL = 0x07C00000 }; /* AHP, DN, FZ, RMode; the rest are flags */
+    uint32_t fpscr;
+
+    __asm__ volatile("vmrs %0, fpscr" : "=r"(fpscr));
+    return fpscr & CONTROL;
+}
+
+/* Rounding down and toward zero; FZ; default NaN. */
+static const uint32_t settings[] = {0, 0x800000, 0xC00000, 0x1000000, 0x2000000};
+
+static void set_control(uint32_t value) { __asm__ volatile("vmsr fpscr, %0" : : "r"(value)); }
 #else
 static const uint32_t settings[] = {FE_TONEAREST};
 

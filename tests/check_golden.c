@@ -184,6 +184,26 @@ static bitdrop_status golden_call(const bitdrop_config *cfg, const char *op, bit
     return bitdrop_backward(cfg, t, VALUES, x, y, mask);
 }
 
+/* Where an ISA may differ: the scalar kernels give the answer, and each element of y may stand for
+ * theirs. */
+static bool accepts_all(const struct check *c, const bitdrop_config *cfg, const char *op,
+                        bitdrop_dtype t, const unsigned char *x, const unsigned char *y,
+                        uint64_t hash)
+{
+    static unsigned char scalar[VALUES * 8];
+    const size_t bytes = oracle_bytes(t);
+    bitdrop_config scalar_cfg = *cfg;
+    bool accepted = true;
+
+    scalar_cfg.isa = BITDROP_ISA_SCALAR;
+    if (golden_call(&scalar_cfg, op, t, x, scalar) != BITDROP_OK)
+        return false;
+    to_little_endian(scalar, bytes);
+    for (size_t i = 0; i < VALUES * bytes; i += bytes)
+        accepted &= oracle_accepts(c->isa, t, x + i, scalar + i, y + i);
+    return accepted && oracle_hash(scalar, VALUES * bytes) == hash;
+}
+
 static void check_value_line(struct check *c, const char *line)
 {
     static unsigned char x[VALUES * 8], y[VALUES * 8];
@@ -198,12 +218,15 @@ static void check_value_line(struct check *c, const char *line)
     }
     while (t < 3 && strcmp(dtype, dtype_name((bitdrop_dtype)t)) != 0)
         t++;
+    const size_t bytes = oracle_bytes((bitdrop_dtype)t);
+
     cfg.scaling = strcmp(scaling, "SCALE_INFER") == 0;
     fill_input((bitdrop_dtype)t, x);
     if (golden_call(&cfg, op, (bitdrop_dtype)t, x, y) != BITDROP_OK)
         check_fail(c, "refused: %s", line);
-    to_little_endian(y, oracle_bytes((bitdrop_dtype)t));
-    if (oracle_hash(y, VALUES * oracle_bytes((bitdrop_dtype)t)) != wanted)
+    to_little_endian(y, bytes);
+    if (oracle_hash(y, VALUES * bytes) != wanted &&
+        !accepts_all(c, &cfg, op, (bitdrop_dtype)t, x, y, wanted))
         check_fail(c, "golden values: %s", line);
     c->cases++;
 }

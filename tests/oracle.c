@@ -157,6 +157,46 @@ void oracle_infer(const bitdrop_config *cfg, bitdrop_dtype t, const void *x, voi
         multiply(t, 1.0 - cfg->p, x, y);
 }
 
+#ifdef __arm__
+static float as_float(bitdrop_dtype t, const void *x)
+{
+    uint16_t h;
+    float v;
+
+    if (t == BITDROP_F32) {
+        memcpy(&v, x, sizeof v);
+        return v;
+    }
+    memcpy(&h, x, sizeof h);
+    return oracle_widen(t, h);
+}
+
+static bool neon_accepts(bitdrop_dtype t, const void *x, const void *wanted, const void *y)
+{
+    const float in = as_float(t, x), out = as_float(t, wanted), got = as_float(t, y);
+    const bool denormal_in = fpclassify(in) == FP_SUBNORMAL;
+    const bool denormal_out = fabsf(out) <= 0x1p-126F; /* or rounded up to the least that is not */
+
+    if (isnan(out) || (denormal_in && isinf(out))) /* 0 times infinity */
+        return isnan(got);
+    return (denormal_in || denormal_out) && got == 0 && !signbit(got) == !signbit(out);
+}
+#endif
+
+bool oracle_accepts(bitdrop_isa isa, bitdrop_dtype t, const void *x, const void *wanted,
+                    const void *y)
+{
+    if (memcmp(wanted, y, oracle_bytes(t)) == 0)
+        return true;
+#ifdef __arm__
+    return isa == BITDROP_ISA_NEON && t != BITDROP_F64 && neon_accepts(t, x, wanted, y);
+#else
+    (void)isa;
+    (void)x;
+    return false;
+#endif
+}
+
 uint64_t oracle_hash(const void *p, size_t n)
 {
     const unsigned char *byte = p;

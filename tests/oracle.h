@@ -23,6 +23,13 @@ size_t oracle_bytes(bitdrop_dtype t);
 void oracle_train(const bitdrop_config *cfg, bitdrop_dtype t, bool keep, const void *x, void *y);
 void oracle_infer(const bitdrop_config *cfg, bitdrop_dtype t, const void *x, void *y);
 
+/*
+ * Whether y may be what an ISA makes of x where the oracle makes `wanted`: if they are the same, or
+ * if this is ARMv7's NEON, which takes denormals of f32 for 0 and has one NaN only.
+ */
+bool oracle_accepts(bitdrop_isa isa, bitdrop_dtype t, const void *x, const void *wanted,
+                    const void *y);
+
 /* The conversions of the half types. */
 float oracle_widen(bitdrop_dtype t, uint16_t h);
 uint16_t oracle_narrow(bitdrop_dtype t, float x);

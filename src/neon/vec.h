@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vocabulary in AArch64 NEON. docs/design.md says what each operation means. */
+/*
+ * The vocabulary in NEON, of AArch64 and of ARMv7. docs/design.md says what each operation means.
+ * What AArch64 has instructions for and ARMv7 has not is in vec_a64.h and vec_a32.h.
+ */
 #ifndef BITDROP_NEON_VEC_H
 #define BITDROP_NEON_VEC_H
 
@@ -13,7 +16,18 @@
 /* Random words: four in a register */
 
 typedef uint32x4_t vec;
-enum { LANES = 4, CHAINS = 2, VECS = 4 };
+enum { LANES = 4, VECS = 4 };
+
+#ifdef __aarch64__
+enum { CHAINS = 2 };
+static inline uint64x2_t mul_upper(vec a, vec b) { return vmull_high_u32(a, b); }
+#else
+enum { CHAINS = 1 }; /* two do not fit in 16 registers */
+static inline uint64x2_t mul_upper(vec a, vec b)
+{
+    return vmull_u32(vget_high_u32(a), vget_high_u32(b));
+}
+#endif
 
 static inline vec vec_set1(uint32_t x) { return vdupq_n_u32(x); }
 static inline vec vec_load(const uint32_t *p) { return vld1q_u32(p); }
@@ -44,10 +58,11 @@ static inline vec vec_blocks(uint32_t g)
 static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
 {
     const uint32x4_t p01 = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vdup_n_u32(m)));
-    const uint32x4_t p23 = vreinterpretq_u32_u64(vmull_high_u32(a, vec_set1(m)));
+    const uint32x4_t p23 = vreinterpretq_u32_u64(mul_upper(a, vec_set1(m)));
+    const uint32x4x2_t halves = vuzpq_u32(p01, p23);
 
-    *hi = vuzp2q_u32(p01, p23);
-    *lo = vuzp1q_u32(p01, p23);
+    *lo = halves.val[0];
+    *hi = halves.val[1];
 }
 
 static inline void vec_mul_pack(vec a, uint32_t m, vec b, const uint32_t *key, vec packed[VECS / 2])
@@ -75,9 +90,9 @@ typedef struct {
 static inline keep_bits keep_bits_load(const uint8_t *p)
 {
     const uint32x4_t word = vdupq_n_u32(load_le32(p));
-    const uint16x8_t halves = vreinterpretq_u16_u32(word);
+    const uint16x4_t halves = vreinterpret_u16_u32(vget_low_u32(word));
 
-    return (keep_bits){word, {vdupq_laneq_u16(halves, 0), vdupq_laneq_u16(halves, 1)}};
+    return (keep_bits){word, {vdupq_lane_u16(halves, 0), vdupq_lane_u16(halves, 1)}};
 }
 
 /*
@@ -135,55 +150,11 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
     return a;
 }
 
-/* f64 */
-
-typedef struct {
-    float64x2_t r[2];
-} f64_vec;
-typedef f64_vec f64_packed;
-enum { f64_LANES = 4 };
-
-static inline f64_vec f64_set1(double x)
-{
-    const float64x2_t r = vdupq_n_f64(x);
-
-    return (f64_vec){{r, r}};
-}
-
-static inline f64_vec f64_mul(f64_vec a, f64_vec b)
-{
-    return (f64_vec){{vmulq_f64(a.r[0], b.r[0]), vmulq_f64(a.r[1], b.r[1])}};
-}
-
-static inline f64_vec f64_load(const void *p)
-{
-    const uint8_t *bytes = p;
-
-    return (f64_vec){
-        {vreinterpretq_f64_u8(vld1q_u8(bytes)), vreinterpretq_f64_u8(vld1q_u8(bytes + 16))}};
-}
-
-static inline void f64_store(void *p, f64_vec a)
-{
-    uint8_t *bytes = p;
-
-    vst1q_u8(bytes, vreinterpretq_u8_f64(a.r[0]));
-    vst1q_u8(bytes + 16, vreinterpretq_u8_f64(a.r[1]));
-}
-
-static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
-
-static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
-{
-    for (int i = 0; i < 2; i++) {
-        const uint32_t bit = UINT32_C(1) << (4 * v + 2 * i);
-        const uint32x4_t mine = {bit, bit, bit << 1, bit << 1};
-        const uint32x4_t kept = vtstq_u32(keep.word, mine);
-
-        a.r[i] = vreinterpretq_f64_u32(vandq_u32(vreinterpretq_u32_f64(a.r[i]), kept));
-    }
-    return a;
-}
+#ifdef __aarch64__
+#include "neon/vec_a64.h"
+#else
+#include "neon/vec_a32.h"
+#endif
 
 /* f16 and bf16: two registers of eight in memory, and for each two of f32 */
 
@@ -224,14 +195,10 @@ enum { f16_LANES = 16 };
 
 static inline f16_vec f16_load(const void *p)
 {
-    f16_vec a;
+    const uint8_t *bytes = p;
 
-    for (int i = 0; i < 2; i++) {
-        const float16x8_t h = vreinterpretq_f16_u8(vld1q_u8((const uint8_t *)p + 16 * i));
-
-        a.r[i] = (f32_vec){{vcvt_f32_f16(vget_low_f16(h)), vcvt_high_f32_f16(h)}};
-    }
-    return a;
+    return (f16_vec){{f16_widen(vreinterpretq_u16_u8(vld1q_u8(bytes))),
+                      f16_widen(vreinterpretq_u16_u8(vld1q_u8(bytes + 16)))}};
 }
 
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return half_mul(a, b); }
@@ -240,11 +207,8 @@ static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 {
     f16_packed out;
 
-    for (int i = 0; i < 2; i++) {
-        const float16x8_t h = vcvt_high_f16_f32(vcvt_f16_f32(a.r[i].r[0]), a.r[i].r[1]);
-
-        out.r[i] = half_kept(vreinterpretq_u16_f16(h), keep, v, i);
-    }
+    for (int i = 0; i < 2; i++)
+        out.r[i] = half_kept(f16_narrow(a.r[i]), keep, v, i);
     return out;
 }
 
@@ -283,7 +247,8 @@ static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
     for (int i = 0; i < 2; i++) {
         const uint16x8_t even = vreinterpretq_u16_f32(a.r[i].r[0]);
         const uint16x8_t odd = vreinterpretq_u16_f32(a.r[i].r[1]);
-        const uint16x8_t upper = vtrn2q_u16(even, odd), lower = vtrn1q_u16(even, odd);
+        const uint16x8x2_t halves = vtrnq_u16(even, odd);
+        const uint16x8_t lower = halves.val[0], upper = halves.val[1];
         const uint16x8_t is_even = vbicq_u16(vdupq_n_u16(1), upper);
 
         out.r[i] = half_kept(vsraq_n_u16(upper, vqsubq_u16(lower, is_even), 15), keep, v, i);

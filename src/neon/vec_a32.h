@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * f64, and the conversions of f16, for ARMv7. A part of vec.h.
+ *
+ * ARMv7's NEON has no doubles: they are multiplied one at a time by VFP, which keeps denormals. Its
+ * conversions of f16 are an extension that Linux does not tell of, so these are made of integers.
+ * NEON arithmetic takes denormals of f32 for 0; none comes up in a conversion of f16 but as a
+ * number that rounds to 0.
+ */
+#ifndef BITDROP_NEON_VEC_A32_H
+#define BITDROP_NEON_VEC_A32_H
+
+#include <string.h>
+
+typedef struct {
+    double e[4];
+} f64_vec;
+typedef f64_vec f64_packed;
+enum { f64_LANES = 4 };
+
+static inline f64_vec f64_set1(double x) { return (f64_vec){{x, x, x, x}}; }
+
+static inline f64_vec f64_load(const void *p)
+{
+    f64_vec a;
+
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+
+static inline f64_vec f64_mul(f64_vec a, f64_vec b)
+{
+    for (int i = 0; i < f64_LANES; i++)
+        a.e[i] *= b.e[i];
+    return a;
+}
+
+static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
+{
+    const uint32_t bits = vgetq_lane_u32(keep.word, 0) >> (f64_LANES * v);
+
+    for (int i = 0; i < f64_LANES; i++)
+        a.e[i] = bits >> i & 1 ? a.e[i] : 0;
+    return a;
+}
+
+static inline void f64_store(void *p, f64_vec a) { memcpy(p, &a, sizeof a); }
+static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
+
+/* 8 elements of f16, as bits, to and from f32 */
+
+static inline float32x4_t f16_widen_4(uint16x4_t bits)
+{
+    const uint32x4_t h = vmovl_u16(bits);
+    const uint32x4_t magnitude = vandq_u32(h, vdupq_n_u32(0x7FFF));
+    const uint32x4_t sign = vshlq_n_u32(veorq_u32(h, magnitude), 16);
+    const uint32x4_t rebias = vdupq_n_u32(UINT32_C(112) << 23);
+    const uint32x4_t special = vcgeq_u32(magnitude, vdupq_n_u32(0x7C00)); /* infinities and NaNs */
+    const uint32x4_t normal =
+        vaddq_u32(vaddq_u32(vshlq_n_u32(magnitude, 13), rebias), vandq_u32(special, rebias));
+    const uint32x4_t denormal = vreinterpretq_u32_f32(vcvtq_n_f32_u32(magnitude, 24));
+    const uint32x4_t is_normal = vcgeq_u32(magnitude, vdupq_n_u32(0x400));
+
+    return vreinterpretq_f32_u32(vorrq_u32(sign, vbslq_u32(is_normal, normal, denormal)));
+}
+
+static inline f32_vec f16_widen(uint16x8_t bits)
+{
+    return (f32_vec){{f16_widen_4(vget_low_u16(bits)), f16_widen_4(vget_high_u16(bits))}};
+}
+
+static inline uint16x4_t f16_narrow_4(float32x4_t a)
+{
+    const uint32x4_t u = vreinterpretq_u32_f32(a);
+    const uint32x4_t magnitude = vandq_u32(u, vdupq_n_u32(0x7FFFFFFF));
+    const uint32x4_t sign = vshrq_n_u32(veorq_u32(u, magnitude), 16);
+    /* 2^16 and above become infinity, as what rounds to it does by its carry */
+    const uint32x4_t finite = vminq_u32(magnitude, vdupq_n_u32(0x47800000));
+    const uint32x4_t is_odd = vandq_u32(vshrq_n_u32(finite, 13), vdupq_n_u32(1));
+    const uint32x4_t unbias = vdupq_n_u32(0xFFF - (UINT32_C(112) << 23));
+    const uint32x4_t normal = vshrq_n_u32(vaddq_u32(vaddq_u32(finite, unbias), is_odd), 13);
+    /* the last place of 1/2 is 2^-24, that of f16's denormals: adding 1/2 rounds to it */
+    const float32x4_t half = vdupq_n_f32(0.5F);
+    const float32x4_t rounded = vaddq_f32(vreinterpretq_f32_u32(magnitude), half);
+    const uint32x4_t denormal =
+        vsubq_u32(vreinterpretq_u32_f32(rounded), vreinterpretq_u32_f32(half));
+    const uint32x4_t is_normal = vcgeq_u32(magnitude, vdupq_n_u32(0x38800000));
+    const uint32x4_t is_nan = vcgtq_u32(magnitude, vdupq_n_u32(0x7F800000));
+    const uint32x4_t number = vbslq_u32(is_normal, normal, denormal);
+
+    return vmovn_u32(vorrq_u32(sign, vbslq_u32(is_nan, vdupq_n_u32(0x7E00), number)));
+}
+
+static inline uint16x8_t f16_narrow(f32_vec a)
+{
+    return vcombine_u16(f16_narrow_4(a.r[0]), f16_narrow_4(a.r[1]));
+}
+
+#endif

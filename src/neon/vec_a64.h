@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* f64, and the conversions of f16, which are instructions of AArch64. A part of vec.h. */
+#ifndef BITDROP_NEON_VEC_A64_H
+#define BITDROP_NEON_VEC_A64_H
+
+typedef struct {
+    float64x2_t r[2];
+} f64_vec;
+typedef f64_vec f64_packed;
+enum { f64_LANES = 4 };
+
+static inline f64_vec f64_set1(double x)
+{
+    const float64x2_t r = vdupq_n_f64(x);
+
+    return (f64_vec){{r, r}};
+}
+
+static inline f64_vec f64_mul(f64_vec a, f64_vec b)
+{
+    return (f64_vec){{vmulq_f64(a.r[0], b.r[0]), vmulq_f64(a.r[1], b.r[1])}};
+}
+
+static inline f64_vec f64_load(const void *p)
+{
+    const uint8_t *bytes = p;
+
+    return (f64_vec){
+        {vreinterpretq_f64_u8(vld1q_u8(bytes)), vreinterpretq_f64_u8(vld1q_u8(bytes + 16))}};
+}
+
+static inline void f64_store(void *p, f64_vec a)
+{
+    uint8_t *bytes = p;
+
+    vst1q_u8(bytes, vreinterpretq_u8_f64(a.r[0]));
+    vst1q_u8(bytes + 16, vreinterpretq_u8_f64(a.r[1]));
+}
+
+static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
+
+static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
+{
+    for (int i = 0; i < 2; i++) {
+        const uint32_t bit = UINT32_C(1) << (4 * v + 2 * i);
+        const uint32x4_t mine = {bit, bit, bit << 1, bit << 1};
+        const uint32x4_t kept = vtstq_u32(keep.word, mine);
+
+        a.r[i] = vreinterpretq_f64_u32(vandq_u32(vreinterpretq_u32_f64(a.r[i]), kept));
+    }
+    return a;
+}
+
+/* 8 elements of f16, as bits, to and from f32 */
+
+static inline f32_vec f16_widen(uint16x8_t bits)
+{
+    const float16x8_t h = vreinterpretq_f16_u16(bits);
+
+    return (f32_vec){{vcvt_f32_f16(vget_low_f16(h)), vcvt_high_f32_f16(h)}};
+}
+
+static inline uint16x8_t f16_narrow(f32_vec a)
+{
+    return vreinterpretq_u16_f16(vcvt_high_f16_f32(vcvt_f16_f32(a.r[0]), a.r[1]));
+}
+
+#endif
