@@ -144,7 +144,14 @@ static inline f64_vec f64_load(const void *p)
 static inline void f64_store(void *p, f64_vec a) { memcpy(p, &a, sizeof a); }
 static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
 
-/* f16: all but denormals in integers */
+/* f16: all but denormals in integers, and without branches, of which gcc makes no vectors */
+
+static inline uint32_t all_if(bool condition) { return -(uint32_t)condition; }
+
+static inline uint32_t select(bool condition, uint32_t a, uint32_t b)
+{
+    return (a & all_if(condition)) | (b & ~all_if(condition));
+}
 
 typedef f32_vec f16_vec;
 typedef uint16_t f16_packed;
@@ -158,11 +165,12 @@ static inline f16_vec f16_load(const void *p)
     const uint32_t sign = (uint32_t)(h & 0x8000) << 16;
     const uint32_t magnitude = h & 0x7FFF;
 
-    if (magnitude >= 0x7C00) /* infinities and NaNs */
-        return float_from_bits(sign | 0x7F800000 | (magnitude & 0x3FF) << 13);
-    if (magnitude >= 0x400)
-        return float_from_bits(sign | ((magnitude << 13) + (UINT32_C(112) << 23)));
-    return float_from_bits(sign | float_bits((float)magnitude * 0x1p-24F));
+    const uint32_t rebias = UINT32_C(112) << 23;
+    const uint32_t special = all_if(magnitude >= 0x7C00) & rebias; /* infinities and NaNs */
+    const uint32_t normal = (magnitude << 13) + rebias + special;
+    const uint32_t denormal = float_bits((float)(int32_t)magnitude * 0x1p-24F);
+
+    return float_from_bits(sign | select(magnitude >= 0x400, normal, denormal));
 }
 
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
@@ -171,17 +179,16 @@ static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 {
     const uint32_t u = float_bits(a) & keep_mask(keep, v);
     const uint32_t magnitude = u & 0x7FFFFFFF;
-    uint32_t h;
+    const uint32_t nan = 0x7E00 | (magnitude >> 13 & 0x3FF); /* the upper payload bits, quiet */
+    const uint32_t normal =
+        (magnitude - (UINT32_C(112) << 23) + 0xFFF + (magnitude >> 13 & 1)) >> 13;
+    /* the last place of 1/2 is 2^-24, that of f16's denormals: adding 1/2 rounds to it */
+    const uint32_t tiny = select(magnitude < 0x38800000, magnitude, 0);
+    const uint32_t denormal = float_bits(float_from_bits(tiny) + 0.5F) - float_bits(0.5F);
+    uint32_t h = select(magnitude >= 0x38800000, normal, denormal);
 
-    if (magnitude > 0x7F800000) { /* NaN: the upper payload bits, quiet */
-        h = 0x7E00 | (magnitude >> 13 & 0x3FF);
-    } else if (magnitude >= 0x47800000) { /* 2^16 */
-        h = 0x7C00;
-    } else if (magnitude >= 0x38800000) { /* normal in f16 */
-        h = (magnitude - (UINT32_C(112) << 23) + 0xFFF + (magnitude >> 13 & 1)) >> 13;
-    } else { /* the last place of 1/2 is 2^-24, that of f16's denormals: adding 1/2 rounds to it */
-        h = float_bits(float_from_bits(magnitude) + 0.5F) - float_bits(0.5F);
-    }
+    h = select(magnitude >= 0x47800000, 0x7C00, h); /* 2^16 */
+    h = select(magnitude > 0x7F800000, nan, h);
     return (uint16_t)(h | (u >> 16 & 0x8000));
 }
 
