@@ -61,22 +61,29 @@ size_t bitdrop_streaming_bytes_of(uint64_t cache)
     return cache < least ? least : cache > most ? most : (size_t)cache;
 }
 
-/* Linux, arch/arm64/include/uapi/asm/hwcap.h. */
-enum { HWCAP_ASIMD_BIT = 1 << 1 };
-
-bitdrop_isa_set bitdrop_aarch64_isas(unsigned long hwcap)
+bitdrop_isa_set bitdrop_arm_isas(int has_neon)
 {
     bitdrop_isa_set isas = SCALAR;
 
-    if (hwcap & HWCAP_ASIMD_BIT)
+    if (has_neon)
         isas |= BIT(BITDROP_ISA_NEON);
 
     return isas;
 }
 
-#if !defined(__x86_64__) && !defined(__aarch64__)
-bitdrop_isa_set bitdrop_cpu_isas(void) { return SCALAR; }
-#endif
+/* Linux, arch/arm64/include/uapi/asm/hwcap.h and arch/arm/include/uapi/asm/hwcap.h. */
+enum { AARCH64_HWCAP_ASIMD = 1 << 1, ARMV7_HWCAP_NEON = 1 << 12 };
+
+bitdrop_isa_set bitdrop_aarch64_isas(unsigned long hwcap)
+{
+    return bitdrop_arm_isas((hwcap & AARCH64_HWCAP_ASIMD) != 0);
+}
+
+bitdrop_isa_set bitdrop_armv7_isas(unsigned long hwcap)
+{
+    return bitdrop_arm_isas((hwcap & ARMV7_HWCAP_NEON) != 0);
+}
+
 #if !defined(__x86_64__) /* where it is not known how to read it, there are no streaming stores */
 uint64_t bitdrop_cpu_last_level_cache(void) { return 0; }
 #endif

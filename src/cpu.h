@@ -30,6 +30,8 @@ struct bitdrop_x86_words {
 
 bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w);
 bitdrop_isa_set bitdrop_aarch64_isas(unsigned long hwcap);
+bitdrop_isa_set bitdrop_armv7_isas(unsigned long hwcap);
+bitdrop_isa_set bitdrop_arm_isas(int has_neon); /* where the OS says just that */
 
 /* Bytes of the cache that a subleaf of CPUID leaf 4 (AMD: 0x8000001D) tells of; 0 ends the list. */
 uint64_t bitdrop_x86_cache_bytes(uint32_t eax, uint32_t ebx, uint32_t ecx);

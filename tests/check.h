@@ -9,8 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "bitdrop/bitdrop.h"
+
+#ifdef __MINGW_PRINTF_FORMAT /* MinGW has two, and takes "printf" for the one without %zu */
+#define CHECK_PRINTF __MINGW_PRINTF_FORMAT
+#else
+#define CHECK_PRINTF printf
+#endif
 
 struct check {
     bitdrop_isa isa; /* one that is built in */
@@ -48,7 +55,8 @@ CHECKS(DECLARE_CHECK)
 #undef DECLARE_CHECK
 
 /* Counts a failure, and prints the first few: ISA, seed, and the message. */
-void check_fail(struct check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void check_fail(struct check *c, const char *format, ...)
+    __attribute__((format(CHECK_PRINTF, 2, 3)));
 
 /* The ISA of that name, or AUTO. */
 bitdrop_isa check_isa_named(const char *name);

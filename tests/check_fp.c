@@ -95,10 +95,9 @@ void check_fp_control(struct check *c)
 {
     static unsigned char x[N * 8], y[N * 8];
     static uint8_t mask[N / 8], usual[N / 8];
-    fenv_t environment;
+    const uint32_t control = (uint32_t)controls();
     static const double ps[] = {0, 0.3, 0.7, 1};
 
-    fegetenv(&environment);
     for (int i = 0; i < 4 * 4; i++) {
         const bitdrop_dtype t = (bitdrop_dtype)(i % 4);
         bitdrop_config cfg = check_random_config(c);
@@ -110,7 +109,7 @@ void check_fp_control(struct check *c)
         for (size_t j = 0; j < sizeof settings / sizeof *settings; j++) {
             set_control(settings[j]);
             call_all(c, &cfg, t, x, y, mask);
-            fesetenv(&environment);
+            set_control(control); /* MinGW's fesetenv leaves MXCSR as it is */
             if (memcmp(mask, usual, sizeof mask) != 0)
                 check_fail(c, "the mask depends on the control word %" PRIx32, settings[j]);
         }

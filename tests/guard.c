@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _DEFAULT_SOURCE
 #include "guard.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+
+#include "guard_pages.h"
 
 struct guard guard_new(size_t size)
 {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t page = guard_page();
     struct guard g = {.size = (size + page - 1) / page * page};
-    unsigned char *all =
-        mmap(NULL, g.size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    g.base = all + page;
+    g.base = guard_map(g.size);
     g.shadow = malloc(g.size);
-    if (all == MAP_FAILED || g.shadow == NULL ||
-        mprotect(g.base, g.size, PROT_READ | PROT_WRITE) != 0) {
+    if (g.shadow == NULL) {
         perror("guard_new");
         exit(2);
     }
@@ -28,9 +23,7 @@ struct guard guard_new(size_t size)
 
 void guard_free(struct guard *g)
 {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-    munmap(g->base - page, g->size + 2 * page);
+    guard_unmap(g->base, g->size);
     free(g->shadow);
 }
 

@@ -115,6 +115,21 @@ Test(dispatch, made_up_aarch64_cpus)
     cr_expect_eq(bitdrop_aarch64_isas(3 /* FP and ASIMD */), SET(SCALAR) | SET(NEON));
 }
 
+Test(dispatch, made_up_armv7_cpus)
+{
+    cr_expect_eq(bitdrop_armv7_isas(0), SET(SCALAR));
+    cr_expect_eq(bitdrop_armv7_isas(0x60D7), SET(SCALAR), "Tegra 2: VFPv3 without NEON");
+    cr_expect_eq(bitdrop_armv7_isas(0x7B0D7), SET(SCALAR) | SET(NEON), "Cortex-A15");
+    cr_expect_eq(bitdrop_armv7_isas(~(1UL << 12)), SET(SCALAR), "every bit but NEON");
+}
+
+Test(dispatch, arm_where_the_os_says_just_that)
+{
+    cr_expect_eq(bitdrop_arm_isas(0), SET(SCALAR));
+    cr_expect_eq(bitdrop_arm_isas(1), SET(SCALAR) | SET(NEON));
+    cr_expect_eq(bitdrop_arm_isas(2), SET(SCALAR) | SET(NEON), "a BOOL may be any non-zero value");
+}
+
 Test(dispatch, made_up_caches)
 {
     /* Zen 4's L3: type 3, level 3; lines of 64 bytes, 16 ways, 32,768 sets */
@@ -245,7 +260,7 @@ Test(dispatch, environment_of_another_machine)
 }
 
 #ifdef __x86_64__
-const size_t expected_tests = 19;
+const size_t expected_tests = 21;
 #else
-const size_t expected_tests = 18;
+const size_t expected_tests = 20;
 #endif

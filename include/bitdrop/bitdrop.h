@@ -35,11 +35,16 @@
 #define BITDROP_VERSION_MINOR 1
 #define BITDROP_VERSION_PATCH 0
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(_WIN32) /* a DLL exports what its .def file lists */
 #define BITDROP_API __attribute__((visibility("default")))
-#define BITDROP_MUST_CHECK __attribute__((warn_unused_result))
 #else
 #define BITDROP_API
+#endif
+#if defined(__GNUC__)
+#define BITDROP_MUST_CHECK __attribute__((warn_unused_result))
+#elif defined(_MSVC_LANG) && _MSVC_LANG >= 201703L
+#define BITDROP_MUST_CHECK [[nodiscard]]
+#else
 #define BITDROP_MUST_CHECK
 #endif
 

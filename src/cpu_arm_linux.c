@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Android too: its C library has getauxval from API 18 on. Run under QEMU. */
+#include <sys/auxv.h>
+
+#include "cpu.h"
+
+bitdrop_isa_set bitdrop_cpu_isas(void)
+{
+    const unsigned long hwcap = getauxval(AT_HWCAP);
+
+#ifdef __aarch64__
+    return bitdrop_aarch64_isas(hwcap);
+#else
+    return bitdrop_armv7_isas(hwcap);
+#endif
+}

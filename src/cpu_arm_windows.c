@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Written from Microsoft's documentation of IsProcessorFeaturePresent. Not run: there is no such
+ * machine here.
+ */
+#include <windows.h>
+
+#include "cpu.h"
+
+bitdrop_isa_set bitdrop_cpu_isas(void)
+{
+    return bitdrop_arm_isas(IsProcessorFeaturePresent(PF_ARM_NEON_INSTRUCTIONS_AVAILABLE));
+}
