@@ -182,7 +182,7 @@ static void run_one(struct running *r, struct guard guards[3][3], const bool *ke
     const bitdrop_status status = run_call(r);
     if (status != BITDROP_OK)
         report(r, bitdrop_status_string(status), 0, 0);
-    if (r->op != MASK)
+    if (r->op != MASK && guard_difference(r->y.guard) != NULL)
         forgive(r, input);
     compare(r, "element", &r->y, 8 * bytes);
     compare(r, "mask bit", &r->mask, 1);
