@@ -13,7 +13,7 @@ case ${1:-aarch64} in
         ;;
     armv7) # LLVM takes Cortex-A15 for an A9, and knows neither A7 nor A8
         triple=arm-linux-gnueabihf package=armhf comment=@ chains=1
-        cflags=${CFLAGS:--O3 -march=armv7-a -mfpu=neon}
+        cflags=${CFLAGS:--O3 -march=armv7-a -mfpu=neon -fno-schedule-insns}
         cpus=${CPUS:-cortex-a9 cortex-a15 swift cortex-a57}
         ;;
     *)

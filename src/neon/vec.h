@@ -43,7 +43,7 @@ static inline vec vec_or_and(vec a, vec b, vec c) { return vec_or(a, vec_and(b, 
 static inline vec vec_xor_key(vec a, vec b, const uint32_t *key)
 {
     const uint64x2_t early = vreinterpretq_u64_u32(b);
-    const uint64x2_t keys = vreinterpretq_u64_u32(vld1q_dup_u32(key));
+    const uint64x2_t keys = vreinterpretq_u64_u32(vec_set1(*key));
 
     return vec_xor(a, vreinterpretq_u32_u64(veorq_u64(early, keys)));
 }
