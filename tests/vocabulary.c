@@ -75,7 +75,8 @@ static void check_words(struct check *c)
         EXPECT_LANES("vec_and", vec_and(va, vb), a[i] & b[i]);
         EXPECT_LANES("vec_andnot", vec_andnot(va, vb), a[i] & ~b[i]);
         EXPECT_LANES("vec_or", vec_or(va, vb), a[i] | b[i]);
-        EXPECT_LANES("vec_or_and", vec_or_and(va, vb, vd), a[i] | (b[i] & d[i]));
+        EXPECT_LANES("vec_or_and", vec_or_and(vec_andnot(va, vb), vb, vd),
+                     (a[i] & ~b[i]) | (b[i] & d[i]));
         vec_mul(va, m, &hi, &lo);
         EXPECT_LANES("vec_mul, high", hi, (uint32_t)((uint64_t)a[i] * m >> 32));
         EXPECT_LANES("vec_mul, low", lo, a[i] * m);

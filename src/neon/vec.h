@@ -37,7 +37,7 @@ static inline vec vec_xor(vec a, vec b) { return veorq_u32(a, b); }
 static inline vec vec_and(vec a, vec b) { return vandq_u32(a, b); }
 static inline vec vec_andnot(vec a, vec b) { return vbicq_u32(a, b); }
 static inline vec vec_or(vec a, vec b) { return vorrq_u32(a, b); }
-static inline vec vec_or_and(vec a, vec b, vec c) { return vec_or(a, vec_and(b, c)); }
+static inline vec vec_or_and(vec a, vec b, vec c) { return vbslq_u32(b, c, a); }
 
 /* a comes last, from the multiplier: in another type, or compilers reorder the xors. */
 static inline vec vec_xor_key(vec a, vec b, const uint32_t *key)

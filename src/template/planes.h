@@ -18,7 +18,8 @@ enum {
 
 /*
  * One plane: an element still open whose random bit differs from the threshold's is decided. Where
- * the threshold has a 0, a random 1 keeps; where it has a 1, a random 0 drops.
+ * the threshold has a 0, a random 1 keeps; where it has a 1, a random 0 drops. What is open is not
+ * kept, before and after.
  */
 static inline void compare_plane(vec *keep, vec *open, vec random, bool threshold_bit)
 {
