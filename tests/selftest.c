@@ -3,8 +3,8 @@
  * bitdrop-selftest: all checks on each ISA of this machine, and then the quick table of
  * ./dev bench, in one program without a test framework. Its output is meant for a bug report.
  *
- * Exit status: 0 all right; 1 wrong; 2 an option or BITDROP_ISA makes no sense; 77 an ISA that was
- * named is not run by this machine.
+ * Exit status: 0 all right; 1 wrong; 2 an option or BITDROP_ISA makes no sense; 3 compiled for
+ * another CPU; 77 an ISA that was named is not run by this machine.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,11 +13,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "baseline.h"
 #include "check.h"
 #include "machine.h"
 #include "table.h"
 
-enum { RIGHT = 0, WRONG = 1, MISUSED = 2, NOT_RUN = 77 /* meson: skipped */ };
+enum { RIGHT = 0, WRONG = 1, MISUSED = 2, OTHER_CPU = 3, NOT_RUN = 77 /* meson: skipped */ };
 
 static const char help[] =
     "usage: bitdrop-selftest [option]... [scalar|avx2|avx512|neon]...\n"
@@ -31,7 +32,7 @@ static const char help[] =
     "  --seed=N    of the random cases, to repeat a run; else the time\n"
     "\n"
     "Exit status: 0 all right; 1 wrong; 2 an option or the variable BITDROP_ISA makes no sense;\n"
-    "77 an ISA that was named is not run by this machine.\n";
+    "3 compiled for another CPU; 77 an ISA that was named is not run by this machine.\n";
 
 static struct {
     bool quick, table, no_table;
@@ -153,6 +154,8 @@ int main(int argc, char **argv)
 {
     bool right = true;
 
+    if (!baseline_holds(BASELINE_USED))
+        return OTHER_CPU;
     read_options(argc, argv);
     if (options.isas == 0)
         options.isas = all_isas();
