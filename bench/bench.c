@@ -145,7 +145,7 @@ static int read_options(int argc, char **argv, char **passed_on)
 static struct shim_result run_case(void *argument)
 {
     struct bench_case *c = argument;
-    const struct timing t = limit_time(c, options.seconds > 0 ? options.seconds : 0.25);
+    const struct timing t = limit_time(c, options.seconds > 0 ? options.seconds : TABLE_SECONDS);
 
     table_row(c, t);
     return (struct shim_result){.seconds = t.call,
@@ -196,7 +196,7 @@ static void tell_context(void)
     shim_context("cpu", machine_cpu_name());
     shim_context("last_level_cache_bytes", cache);
     shim_context("bitdrop_version", bitdrop_version());
-    shim_context("compiler", BENCH_COMPILER);
+    shim_context("compiler", machine_compiler());
 }
 
 static int run_targets(void)

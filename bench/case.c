@@ -11,7 +11,7 @@
 
 enum { COLS = 1024, GAP = 16, MASK_GAP = 8, CUT = 2048 };
 
-const char *dtype_name(bitdrop_dtype t)
+static const char *dtype_name(bitdrop_dtype t)
 {
 #define DTYPE_NAME(name, bytes) #name,
     static const char *const names[] = {BITDROP_DTYPES(DTYPE_NAME)};
@@ -34,6 +34,11 @@ const char *case_operation_name(const struct bench_case *c)
     if (c->op == BY_HAND)
         return by_hand_loops[c->loop].name;
     return c->op == LIMIT ? limit_loops[c->loop].name : names[c->op];
+}
+
+const char *case_dtype_name(const struct bench_case *c)
+{
+    return c->op == MASK ? "-" : dtype_name(c->dtype);
 }
 
 static unsigned threads_of(const struct bench_case *c) { return c->threads ? c->threads : 1; }
@@ -193,7 +198,7 @@ static void run_share(void *argument, unsigned thread)
         fail(bitdrop_status_string(status));
 }
 
-void case_run(void *argument, size_t calls)
+void case_repeat(void *argument, size_t calls)
 {
     struct running r = {.c = argument, .calls = calls};
 
@@ -213,6 +218,6 @@ void case_prepare(const struct bench_case *c)
         struct bench_case mask = *c;
 
         mask.op = MASK;
-        case_run(&mask, 1);
+        case_repeat(&mask, 1);
     }
 }

@@ -32,7 +32,7 @@ enum { CASE_NAME_BYTES = 128 };
 /* operation/flat or 2d/isa/dtype/p/rounds/stores/n/in or out of place/threads */
 void case_name(const struct bench_case *c, char name[CASE_NAME_BYTES]);
 const char *case_operation_name(const struct bench_case *c);
-const char *dtype_name(bitdrop_dtype t);
+const char *case_dtype_name(const struct bench_case *c); /* "-" of a mask alone */
 size_t dtype_bytes(bitdrop_dtype t);
 
 /* What one call reads and writes in all, and of that the mask. */
@@ -43,6 +43,6 @@ size_t case_mask_bytes(const struct bench_case *c);
 void case_prepare(const struct bench_case *c);
 
 /* Runs it so many times. The argument is a const struct bench_case: a body of measure.h. */
-void case_run(void *argument, size_t calls);
+void case_repeat(void *argument, size_t calls);
 
 #endif

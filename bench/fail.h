@@ -8,7 +8,7 @@
 
 static inline _Noreturn void fail(const char *why)
 {
-    fprintf(stderr, "bitdrop-bench: %s\n", why);
+    fprintf(stderr, "benchmark: %s\n", why);
     exit(1);
 }
 

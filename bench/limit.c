@@ -18,7 +18,7 @@ static unsigned fastest(struct bench_case limit)
         if (bitdrop_isa_supported(limit_loops[i].isa)) {
             cases[count] = limit;
             cases[count].loop = i;
-            bodies[count] = (struct body){case_run, &cases[count], limit.threads};
+            bodies[count] = (struct body){case_repeat, &cases[count], limit.threads};
             count++;
         }
     measure(bodies, count, LOOP_SECONDS, time);
@@ -52,7 +52,7 @@ struct timing limit_time(struct bench_case *c, double seconds)
 
     case_prepare(c);
     limit = limit_of(c);
-    measure((struct body[]){{case_run, c, c->threads}, {case_run, &limit, limit.threads}}, 2,
+    measure((struct body[]){{case_repeat, c, c->threads}, {case_repeat, &limit, limit.threads}}, 2,
             seconds, time);
     return (struct timing){.call = time[0], .limit = time[1]};
 }

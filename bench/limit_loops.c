@@ -12,6 +12,7 @@ void multiply_avx2(const struct loop_arguments *a);
 void multiply_avx2_stream(const struct loop_arguments *a);
 void multiply_avx512(const struct loop_arguments *a);
 void multiply_avx512_stream(const struct loop_arguments *a);
+void multiply_neon(const struct loop_arguments *a);
 
 const struct loop limit_loops[] = {
     {"memcpy", copy, BITDROP_ISA_AUTO},
@@ -28,6 +29,9 @@ const struct loop limit_loops[] = {
 #ifdef BITDROP_HAVE_AVX512
     {"y=ax-avx512", multiply_avx512, BITDROP_ISA_AVX512},
     {"y=ax-avx512-stream", multiply_avx512_stream, BITDROP_ISA_AVX512},
+#endif
+#if defined(BITDROP_HAVE_NEON) && defined(__arm__) /* AArch64 has it in the baseline */
+    {"y=ax-neon", multiply_neon, BITDROP_ISA_NEON},
 #endif
 };
 

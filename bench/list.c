@@ -6,7 +6,7 @@
 #include "memory.h"
 #include "pool.h"
 
-enum { USUAL_N = 1 << 16, SMALLEST_BYTES = 256, MAX_SIZES = 64, CUT = 2048 };
+enum { SMALLEST_BYTES = 256, MAX_SIZES = 64, CUT = 2048 };
 
 static const double probabilities[] = {0.1, 0.25, 0.5, 0.9};
 static const unsigned rounds[] = {10, 7};
@@ -108,14 +108,14 @@ void list_cases(void (*visit)(const struct bench_case *c, void *argument), void 
 /* Nothing unusual but operation, ISA, dtype and p. */
 static bool is_plain(const struct bench_case *c)
 {
-    return c->n == USUAL_N && c->rounds == rounds[0] && c->stores == BITDROP_STORES_AUTO &&
+    return c->n == LIST_USUAL_N && c->rounds == rounds[0] && c->stores == BITDROP_STORES_AUTO &&
            c->threads == 1 && !c->two_d && !c->in_place;
 }
 
 bool list_in_full(const struct bench_case *c)
 {
     const bool usual = (c->op == FORWARD || c->op == BY_HAND) && c->p == probabilities[0];
-    const int unusual = (c->n != USUAL_N) + (c->rounds != rounds[0]) + (c->threads != 1) +
+    const int unusual = (c->n != LIST_USUAL_N) + (c->rounds != rounds[0]) + (c->threads != 1) +
                         (c->stores != BITDROP_STORES_AUTO) + c->two_d + c->in_place;
 
     if (is_plain(c))

@@ -5,6 +5,8 @@
 
 #include "case.h"
 
+enum { LIST_USUAL_N = 1 << 16 };
+
 /*
  * Visits the full product: operation, flat and 2-D, ISA, dtype, p, rounds, stores, size, in place
  * or not, and number of threads, without those that say nothing new (a mask alone has no dtype, a

@@ -3,6 +3,7 @@
 #include "machine.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,17 +25,26 @@ size_t machine_last_level_cache(void)
             largest = kib;
         fclose(f);
     }
-    return largest > 0 ? largest << 10 : (size_t)32 << 20; /* not told: a common size */
+    return largest << 10;
 }
 
-size_t machine_memory(void)
+uint64_t machine_memory(void)
 {
-    return (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+#ifdef _SC_PHYS_PAGES
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+#else
+    return (uint64_t)1 << 30; /* not told: any machine has that */
+#endif
 }
 
 unsigned machine_cpus(void)
 {
+#ifdef _SC_NPROCESSORS_ONLN
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
+#else /* Windows */
+    const char *told = getenv("NUMBER_OF_PROCESSORS");
+    const long online = told != NULL ? strtol(told, NULL, 10) : 1;
+#endif
 
     return online > 0 ? (unsigned)online : 1;
 }
@@ -48,17 +58,65 @@ bool machine_has_avx512_bf16(void)
 #endif
 }
 
-const char *machine_cpu_name(void)
-{
-    static char line[256];
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    const char *name = NULL;
+/*
+ * Where Linux tells what CPU this is. On x86 it has a name; elsewhere boards have one, and CPUs the
+ * numbers of a maker and a part. The last two are of RISC-V and s390x.
+ */
+static const struct {
+    const char *file, *key, *label;
+} name_sources[] = {
+    {"/proc/cpuinfo", "model name", ""},    {"/proc/device-tree/model", "", ""},
+    {"/proc/cpuinfo", "Hardware", ""},      {"/proc/cpuinfo", "CPU implementer", "implementer "},
+    {"/proc/cpuinfo", "CPU part", "part "}, {"/proc/cpuinfo", "uarch", ""},
+    {"/proc/cpuinfo", "processor 0", ""},
+};
 
-    while (f != NULL && name == NULL && fgets(line, sizeof line, f) != NULL)
-        if (strncmp(line, "model name", 10) == 0 && strchr(line, ':') != NULL)
-            name = strchr(line, ':') + 2;
+/* What stands behind the colon in the first line that starts with the key; NULL without one. */
+static const char *value_of(const char *file, const char *key, char *line, int size)
+{
+    FILE *f = fopen(file, "r");
+    const char *value = NULL;
+
+    while (f != NULL && value == NULL && fgets(line, size, f) != NULL)
+        if (strncmp(line, key, strlen(key)) == 0)
+            value = *key == 0 ? line : strchr(line, ':');
     if (f != NULL)
         fclose(f);
+    if (value == NULL)
+        return NULL;
     line[strcspn(line, "\n")] = 0;
-    return name != NULL ? name : "unknown";
+    return value + strspn(value, ": ");
+}
+
+const char *machine_cpu_name(void)
+{
+    static char name[256];
+    const char *of_windows = getenv("PROCESSOR_IDENTIFIER");
+
+    name[0] = 0;
+    for (size_t i = 0; i < sizeof name_sources / sizeof *name_sources; i++) {
+        char line[256];
+        const char *value =
+            value_of(name_sources[i].file, name_sources[i].key, line, (int)sizeof line);
+        const size_t end = strlen(name);
+
+        if (value != NULL && *value != 0)
+            snprintf(name + end, sizeof name - end, "%s%s%s", end > 0 ? ", " : "",
+                     name_sources[i].label, value);
+    }
+    if (name[0] != 0)
+        return name;
+    return of_windows != NULL ? of_windows : "unknown";
+}
+
+const char *machine_compiler(void) { return MACHINE_COMPILER; }
+
+const char *machine_target(void)
+{
+    const bool little = *(const uint8_t *)&(const uint16_t){1} == 1;
+    static char target[128];
+
+    snprintf(target, sizeof target, "%s, %s-endian, %zu-bit", MACHINE_TARGET,
+             little ? "little" : "big", 8 * sizeof(void *));
+    return target;
 }

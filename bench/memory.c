@@ -3,7 +3,9 @@
 #include "memory.h"
 
 #include <string.h>
+#ifdef __linux__
 #include <sys/mman.h>
+#endif
 
 #include "fail.h"
 #include "machine.h"
@@ -13,41 +15,55 @@
  * overlap the loads that follow, for a CPU compares the lower 12 bits first: on Zen 4 y = a * x
  * then takes 16 times as long, and hides what odd addresses cost.
  */
-enum { HALF_PAGE = 2048, HUGE_PAGE = 2 << 20 };
+enum { HALF_PAGE = 2048, HUGE_PAGE = 2 << 20, COMMON_CACHE = 32 << 20 };
 
 static struct memory memory;
+static size_t largest; /* 0: not known yet */
 
 /* Of x, for the gaps between rows and for odd addresses. */
 static size_t with_slack(size_t bytes) { return bytes + bytes / 16 + 4 * HALF_PAGE; }
 
 size_t memory_largest(void)
 {
-    static size_t bytes;
+    if (largest == 0) {
+        const size_t cache = machine_last_level_cache();
 
-    if (bytes == 0) {
-        bytes = 8 * machine_last_level_cache();
-        while (bytes > machine_memory() / 8) /* x, y, uniforms and masks stay below half of it */
-            bytes /= 2;
+        largest = 8 * (cache > 0 ? cache : COMMON_CACHE);
+        /* x, y, uniforms and masks stay below half of the memory, and of 32 bits of addresses. */
+        while (largest > machine_memory() / 8 || largest > SIZE_MAX / 32)
+            largest /= 2;
     }
-    return bytes;
+    return largest;
 }
 
+void memory_at_most(size_t bytes) { largest = bytes; }
+
 /*
- * Address space only: a page is there once it is touched. Huge pages, and whole ones, for with
- * small ones it is chance how much of a buffer of half the L2 cache stays in it.
+ * Address space only, where that can be had: a page is there once it is touched. Huge pages, and
+ * whole ones, for with small ones it is chance how much of a buffer of half the L2 cache stays in
+ * it.
  */
 static void *reserve(size_t bytes)
 {
-    const size_t all = bytes + HUGE_PAGE;
+    const size_t whole = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    const size_t all = whole + HUGE_PAGE;
+#ifdef MAP_NORESERVE
     unsigned char *p =
         mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED)
-        fail("no memory for the buffers");
-#ifdef MADV_HUGEPAGE
-    (void)madvise(p, all, MADV_HUGEPAGE);
+        p = NULL;
+#else
+    unsigned char *p = malloc(all);
 #endif
-    return p + (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+
+    if (p == NULL)
+        fail("no memory for the buffers");
+    p += (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE; /* lives as long as the program */
+#ifdef MADV_HUGEPAGE
+    (void)madvise(p, whole, MADV_HUGEPAGE);
+#endif
+    return p;
 }
 
 const struct memory *memory_buffers(void)

@@ -16,7 +16,9 @@ struct memory {
     float *uniforms; /* in [0, 1) */
 };
 
-size_t memory_largest(void); /* bytes of the largest tensor: 8 times the last-level cache */
+/* Bytes of the largest tensor: 8 times the last-level cache, or what memory_at_most said before. */
+size_t memory_largest(void);
+void memory_at_most(size_t bytes);
 
 const struct memory *memory_buffers(void);
 

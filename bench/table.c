@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 
+#include "list.h"
+#include "memory.h"
+
 void table_header(void)
 {
     puts(
@@ -17,7 +20,7 @@ static void print_unusual(const struct bench_case *c)
 {
     static const char *const stores[] = {"", "  cached", "  streaming"};
 
-    if (c->n != 1 << 16)
+    if (c->n != LIST_USUAL_N)
         printf("  n=%zu", c->n);
     if (c->rounds == 7)
         printf("  rounds=7");
@@ -35,9 +38,30 @@ void table_row(const struct bench_case *c, struct timing t)
     if (c->op != LIMIT)
         snprintf(p, sizeof p, "%g", c->p);
     printf("%-7s %-18s %-5s %5s %11.3f %8.1f %7.0f %%", loop ? "-" : bitdrop_isa_name(c->isa),
-           case_operation_name(c), c->op == MASK ? "-" : dtype_name(c->dtype), p,
-           1e9 * t.call / (double)c->n, 1e-9 * (double)case_bytes(c) / t.call,
-           100 * t.limit / t.call);
+           case_operation_name(c), case_dtype_name(c), p, 1e9 * t.call / (double)c->n,
+           1e-9 * (double)case_bytes(c) / t.call, 100 * t.limit / t.call);
     print_unusual(c);
     fflush(stdout);
+}
+
+struct quick {
+    unsigned isas;
+    double seconds;
+};
+
+static void quick_row(const struct bench_case *c, void *argument)
+{
+    const struct quick *q = argument;
+    struct bench_case timed = *c;
+    const bool loop = c->isa == BITDROP_ISA_AUTO;
+
+    if (list_in_quick(c) && (loop || q->isas >> c->isa & 1))
+        table_row(c, limit_time(&timed, q->seconds));
+}
+
+void table_quick(unsigned isas, double seconds)
+{
+    memory_at_most(LIST_USUAL_N * sizeof(double)); /* a small board has little more */
+    table_header();
+    list_cases(quick_row, &(struct quick){isas, seconds});
 }

@@ -5,7 +5,12 @@
 
 #include "limit.h"
 
+#define TABLE_SECONDS 0.25 /* for each side of a row: the quick table takes half a minute */
+
 void table_header(void);
 void table_row(const struct bench_case *c, struct timing t);
+
+/* Times the cases of list_in_quick of a set of ISAs, bit isa each, and prints them. */
+void table_quick(unsigned isas, double seconds);
 
 #endif

@@ -86,7 +86,7 @@ static void print_at_most(const struct bench_case *c, double time, double ratio,
     char what[80];
 
     snprintf(what, sizeof what, "%-6s %-9s %-4s p=%-4g n=%zu%s%s%s", bitdrop_isa_name(c->isa),
-             case_operation_name(c), c->op == MASK ? "-" : dtype_name(c->dtype), c->p, c->n,
+             case_operation_name(c), case_dtype_name(c), c->p, c->n,
              c->rounds == 7 ? ", 7 rounds" : "", c->x_skew ? ", odd pointers" : "",
              c->offset ? ", odd offset" : "");
     print_row(what, ns, ns / ratio, ratio, "<=", most, ratio <= most);
@@ -113,7 +113,7 @@ static void ratio_row(const struct target *t, bitdrop_isa isa, double seconds)
         against = t->c.n == IN_MEMORY ? limit_of(&c) : f32_limit(c.n);
     else if (against.op == LIMIT)
         against = f32_limit(against.n);
-    measure((struct body[]){{case_run, &c, 1}, {case_run, &against, 1}}, 2, seconds, time);
+    measure((struct body[]){{case_repeat, &c, 1}, {case_repeat, &against, 1}}, 2, seconds, time);
     if (t->most_bf16 > 0 && machine_has_avx512_bf16())
         most = t->most_bf16;
     print_at_most(&c, time[0], (t->scale > 0 ? t->scale : 1) * time[0] / time[1], most);
@@ -137,10 +137,10 @@ static void odd_row(enum operation op, bool pointers, bool offset, bitdrop_isa i
     odd_limit = even_limit;
     odd_limit.x_skew = odd.x_skew;
     odd_limit.y_skew = odd.y_skew;
-    measure((struct body[]){{case_run, &odd, 1},
-                            {case_run, &even, 1},
-                            {case_run, &odd_limit, 1},
-                            {case_run, &even_limit, 1}},
+    measure((struct body[]){{case_repeat, &odd, 1},
+                            {case_repeat, &even, 1},
+                            {case_repeat, &odd_limit, 1},
+                            {case_repeat, &even_limit, 1}},
             4, seconds, time);
     print_at_most(&odd, time[0], time[0] / time[1] / (time[2] / time[3]), 1.15);
 }
@@ -194,8 +194,8 @@ static void threads_row(bitdrop_isa isa, double seconds)
     two.n = 2 * L2;
     two.threads = 2;
     case_prepare(&two);
-    speedup =
-        best_of_pairs((struct body){case_run, &one, 1}, (struct body){case_run, &two, 2}, seconds);
+    speedup = best_of_pairs((struct body){case_repeat, &one, 1},
+                            (struct body){case_repeat, &two, 2}, seconds);
     control = best_of_pairs((struct body){alu_run, &alu_one, 1},
                             (struct body){alu_run, &alu_two, 2}, seconds);
     print_row("two threads, times as fast as one, best of 5 (reference: ALU)", speedup, control,
@@ -207,7 +207,7 @@ static void call_row(bitdrop_isa isa, double seconds)
     struct bench_case c = {FORWARD, .isa = isa, F32, .p = 0.1, .n = 0};
     double time = 0;
 
-    measure(&(struct body){case_run, &c, 1}, 1, seconds, &time);
+    measure(&(struct body){case_repeat, &c, 1}, 1, seconds, &time);
     print_at_most(&c, time, time / 15e-9, 1);
 }
 

@@ -109,6 +109,11 @@ static const struct {
 #endif
 };
 
+bool check_isa_built(bitdrop_isa isa)
+{
+    return (size_t)isa < sizeof isa_checks / sizeof *isa_checks && isa_checks[isa].philox != NULL;
+}
+
 void check_philox(struct check *c) { isa_checks[c->isa].philox(c); }
 
 void check_vocabulary(struct check *c)

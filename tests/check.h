@@ -33,6 +33,7 @@ struct check {
     X(philox, "Random123's published answers, and Philox against the oracle")                      \
     X(vocabulary, "each operation of vec.h, specials included")                                    \
     X(golden_masks, "masks.txt, masks-hex.txt and masks-deep.txt")                                 \
+    X(mask_hash, "the one number that every machine prints, against the oracle")                   \
     X(golden_values, "values.txt")                                                                 \
     X(every_length, "n from 0 to 4,200 and larger, all kernels and dtypes")                        \
     X(every_offset, "offsets around the edges of bytes, words, blocks, tiles and counters")        \
@@ -54,12 +55,23 @@ struct check {
 CHECKS(DECLARE_CHECK)
 #undef DECLARE_CHECK
 
+#ifdef __MINGW_PRINTF_FORMAT /* on Windows stdio.h tells whose printf it is */
+#define CHECK_PRINTF __MINGW_PRINTF_FORMAT
+#else
+#define CHECK_PRINTF printf
+#endif
+
 /* Counts a failure, and prints the first few: ISA, seed, and the message. */
 void check_fail(struct check *c, const char *format, ...)
     __attribute__((format(CHECK_PRINTF, 2, 3)));
 
 /* The ISA of that name, or AUTO. */
 bitdrop_isa check_isa_named(const char *name);
+
+bool check_isa_built(bitdrop_isa isa);
+
+/* The number of check_hash.c, by the kernels of an ISA; 0 if they refuse. */
+uint64_t check_hash_of_masks(bitdrop_isa isa);
 
 /* SplitMix64 (Steele, Lea, Flood, OOPSLA'14). */
 uint64_t check_random(struct check *c);

@@ -1,15 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bitdrop-selftest: all checks on each ISA of this machine, in one program without a test
- * framework. Exit status: 0 right, 1 wrong, 2 not understood, 77 not run by this machine.
+ * bitdrop-selftest: all checks on each ISA of this machine, and then the quick table of
+ * ./dev bench, in one program without a test framework. Its output is meant for a bug report.
+ *
+ * Exit status: 0 all right; 1 wrong; 2 an option or BITDROP_ISA makes no sense; 3 compiled for
+ * another CPU; 77 an ISA that was named is not run by this machine.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "baseline.h"
 #include "check.h"
+#include "machine.h"
+#include "table.h"
+
+enum { RIGHT = 0, WRONG = 1, MISUSED = 2, OTHER_CPU = 3, NOT_RUN = 77 /* meson: skipped */ };
+
+static const char help[] =
+    "usage: bitdrop-selftest [option]... [scalar|avx2|avx512|neon]...\n"
+    "\n"
+    "Checks every kernel of the ISAs named, or of all that this machine runs, and then times them,\n"
+    "which takes half a minute.\n"
+    "\n"
+    "  --no-table  without timing\n"
+    "  --table     timing alone\n"
+    "  --quick     a tenth of the random cases, and no timing; with --table, rough timing\n"
+    "  --seed=N    of the random cases, to repeat a run; else the time\n"
+    "\n"
+    "Exit status: 0 all right; 1 wrong; 2 an option or the variable BITDROP_ISA makes no sense;\n"
+    "3 compiled for another CPU; 77 an ISA that was named is not run by this machine.\n";
+
+static struct {
+    bool quick, table, no_table;
+    uint64_t seed;
+    unsigned isas; /* bit isa of each that is to be run */
+} options;
 
 static const struct {
     const char *name, *what;
@@ -18,20 +47,98 @@ static const struct {
 #define ENTRY(name, what) {#name, what, check_##name},
     CHECKS(ENTRY)};
 
-static int usage(void)
+static _Noreturn void misused(const char *what, const char *argument)
 {
-    fputs("usage: bitdrop-selftest [--quick] [--seed=N] [scalar|avx2|avx512|neon ...]\n"
-          "Checks every kernel of the ISAs named, or of all that this machine runs.\n",
-          stderr);
-    return 2;
+    fprintf(stderr, "bitdrop-selftest: %s%s\nTry --help.\n", what, argument);
+    exit(MISUSED);
 }
 
-static bool check_isa(bitdrop_isa isa, uint64_t seed, unsigned thin)
+static void set_seed(const char *text)
+{
+    char *end = NULL;
+
+    errno = 0;
+    options.seed = strtoull(text, &end, 0);
+    if (end == text || *end != 0 || errno != 0 || strchr(text, '-') != NULL)
+        misused("--seed must be a number below 2^64: ", text);
+}
+
+static void add_isa(const char *name)
+{
+    const bitdrop_isa isa = check_isa_named(name);
+
+    if (isa == BITDROP_ISA_AUTO)
+        misused("neither an option nor an ISA: ", name);
+    if (!bitdrop_isa_supported(isa)) {
+        fprintf(stderr, "bitdrop-selftest: this machine does not run %s\n", name);
+        exit(NOT_RUN);
+    }
+    options.isas |= 1U << isa;
+}
+
+static unsigned all_isas(void)
+{
+    unsigned isas = 0;
+
+    for (bitdrop_isa isa = BITDROP_ISA_SCALAR; isa <= BITDROP_ISA_NEON; isa++)
+        isas |= (unsigned)bitdrop_isa_supported(isa) << isa;
+    return isas;
+}
+
+static void read_options(int argc, char **argv)
+{
+    options.seed = (uint64_t)time(NULL);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(help, stdout);
+            exit(RIGHT);
+        } else if (strcmp(argv[i], "--quick") == 0)
+            options.quick = true;
+        else if (strcmp(argv[i], "--table") == 0)
+            options.table = true;
+        else if (strcmp(argv[i], "--no-table") == 0)
+            options.no_table = true;
+        else if (strncmp(argv[i], "--seed=", 7) == 0)
+            set_seed(argv[i] + 7);
+        else
+            add_isa(argv[i]);
+    }
+    if (options.table && options.no_table)
+        misused("--table and --no-table leave nothing to do", "");
+    if (bitdrop_isa_default() == BITDROP_ISA_AUTO)
+        misused("BITDROP_ISA: ", bitdrop_status_string(BITDROP_ERR_ISA));
+}
+
+static void print_machine(void)
+{
+    const size_t cache = machine_last_level_cache();
+
+    printf("bitdrop      %s\n", bitdrop_version());
+    printf("compiler     %s\n", machine_compiler());
+    printf("target       %s\n", machine_target());
+    printf("CPU          %s\n", machine_cpu_name());
+    printf("CPUs         %u\n", machine_cpus());
+    if (cache > 0)
+        printf("last cache   %zu KiB\n", cache >> 10);
+    for (bitdrop_isa isa = BITDROP_ISA_SCALAR; isa <= BITDROP_ISA_NEON; isa++)
+        printf("%-12s %s\n", bitdrop_isa_name(isa),
+               !check_isa_built(isa)        ? "no: not built in"
+               : bitdrop_isa_supported(isa) ? "yes"
+                                            : "no: this CPU or its OS lacks it");
+    printf("default ISA  %s\n", bitdrop_isa_name(bitdrop_isa_default()));
+    printf("seed         %" PRIu64 "\n\n", options.seed);
+}
+
+static bool check_isa(bitdrop_isa isa)
 {
     size_t failures = 0;
 
+    printf("%-7s mask hash %016" PRIx64 "\n", bitdrop_isa_name(isa), check_hash_of_masks(isa));
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
-        struct check c = {.isa = isa, .random = seed, .seed = seed, .thin = thin};
+        struct check c = {.isa = isa,
+                          .random = options.seed,
+                          .seed = options.seed,
+                          .thin = options.quick ? 10 : 1};
 
         checks[i].run(&c);
         printf("%-7s %-18s %s, %zu cases: %s\n", bitdrop_isa_name(isa), checks[i].name,
@@ -39,42 +146,27 @@ static bool check_isa(bitdrop_isa isa, uint64_t seed, unsigned thin)
         fflush(stdout);
         failures += c.failures + (c.cases == 0); /* a check that compared nothing shows nothing */
     }
+    puts("");
     return failures == 0;
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = (uint64_t)time(NULL);
-    unsigned thin = 1, wanted = 0;
     bool right = true;
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--quick") == 0) {
-            thin = 10;
-            continue;
-        }
-        if (strncmp(argv[i], "--seed=", 7) == 0) {
-            seed = strtoull(argv[i] + 7, NULL, 0);
-            continue;
-        }
-        const bitdrop_isa isa = check_isa_named(argv[i]);
-        if (isa == BITDROP_ISA_AUTO)
-            return usage();
-        if (!bitdrop_isa_supported(isa)) {
-            fprintf(stderr, "bitdrop-selftest: this machine does not run %s\n", argv[i]);
-            return 77;
-        }
-        wanted |= 1U << isa;
-    }
-    printf("bitdrop %s, default ISA %s, seed %" PRIu64 "\n", bitdrop_version(),
-           bitdrop_isa_name(bitdrop_isa_default()), seed);
-    for (bitdrop_isa isa = BITDROP_ISA_SCALAR; isa <= BITDROP_ISA_NEON; isa++) {
-        if (wanted != 0 ? !(wanted >> isa & 1) : !bitdrop_isa_supported(isa))
-            printf("%-7s skipped: %s\n", bitdrop_isa_name(isa),
-                   bitdrop_isa_supported(isa) ? "not asked for" : "this machine does not run it");
-        else
-            right &= check_isa(isa, seed, thin);
-    }
+    if (!baseline_holds(BASELINE_USED))
+        return OTHER_CPU;
+    read_options(argc, argv);
+    if (options.isas == 0)
+        options.isas = all_isas();
+    print_machine();
+    for (bitdrop_isa isa = BITDROP_ISA_SCALAR; isa <= BITDROP_ISA_NEON && !options.table; isa++)
+        if (options.isas >> isa & 1)
+            right &= check_isa(isa);
+    if (!right)
+        puts("Nothing is timed, for something is wrong.");
+    else if (options.table || !(options.quick || options.no_table))
+        table_quick(options.isas, options.quick ? 1e-6 : TABLE_SECONDS);
     puts(right ? "bitdrop-selftest: all right" : "bitdrop-selftest: WRONG");
-    return right ? 0 : 1;
+    return right ? RIGHT : WRONG;
 }

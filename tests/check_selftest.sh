@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# usage: check_selftest.sh bitdrop-selftest
+# Whatever makes no sense is refused, before anything is run, with the status that the help promises.
+set -eu
+
+unset BITDROP_ISA
+selftest=$1
+failed=0
+
+# refused status argument...
+refused() {
+    wanted=$1
+    shift
+    status=0
+    output=$("$selftest" "$@" 2>/dev/null) || status=$?
+    if [ "$status" -ne "$wanted" ] || [ -n "$output" ]; then
+        echo "status $status, not $wanted: BITDROP_ISA=${BITDROP_ISA-} $*"
+        failed=1
+    fi
+}
+
+refused 2 --fast
+refused 2 avx3
+refused 2 ''
+refused 2 auto
+refused 2 --seed
+refused 2 --seed=
+refused 2 --seed=7x
+refused 2 --seed=-1
+refused 2 --seed=18446744073709551616
+refused 2 --table --no-table
+case $(uname -m) in
+    aarch64 | arm*) refused 77 avx2 ;;
+    *) refused 77 neon ;;
+esac
+BITDROP_ISA=avx3
+export BITDROP_ISA
+refused 2
+"$selftest" --help | grep -q '^Exit status'
+exit $failed
