@@ -111,12 +111,4 @@ const char *machine_cpu_name(void)
 
 const char *machine_compiler(void) { return MACHINE_COMPILER; }
 
-const char *machine_target(void)
-{
-    const bool little = *(const uint8_t *)&(const uint16_t){1} == 1;
-    static char target[128];
-
-    snprintf(target, sizeof target, "%s, %s-endian, %zu-bit", MACHINE_TARGET,
-             little ? "little" : "big", 8 * sizeof(void *));
-    return target;
-}
+const char *machine_target(void) { return MACHINE_TARGET; }

@@ -26,12 +26,13 @@ static size_t with_slack(size_t bytes) { return bytes + bytes / 16 + 4 * HALF_PA
 size_t memory_largest(void)
 {
     if (largest == 0) {
-        const size_t cache = machine_last_level_cache();
+        const uint64_t cache = machine_last_level_cache();
+        uint64_t bytes = 8 * (cache > 0 ? cache : COMMON_CACHE);
 
-        largest = 8 * (cache > 0 ? cache : COMMON_CACHE);
         /* x, y, uniforms and masks stay below half of the memory, and of 32 bits of addresses. */
-        while (largest > machine_memory() / 8 || largest > SIZE_MAX / 32)
-            largest /= 2;
+        while (bytes > machine_memory() / 8 || bytes > SIZE_MAX / 32)
+            bytes /= 2;
+        largest = (size_t)bytes;
     }
     return largest;
 }

@@ -45,23 +45,28 @@ void table_row(const struct bench_case *c, struct timing t)
 }
 
 struct quick {
-    unsigned isas;
+    unsigned isas, timed;
     double seconds;
 };
 
 static void quick_row(const struct bench_case *c, void *argument)
 {
-    const struct quick *q = argument;
+    struct quick *q = argument;
     struct bench_case timed = *c;
     const bool loop = c->isa == BITDROP_ISA_AUTO;
 
-    if (list_in_quick(c) && (loop || q->isas >> c->isa & 1))
-        table_row(c, limit_time(&timed, q->seconds));
+    if (!list_in_quick(c) || !(loop || q->isas >> c->isa & 1))
+        return;
+    table_row(c, limit_time(&timed, q->seconds));
+    q->timed |= loop ? 0 : 1U << c->isa;
 }
 
-void table_quick(unsigned isas, double seconds)
+unsigned table_quick(unsigned isas, double seconds)
 {
+    struct quick q = {isas, 0, seconds};
+
     memory_at_most(LIST_USUAL_N * sizeof(double)); /* a small board has little more */
     table_header();
-    list_cases(quick_row, &(struct quick){isas, seconds});
+    list_cases(quick_row, &q);
+    return q.timed;
 }

@@ -10,7 +10,8 @@
 void table_header(void);
 void table_row(const struct bench_case *c, struct timing t);
 
-/* Times the cases of list_in_quick of a set of ISAs, bit isa each, and prints them. */
-void table_quick(unsigned isas, double seconds);
+/* Times the cases of list_in_quick of a set of ISAs, bit isa each, and prints them; returns the set
+ * of those that there were cases of. */
+unsigned table_quick(unsigned isas, double seconds);
 
 #endif

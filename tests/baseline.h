@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Compilers define their macros or do not: a defined one reads otherwise once it is expanded. */
+/* Compilers define their macros or do not. The text of a defined one has another length than its
+ * name. */
 #define BASELINE_TEXT_OF(text) #text
 #define BASELINE_TEXT(macro) BASELINE_TEXT_OF(macro)
 #define BASELINE_DEFINED(macro) (sizeof BASELINE_TEXT(macro) != sizeof #macro)

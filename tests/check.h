@@ -55,12 +55,6 @@ struct check {
 CHECKS(DECLARE_CHECK)
 #undef DECLARE_CHECK
 
-#ifdef __MINGW_PRINTF_FORMAT /* on Windows stdio.h tells whose printf it is */
-#define CHECK_PRINTF __MINGW_PRINTF_FORMAT
-#else
-#define CHECK_PRINTF printf
-#endif
-
 /* Counts a failure, and prints the first few: ISA, seed, and the message. */
 void check_fail(struct check *c, const char *format, ...)
     __attribute__((format(CHECK_PRINTF, 2, 3)));

@@ -68,7 +68,7 @@ static uint64_t hash_by_oracle(void)
 
 void check_mask_hash(struct check *c)
 {
-    const uint64_t wanted = UINT64_C(0x7CEE6EB4082EA1D5); /* as docs/stream.md in Python says too */
+    const uint64_t wanted = UINT64_C(0x7CEE6EB4082EA1D5);
     const uint64_t by_kernels = check_hash_of_masks(c->isa), by_oracle = hash_by_oracle();
 
     if (by_kernels != wanted || by_oracle != wanted)

@@ -171,6 +171,14 @@ static float as_float(bitdrop_dtype t, const void *x)
     return oracle_widen(t, h);
 }
 
+static bool is_quiet_nan(float x)
+{
+    uint32_t u;
+
+    memcpy(&u, &x, sizeof u);
+    return isnan(x) && (u & 0x400000) != 0;
+}
+
 static bool neon_accepts(bitdrop_dtype t, const void *x, const void *wanted, const void *y)
 {
     const float in = as_float(t, x), out = as_float(t, wanted), got = as_float(t, y);
@@ -178,7 +186,7 @@ static bool neon_accepts(bitdrop_dtype t, const void *x, const void *wanted, con
     const bool denormal_out = fabsf(out) <= 0x1p-126F; /* or rounded up to the least that is not */
 
     if (isnan(out) || (denormal_in && isinf(out))) /* 0 times infinity */
-        return isnan(got);
+        return is_quiet_nan(got);
     return (denormal_in || denormal_out) && got == 0 && !signbit(got) == !signbit(out);
 }
 #endif

@@ -78,7 +78,7 @@ typedef enum bitdrop_isa {
     BITDROP_ISA_SCALAR = 1, /* plain C: built in everywhere */
     BITDROP_ISA_AVX2 = 2,   /* x86-64 with AVX2, FMA, F16C and BMI2 */
     BITDROP_ISA_AVX512 = 3, /* x86-64 with AVX-512 F, BW, DQ and VL */
-    BITDROP_ISA_NEON = 4    /* AArch64 */
+    BITDROP_ISA_NEON = 4    /* AArch64, and ARMv7 with NEON */
 } bitdrop_isa;
 
 enum {
@@ -135,7 +135,8 @@ typedef struct bitdrop_2d {
  * A kept element becomes x * scale, a dropped one +0 whatever it was. scale = 1/(1-p) is computed
  * in double and rounded once to float (f64 keeps the double); it is 1 with BITDROP_SCALE_INFER.
  * f16 and bf16 are multiplied in f32 and rounded once, to nearest even. No denormal is flushed
- * unless the caller has set FTZ or DAZ. A signalling NaN becomes quiet.
+ * unless the caller has set FTZ or DAZ, but by ARMv7's NEON, where those of f32 and bf16 may become
+ * 0. A signalling NaN becomes quiet; its sign and payload stay on x86, AArch64 and s390x only.
  */
 
 /* mask[i] = kept or dropped, without touching any data. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The vocabulary in NEON, of AArch64 and of ARMv7. docs/design.md says what each operation means.
- * What AArch64 has instructions for and ARMv7 has not is in vec_a64.h and vec_a32.h.
+ * f64 and the conversions of f16, which are no instructions of ARMv7, are in vec_a64.h and
+ * vec_a32.h.
  */
 #ifndef BITDROP_NEON_VEC_H
 #define BITDROP_NEON_VEC_H

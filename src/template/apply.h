@@ -69,7 +69,7 @@ FORCE_INLINE void T(step)(struct work *work)
         return;
     if (work->streaming && work->prefetch)
         for (int b = 0; b < T(STRIP_BYTES); b += CACHE_LINE)
-            __builtin_prefetch(work->x + PREFETCH_AHEAD + b);
+            __builtin_prefetch((const void *)((uintptr_t)work->x + PREFETCH_AHEAD + (unsigned)b));
     T(strip)(work->x, work->y, work->bits, C(set1)(work->scale), work->streaming);
     work->x += T(STRIP_BYTES);
     work->y += T(STRIP_BYTES);
