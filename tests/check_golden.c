@@ -50,8 +50,8 @@ static uint8_t *golden_mask(struct check *c, const char *line, size_t *n, int *r
 
 static void check_hashed(struct check *c, const char *line)
 {
-    size_t n, kept = 0, wanted_kept;
-    uint64_t wanted;
+    size_t n, kept = 0, wanted_kept = 0;
+    uint64_t wanted = 0;
     int rest;
     uint8_t *mask = golden_mask(c, line, &n, &rest);
 
@@ -74,7 +74,7 @@ static void check_deep(struct check *c, const char *line)
 {
     enum { TILE = 8192, RUN = 2048 };
     bitdrop_config cfg = {.isa = (uint8_t)c->isa};
-    uint8_t one, mask[TILE / 8];
+    uint8_t one = 0, mask[TILE / 8];
     char *after_seed;
     size_t n;
 
