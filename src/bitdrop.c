@@ -7,6 +7,7 @@
 
 #include "dispatch.h"
 #include "kernels.h"
+#include "parallel.h"
 #include "span.h"
 
 enum operation { MASK, FORWARD, BACKWARD, RECOMPUTE, INFER };
@@ -59,7 +60,9 @@ static bitdrop_status check_config(const bitdrop_config *cfg)
         return BITDROP_ERR_CONFIG;
     if (cfg->scaling > BITDROP_SCALE_INFER || cfg->stores > BITDROP_STORES_STREAMING)
         return BITDROP_ERR_CONFIG;
-    if (cfg->parallel != NULL || (cfg->reserved[0] | cfg->reserved[1] | cfg->reserved[2]) != 0)
+    if (cfg->parallel != NULL && (cfg->parallel->run == NULL || cfg->parallel->tasks == 0))
+        return BITDROP_ERR_CONFIG;
+    if ((cfg->reserved[0] | cfg->reserved[1] | cfg->reserved[2]) != 0)
         return BITDROP_ERR_CONFIG;
     return BITDROP_OK;
 }
@@ -160,18 +163,31 @@ static bool streams(const struct call *call, const bitdrop_2d *s)
            s->rows * s->cols * dtype_bytes[call->dtype] >= bitdrop_streaming_bytes() / 2;
 }
 
-static void copy_rows(const struct bitdrop_job *job, size_t size)
+static void copy_rows(const struct bitdrop_job *job)
 {
     if (job->x == job->y)
         return;
     for (size_t r = 0; r < job->rows; r++)
-        memcpy(job->y + r * job->y_stride, job->x + r * job->x_stride, job->cols * size);
+        memcpy(job->y + r * job->y_stride, job->x + r * job->x_stride, job->cols * job->size);
 }
 
-static void zero_rows(const struct bitdrop_job *job, size_t size)
+static void zero_rows(const struct bitdrop_job *job)
 {
     for (size_t r = 0; r < job->rows; r++)
-        memset(job->y + r * job->y_stride, 0, job->cols * size);
+        memset(job->y + r * job->y_stride, 0, job->cols * job->size);
+}
+
+static bitdrop_kernel *kernel_of(const struct call *call, const struct bitdrop_kernels *kernels)
+{
+    if (call->op == MASK)
+        return kernels->mask;
+    if (generates(call->op))
+        return kernels->forward[call->dtype];
+    if (call->op == INFER && call->cfg->scaling == BITDROP_SCALE_TRAIN)
+        return copy_rows;
+    if (call->op == INFER && call->cfg->p == 1)
+        return zero_rows;
+    return kernels->backward[call->dtype]; /* so is inference, which keeps all */
 }
 
 static void run(const struct call *call, const bitdrop_2d *s, const struct bitdrop_kernels *kernels)
@@ -193,6 +209,7 @@ static void run(const struct call *call, const bitdrop_2d *s, const struct bitdr
         .x_stride = s->x_stride * size,
         .y_stride = s->y_stride * size,
         .mask_stride = s->mask_stride,
+        .size = has_data(call->op) ? size : 0,
         .scale = scale,
         .scale_f32 = (float)scale,
         .streaming = streaming,
@@ -202,17 +219,7 @@ static void run(const struct call *call, const bitdrop_2d *s, const struct bitdr
 
     if (generates(call->op))
         stream = bitdrop_stream_make(cfg->seed, cfg->stream, cfg->rounds == 7 ? 7 : 10, cfg->p);
-
-    if (call->op == MASK)
-        kernels->mask(&job);
-    else if (generates(call->op))
-        kernels->forward[call->dtype](&job);
-    else if (call->op == INFER && cfg->scaling == BITDROP_SCALE_TRAIN)
-        copy_rows(&job, size);
-    else if (call->op == INFER && cfg->p == 1)
-        zero_rows(&job, size);
-    else /* inference is a backward pass that keeps all */
-        kernels->backward[call->dtype](&job);
+    bitdrop_share_out(&job, kernel_of(call, kernels), cfg->parallel);
 }
 
 static bitdrop_status check_and_run(const struct call *call)
@@ -310,8 +317,8 @@ const char *bitdrop_status_string(bitdrop_status status)
     case BITDROP_ERR_PROBABILITY:
         return "p must lie in [0, 1]";
     case BITDROP_ERR_CONFIG:
-        return "set rounds to 0, 7 or 10, scaling and stores to a listed value, parallel to NULL "
-               "and reserved to 0; zero-initialise the config";
+        return "set rounds to 0, 7 or 10, scaling and stores to a listed value, parallel to NULL or "
+               "to one with run and tasks, and reserved to 0; zero-initialise the config";
     case BITDROP_ERR_DTYPE:
         return "the dtype must be BITDROP_F32, _F64, _F16 or _BF16";
     case BITDROP_ERR_ISA:

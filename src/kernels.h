@@ -27,6 +27,7 @@ struct bitdrop_job {
     uint8_t *mask;          /* written; NULL: not wanted */
     const uint8_t *keep;    /* read by backward; NULL: all are kept */
     size_t x_stride, y_stride, mask_stride;
+    size_t size;     /* bytes of an element; 0 without x and y */
     double scale;    /* of kept elements, for f64 */
     float scale_f32; /* the same rounded once, for the other dtypes */
     bool streaming;  /* prefer stores that bypass the caches */

@@ -44,6 +44,7 @@ struct check {
     X(half_values, "all 65,536 values of f16 and bf16 through each kernel")                        \
     X(blocks, "blocks by themselves against the whole, by number of planes")                       \
     X(cuts, "calls on parts against the whole")                                                    \
+    X(parallel, "calls shared out among tasks against the same alone")                             \
     X(shards, "column shards against the whole matrix")                                            \
     X(unrelated, "neighbouring seeds, streams and offsets")                                        \
     X(nested, "what p1 drops, every greater p drops too")                                          \

@@ -89,6 +89,17 @@ static void expect(struct check *c, const char *what, struct arguments a, int op
         expect(c, #change, a, operations, status);                                                 \
     } while (0)
 
+static void run_nothing(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                        void *argument)
+{
+    (void)context;
+    (void)tasks;
+    (void)task;
+    (void)argument;
+}
+
+static const bitdrop_parallel no_run = {NULL, NULL, 2}, no_tasks = {run_nothing, NULL, 0};
+
 static void expect_arguments(struct check *c, bool flat)
 {
     EXPECT((void)0, ALL, BITDROP_OK);
@@ -110,7 +121,8 @@ static void expect_arguments(struct check *c, bool flat)
                rounds == 0 || rounds == 7 || rounds == 10 ? BITDROP_OK : BITDROP_ERR_CONFIG);
     EXPECT(a.cfg.scaling = 2, ALL, BITDROP_ERR_CONFIG);
     EXPECT(a.cfg.stores = 3, ALL, BITDROP_ERR_CONFIG);
-    EXPECT(a.cfg.parallel = (const void *)&a, ALL, BITDROP_ERR_CONFIG);
+    EXPECT(a.cfg.parallel = &no_run, ALL, BITDROP_ERR_CONFIG);
+    EXPECT(a.cfg.parallel = &no_tasks, ALL, BITDROP_ERR_CONFIG);
     EXPECT(a.cfg.reserved[0] = 1, ALL, BITDROP_ERR_CONFIG);
     EXPECT(a.cfg.reserved[1] = 1, ALL, BITDROP_ERR_CONFIG);
     EXPECT(a.cfg.reserved[2] = UINT64_C(1) << 63, ALL, BITDROP_ERR_CONFIG);

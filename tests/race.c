@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * First calls from many threads at once, forced and by default, each on its part of one tensor. A
- * program of its own, because ThreadSanitizer and the test framework do not go together.
+ * First calls from many threads at once, forced and by default, each on its part of one tensor; and
+ * one call shared out among threads. A program of its own, because ThreadSanitizer and the test
+ * framework do not go together.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bitdrop/bitdrop.h"
@@ -32,6 +34,58 @@ static void *first_call(void *index)
         bitdrop_forward(&cfg, BITDROP_F32, PART, x + i * PART, y + i * PART, mask + i * PART / 8);
     defaults[i] = bitdrop_isa_default();
     return NULL;
+}
+
+struct task {
+    void (*run)(void *argument, size_t index);
+    void *argument;
+    size_t index;
+    pthread_t thread;
+};
+
+static void *run_task(void *task)
+{
+    const struct task *t = task;
+
+    t->run(t->argument, t->index);
+    return NULL;
+}
+
+static void run_in_threads(void *context, size_t tasks, void (*run)(void *argument, size_t index),
+                           void *argument)
+{
+    struct task *t = context;
+
+    for (size_t i = 0; i < tasks; i++) {
+        t[i].run = run;
+        t[i].argument = argument;
+        t[i].index = i;
+        if (pthread_create(&t[i].thread, NULL, run_task, &t[i]) != 0) {
+            perror("pthread_create");
+            exit(2);
+        }
+    }
+    for (size_t i = 0; i < tasks; i++)
+        pthread_join(t[i].thread, NULL);
+}
+
+/* Odd in offset and length, so that tasks would meet in a byte of the mask if they could. */
+static bool shared_call_is_right(void)
+{
+    enum { N = 1 << 20, ODD = N - 3, TASKS = 5 };
+    static float in[N], out[N], alone[N];
+    static uint8_t bits[N / 8], bits_alone[N / 8];
+    struct task tasks[TASKS];
+    const bitdrop_parallel parallel = {run_in_threads, tasks, TASKS};
+    bitdrop_config cfg = config;
+
+    for (size_t i = 0; i < N; i++)
+        in[i] = (float)i;
+    if (bitdrop_forward(&cfg, BITDROP_F32, ODD, in, alone, bits_alone) != BITDROP_OK)
+        return false;
+    cfg.parallel = &parallel;
+    return bitdrop_forward(&cfg, BITDROP_F32, ODD, in, out, bits) == BITDROP_OK &&
+           memcmp(out, alone, sizeof out) == 0 && memcmp(bits, bits_alone, sizeof bits) == 0;
 }
 
 int main(void)
@@ -63,6 +117,10 @@ int main(void)
     if (bitdrop_forward(&config, BITDROP_F32, WHOLE, x, whole_y, whole_mask) != BITDROP_OK ||
         memcmp(y, whole_y, sizeof y) != 0 || memcmp(mask, whole_mask, sizeof mask) != 0) {
         fputs("the parts differ from the whole\n", stderr);
+        right = false;
+    }
+    if (!shared_call_is_right()) {
+        fputs("a call shared out among threads differs from the same alone\n", stderr);
         right = false;
     }
     return right ? 0 : 1;

@@ -93,7 +93,18 @@ enum {
                                     whole exceeds the last-level cache */
 };
 
-struct bitdrop_parallel; /* reserved for threads */
+/*
+ * An engine's own threads, for a call to be shared out among: bitdrop starts none. run calls
+ * task(argument, i) once for each i below tasks, in any order and on any threads, and returns when
+ * all of these have. The bytes that a call writes do not depend on tasks.
+ */
+typedef struct bitdrop_parallel {
+    void (*run)(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                void *argument);
+    void *context; /* handed to run */
+    size_t tasks;  /* at most so many, usually the number of threads; at least 1. A call has fewer
+                      if it is short, and none below 64 Ki elements: run is not called then */
+} bitdrop_parallel;
 
 /* Zero-initialise it, then set what differs: {.p = 0.1, .seed = 42}. */
 typedef struct bitdrop_config {
@@ -105,8 +116,9 @@ typedef struct bitdrop_config {
     uint8_t scaling; /* BITDROP_SCALE_* */
     uint8_t stores;  /* BITDROP_STORES_* */
     uint8_t isa;     /* bitdrop_isa; another than AUTO forces it for this call */
-    const struct bitdrop_parallel *parallel; /* must be NULL: the calling thread alone */
-    uint64_t reserved[3];                    /* must be 0 */
+    const bitdrop_parallel
+        *parallel;        /* NULL: the calling thread alone. Read during the call only */
+    uint64_t reserved[3]; /* must be 0 */
 } bitdrop_config;
 
 /*

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A job in tasks. It is cut into units, a row or a part of one that is about a tile, and a task is
+ * a run of units. Parts of a row begin at multiples of 8 of its elements, so that no two tasks
+ * write to one byte of the mask, and where that allows it at tiles, so that none is made twice.
+ */
+#include "parallel.h"
+
+/* Below so many elements, 4 us by the fastest kernels, waking a thread costs more than it saves. */
+enum { TASK_ELEMENTS = 1 << 15 };
+
+struct shares {
+    const struct bitdrop_job *job;
+    bitdrop_kernel *kernel;
+    size_t lead;  /* elements of the first part of a row; the others have TILE_ELEMENTS */
+    size_t parts; /* of a row */
+    size_t tasks;
+};
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* The column at which a part of a row begins. */
+static size_t column_of(const struct shares *s, size_t part)
+{
+    return part == 0 ? 0 : smaller(s->job->cols, s->lead + (part - 1) * TILE_ELEMENTS);
+}
+
+static void run_part(const struct shares *s, size_t row, size_t rows, size_t col, size_t end)
+{
+    struct bitdrop_job part = *s->job;
+
+    part.rows = rows;
+    part.cols = end - col;
+    part.offset += row * part.pitch + col;
+    if (part.size > 0) {
+        part.x += row * part.x_stride + col * part.size;
+        part.y += row * part.y_stride + col * part.size;
+    }
+    if (part.mask != NULL)
+        part.mask += row * part.mask_stride + col / 8;
+    if (part.keep != NULL)
+        part.keep += row * part.mask_stride + col / 8;
+    s->kernel(&part);
+}
+
+/* The unit at which a task begins: all have as many, or one more. */
+static size_t first_unit(const struct shares *s, size_t task)
+{
+    const size_t units = s->job->rows * s->parts;
+
+    return units / s->tasks * task + smaller(units % s->tasks, task);
+}
+
+static void run_task(void *argument, size_t index)
+{
+    const struct shares *s = argument;
+    const size_t end = first_unit(s, index + 1);
+
+    for (size_t unit = first_unit(s, index); unit < end;) {
+        const size_t row = unit / s->parts, part = unit % s->parts;
+        const size_t rows = part == 0 ? (end - unit) / s->parts : 0;
+
+        if (rows > 0) {
+            run_part(s, row, rows, 0, s->job->cols);
+            unit += rows * s->parts;
+        } else {
+            const size_t count = smaller(end - unit, s->parts - part);
+
+            run_part(s, row, 1, column_of(s, part), column_of(s, part + count));
+            unit += count;
+        }
+    }
+}
+
+void bitdrop_share_out(const struct bitdrop_job *job, bitdrop_kernel *kernel,
+                       const bitdrop_parallel *parallel)
+{
+    struct shares s = {.job = job, .kernel = kernel, .lead = TILE_ELEMENTS, .parts = 1, .tasks = 1};
+
+    if (job->rows == 1)
+        s.lead -= (size_t)(job->offset % TILE_ELEMENTS) / 8 * 8;
+    if (job->cols > s.lead)
+        s.parts += (job->cols - s.lead + TILE_ELEMENTS - 1) / TILE_ELEMENTS;
+    if (parallel != NULL) /* rows * cols may not fit where there is nothing but a mask */
+        s.tasks = smaller(parallel->tasks, job->cols > SIZE_MAX / job->rows
+                                               ? SIZE_MAX
+                                               : job->rows * job->cols / TASK_ELEMENTS);
+    if (s.tasks > 1)
+        parallel->run(parallel->context, s.tasks, run_task, &s);
+    else
+        kernel(job);
+}
