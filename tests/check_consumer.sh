@@ -68,7 +68,7 @@ case $consumer in
         mkdir subprojects
         ln -s "$source" subprojects/bitdrop
         # Not optimised: what is tested is the build, and the kernels take their time.
-        meson setup build --wrap-mode=forcefallback -Dbitdrop:optimization=0
+        meson setup build --wrap-mode=forcefallback -Dbitdrop:buildtype=debug
         meson compile -C build
         build/app
         if meson introspect --targets build | grep -q selftest; then
