@@ -67,6 +67,7 @@ def broadcast() -> Any:
         ({"out": read_only(X)}, ValueError, "out cannot be written: it is read-only"),
         ({"mask": read_only(BITS)}, ValueError, "mask cannot be written"),
         ({"mask": np.zeros(5, np.uint8)}, ValueError, r"\(6,\) or \(4, 2\), not \(5,\)"),
+        ({"mask": np.zeros((3, 2), np.uint8)}, ValueError, r"not \(3, 2\)"),
         ({"mask": np.zeros((2, 4), np.uint8)}, ValueError, r"not \(2, 4\)"),
         ({"mask": np.zeros(48, bool)}, TypeError, "numpy.packbits"),
         ({"mask": np.zeros(12, np.uint8)[::2]}, ValueError, "mask must be contiguous"),
