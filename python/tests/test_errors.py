@@ -25,6 +25,10 @@ def misaligned() -> Any:
     return np.zeros(17, np.uint8)[1:].view(np.float32)
 
 
+def uneven() -> Any:
+    return np.ndarray((2, 4), np.float32, bytearray(64), strides=(18, 4))
+
+
 def broadcast() -> Any:
     return np.broadcast_to(np.ones(12, np.float32), (4, 12))
 
@@ -60,6 +64,7 @@ def broadcast() -> Any:
         ({"x": X[::-1]}, ValueError, "x must be contiguous"),
         ({"x": X[:, ::2]}, ValueError, "x must be contiguous"),
         ({"x": np.ones((2, 3, 4), np.float32)[:, :, :2]}, ValueError, "x must be contiguous"),
+        ({"x": uneven()}, ValueError, r"strides \(18, 4\) bytes"),
         ({"x": broadcast()}, ValueError, "x must be contiguous"),
         ({"x": misaligned()}, ValueError, "x is not aligned"),
         ({"out": np.ones((4, 13), np.float32)}, ValueError, "out must be float32 of shape"),
