@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads DLPack capsules: numpy.from_dlpack knows no bfloat16.
+
+A capsule is borrowed for one call and never renamed to "used", so that its own destructor frees
+what it holds once it goes out of scope.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64
+from ctypes import c_void_p as pointer
+from typing import Any, NamedTuple, Protocol
+
+from .errors import BitdropTypeError, BitdropValueError
+
+CPU = 1
+_READ_ONLY, _COPIED = 1, 2
+_DEVICES = {2: "CUDA", 3: "CUDA host memory", 4: "OpenCL", 7: "Vulkan", 8: "Metal", 10: "ROCm"}
+_DEVICES |= {11: "ROCm host memory", 13: "CUDA managed memory", 14: "oneAPI", 15: "WebGPU"}
+_KINDS = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
+
+
+class SupportsDLPack(Protocol):
+    """A tensor of any framework: torch.Tensor, jax.Array and so on."""
+
+    def __dlpack__(self) -> Any: ...
+    def __dlpack_device__(self) -> tuple[Any, Any]: ...
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = (
+        ("data", pointer),
+        ("device_type", c_int32),
+        ("device_id", c_int32),
+        ("ndim", c_int32),
+        ("code", c_uint8),
+        ("bits", c_uint8),
+        ("lanes", c_uint16),
+        ("shape", POINTER(c_int64)),
+        ("strides", POINTER(c_int64)),
+        ("byte_offset", c_uint64),
+    )
+
+
+class _Managed(ctypes.Structure):
+    _fields_ = (("tensor", _Tensor), ("context", pointer), ("deleter", pointer))
+
+
+class _Versioned(ctypes.Structure):
+    _fields_ = (
+        ("major", c_uint32),
+        ("minor", c_uint32),
+        ("context", pointer),
+        ("deleter", pointer),
+        ("flags", c_uint64),
+        ("tensor", _Tensor),
+    )
+
+
+# Prototypes of our own: argtypes set on ctypes.pythonapi would be seen by everyone.
+_capsule_name = ctypes.PYFUNCTYPE(c_char_p, ctypes.py_object)(
+    ("PyCapsule_GetName", ctypes.pythonapi)
+)
+_capsule_pointer = ctypes.PYFUNCTYPE(pointer, ctypes.py_object, c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
+
+
+class Borrowed(NamedTuple):
+    """What a capsule says; valid while the capsule lives. Strides count elements."""
+
+    address: int
+    dtype: str
+    itemsize: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...] | None
+    writable: bool
+    capsule: object
+
+
+def _check_device(device: int, name: str) -> None:
+    if device != CPU:
+        where = _DEVICES.get(device, f"DLPack device {device}")
+        raise BitdropValueError(
+            f"{name} must be on the CPU, not on {where}; copy it there, say by {name}.cpu()"
+        )
+
+
+def _export(x: Any, name: str) -> object:
+    """The capsule of x: versioned where the producer can, for that one tells of read-only data."""
+    try:
+        device = int(x.__dlpack_device__()[0])
+        _check_device(device, name)
+        try:
+            return x.__dlpack__(max_version=(1, 0))
+        except TypeError:  # a producer from before version 1
+            return x.__dlpack__()
+    except BitdropValueError:
+        raise
+    except Exception as error:
+        raise BitdropValueError(f"{name} cannot be exported through DLPack: {error}") from error
+
+
+def borrow(x: SupportsDLPack, name: str) -> Borrowed:
+    """Address and layout of a CPU tensor, without a copy."""
+    capsule = _export(x, name)
+    try:
+        kind = _capsule_name(capsule)
+    except ValueError:
+        kind = None
+    writable = True
+    if kind == b"dltensor":
+        address = _capsule_pointer(capsule, kind)
+        t = _Managed.from_address(address).tensor
+    elif kind == b"dltensor_versioned":
+        address = _capsule_pointer(capsule, kind)
+        managed = _Versioned.from_address(address)
+        if managed.major > 1:
+            raise BitdropValueError(f"{name} comes by DLPack version {managed.major}; 1 is known")
+        writable = not managed.flags & (_READ_ONLY | _COPIED)
+        t = managed.tensor
+    else:
+        raise BitdropTypeError(f"{name}.__dlpack__() returned no DLPack capsule")
+    _check_device(t.device_type, name)
+    if t.lanes != 1 or t.bits % 8:
+        raise BitdropTypeError(f"{name} must have elements of one number of whole bytes each")
+    bits = "" if t.code == 6 else str(t.bits)
+    return Borrowed(
+        (t.data or 0) + t.byte_offset,
+        _KINDS.get(t.code, f"type code {t.code}, bits ") + bits,
+        t.bits // 8,
+        tuple(t.shape[: t.ndim]) if t.ndim else (),
+        tuple(t.strides[: t.ndim]) if t.ndim and t.strides else None,
+        writable,
+        capsule,
+    )

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C library by ctypes, which releases the GIL around each call.
+
+The functions take a Config and integer addresses, which they trust, and raise on a bad status.
+Buffers must stay alive, and of the size told, until they return. bitdrop.h is their contract.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import operator
+import os
+import sys
+from collections.abc import Mapping
+from ctypes import c_char_p, c_double, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from pathlib import Path
+from typing import Any
+
+from .errors import BitdropError, BitdropTypeError, BitdropValueError
+
+F32, F64, F16, BF16 = range(4)
+SCALE_TRAIN, SCALE_INFER = range(2)
+STORES_AUTO, STORES_CACHED, STORES_STREAMING = range(3)
+ISA_AUTO, ISA_SCALAR, ISA_AVX2, ISA_AVX512, ISA_NEON = range(5)
+
+SCALINGS = {"train": SCALE_TRAIN, "infer": SCALE_INFER}
+STORES = {"auto": STORES_AUTO, "cached": STORES_CACHED, "streaming": STORES_STREAMING}
+ISAS = {
+    "auto": ISA_AUTO,
+    "scalar": ISA_SCALAR,
+    "avx2": ISA_AVX2,
+    "avx512": ISA_AVX512,
+    "neon": ISA_NEON,
+}
+
+_ERR_PROBABILITY, _ERR_DTYPE, _ERR_ISA, _ERR_RANGE = 2, 4, 5, 6
+
+
+class Config(ctypes.Structure):
+    """bitdrop_config. ctypes cuts integers to size silently: config() checks them."""
+
+    _fields_ = (
+        ("p", c_double),
+        ("seed", c_uint64),
+        ("offset", c_uint64),
+        ("stream", c_uint32),
+        ("rounds", c_uint8),
+        ("scaling", c_uint8),
+        ("stores", c_uint8),
+        ("isa", c_uint8),
+        ("parallel", c_void_p),
+        ("reserved", c_uint64 * 3),
+    )
+    p: float
+    seed: int
+    offset: int
+    stream: int
+    rounds: int
+    scaling: int
+    stores: int
+    isa: int
+    parallel: int | None
+
+
+class Shape2D(ctypes.Structure):
+    """bitdrop_2d."""
+
+    _fields_ = (
+        ("rows", c_size_t),
+        ("cols", c_size_t),
+        ("pitch", c_uint64),
+        ("x_stride", c_size_t),
+        ("y_stride", c_size_t),
+        ("mask_stride", c_size_t),
+    )
+    rows: int
+    cols: int
+    pitch: int
+    x_stride: int
+    y_stride: int
+    mask_stride: int
+
+
+def _load() -> ctypes.CDLL:
+    suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+    path = Path(__file__).with_name("_lib") / f"libbitdrop{suffix}"
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise ImportError(
+            f"cannot load {path}; install bitdrop, and import it from outside its sources: {error}"
+        ) from error
+
+
+_c = _load()
+
+
+def _declare(name: str, restype: Any, *argtypes: Any) -> Any:
+    function = getattr(_c, name)
+    function.restype = restype
+    function.argtypes = argtypes
+    return function
+
+
+_config, _shape = ctypes.POINTER(Config), ctypes.POINTER(Shape2D)
+_mask = _declare("bitdrop_mask", c_int, _config, c_size_t, c_void_p)
+_mask_2d = _declare("bitdrop_mask_2d", c_int, _config, _shape, c_void_p)
+
+
+def _declare_pair(name: str, *buffers: Any) -> tuple[Any, Any]:
+    return (
+        _declare(name, c_int, _config, c_int, c_size_t, *buffers),
+        _declare(name + "_2d", c_int, _config, c_int, _shape, *buffers),
+    )
+
+
+_forward, _forward_2d = _declare_pair("bitdrop_forward", c_void_p, c_void_p, c_void_p)
+_backward, _backward_2d = _declare_pair("bitdrop_backward", c_void_p, c_void_p, c_void_p)
+_recompute, _recompute_2d = _declare_pair("bitdrop_recompute", c_void_p, c_void_p)
+_infer, _infer_2d = _declare_pair("bitdrop_infer", c_void_p, c_void_p)
+_mask_bytes = _declare("bitdrop_mask_bytes", c_size_t, c_size_t)
+_isa_default = _declare("bitdrop_isa_default", c_int)
+_isa_supported = _declare("bitdrop_isa_supported", c_int, c_int)
+_isa_name = _declare("bitdrop_isa_name", c_char_p, c_int)
+_status_string = _declare("bitdrop_status_string", c_char_p, c_int)
+_version = _declare("bitdrop_version", c_char_p)
+
+
+def _failure(
+    status: int, cfg: Config, extent: int | Shape2D, dtype: int | None = None
+) -> BitdropError:
+    """The exception of a status other than OK: what the library says, and what it was given."""
+    if isinstance(extent, Shape2D):
+        size = ", ".join(f"{name} = {getattr(extent, name)}" for name, _ in Shape2D._fields_)
+    else:
+        size = f"n = {extent}"
+    given = {
+        _ERR_PROBABILITY: f"p = {cfg.p}",
+        _ERR_DTYPE: f"dtype = {dtype}",
+        _ERR_ISA: f"isa = {_isa_name(cfg.isa).decode()}, "
+        f"BITDROP_ISA = {os.environ.get('BITDROP_ISA', '')!r}",
+        _ERR_RANGE: f"offset = {cfg.offset}, {size}",
+    }.get(status, size)
+    message = f"{_status_string(status).decode()} ({given})"
+    return BitdropTypeError(message) if status == _ERR_DTYPE else BitdropValueError(message)
+
+
+def mask(cfg: Config, n: int, mask_ptr: int) -> None:
+    """bitdrop_mask."""
+    status = _mask(cfg, n, mask_ptr)
+    if status:
+        raise _failure(status, cfg, n)
+
+
+def mask_2d(cfg: Config, shape: Shape2D, mask_ptr: int) -> None:
+    """bitdrop_mask_2d."""
+    status = _mask_2d(cfg, shape, mask_ptr)
+    if status:
+        raise _failure(status, cfg, shape)
+
+
+def forward(cfg: Config, dtype: int, n: int, x_ptr: int, y_ptr: int, mask_ptr: int) -> None:
+    """bitdrop_forward."""
+    status = _forward(cfg, dtype, n, x_ptr, y_ptr, mask_ptr)
+    if status:
+        raise _failure(status, cfg, n, dtype)
+
+
+def forward_2d(
+    cfg: Config, dtype: int, shape: Shape2D, x_ptr: int, y_ptr: int, mask_ptr: int
+) -> None:
+    """bitdrop_forward_2d."""
+    status = _forward_2d(cfg, dtype, shape, x_ptr, y_ptr, mask_ptr)
+    if status:
+        raise _failure(status, cfg, shape, dtype)
+
+
+def backward(cfg: Config, dtype: int, n: int, dy_ptr: int, dx_ptr: int, mask_ptr: int) -> None:
+    """bitdrop_backward."""
+    status = _backward(cfg, dtype, n, dy_ptr, dx_ptr, mask_ptr)
+    if status:
+        raise _failure(status, cfg, n, dtype)
+
+
+def backward_2d(
+    cfg: Config, dtype: int, shape: Shape2D, dy_ptr: int, dx_ptr: int, mask_ptr: int
+) -> None:
+    """bitdrop_backward_2d."""
+    status = _backward_2d(cfg, dtype, shape, dy_ptr, dx_ptr, mask_ptr)
+    if status:
+        raise _failure(status, cfg, shape, dtype)
+
+
+def recompute(cfg: Config, dtype: int, n: int, x_ptr: int, y_ptr: int) -> None:
+    """bitdrop_recompute."""
+    status = _recompute(cfg, dtype, n, x_ptr, y_ptr)
+    if status:
+        raise _failure(status, cfg, n, dtype)
+
+
+def recompute_2d(cfg: Config, dtype: int, shape: Shape2D, x_ptr: int, y_ptr: int) -> None:
+    """bitdrop_recompute_2d."""
+    status = _recompute_2d(cfg, dtype, shape, x_ptr, y_ptr)
+    if status:
+        raise _failure(status, cfg, shape, dtype)
+
+
+def infer(cfg: Config, dtype: int, n: int, x_ptr: int, y_ptr: int) -> None:
+    """bitdrop_infer."""
+    status = _infer(cfg, dtype, n, x_ptr, y_ptr)
+    if status:
+        raise _failure(status, cfg, n, dtype)
+
+
+def infer_2d(cfg: Config, dtype: int, shape: Shape2D, x_ptr: int, y_ptr: int) -> None:
+    """bitdrop_infer_2d."""
+    status = _infer_2d(cfg, dtype, shape, x_ptr, y_ptr)
+    if status:
+        raise _failure(status, cfg, shape, dtype)
+
+
+def integer(value: Any, name: str, bits: int) -> int:
+    """Value as an unsigned integer of so many bits, or an error that names it."""
+    try:
+        result = operator.index(value)
+    except TypeError:
+        raise BitdropTypeError(f"{name} must be an integer, not {value!r}") from None
+    if not 0 <= result < 1 << bits:
+        raise BitdropValueError(f"{name} must lie in [0, 2**{bits}), not be {result}")
+    return result
+
+
+def choice(value: Any, name: str, codes: Mapping[str, int]) -> int:
+    """The code of a named value, or an error that lists the names."""
+    if isinstance(value, str) and value in codes:
+        return codes[value]
+    raise BitdropValueError(f"{name} must be one of {', '.join(map(repr, codes))}, not {value!r}")
+
+
+def config(
+    p: float,
+    *,
+    seed: int = 0,
+    stream: int = 0,
+    offset: int = 0,
+    rounds: int = 10,
+    scaling: str = "train",
+    stores: str = "auto",
+    isa: str | None = None,
+) -> Config:
+    """A Config of checked values. The library itself checks p."""
+    try:
+        probability = float(p)
+    except (TypeError, ValueError):
+        raise BitdropTypeError(f"p must be a number in [0, 1], not {p!r}") from None
+    if integer(rounds, "rounds", 64) not in (7, 10):
+        raise BitdropValueError(f"rounds must be 7 or 10, not {rounds!r}")
+    return Config(
+        probability,
+        integer(seed, "seed", 64),
+        integer(offset, "offset", 64),
+        integer(stream, "stream", 32),
+        rounds,
+        choice(scaling, "scaling", SCALINGS),
+        choice(stores, "stores", STORES),
+        ISA_AUTO if isa is None else choice(isa, "isa", ISAS),
+    )
+
+
+def mask_bytes(n: int) -> int:
+    """Bytes of a flat mask of n elements: ceil(n / 8)."""
+    return int(_mask_bytes(integer(n, "n", 8 * ctypes.sizeof(c_size_t))))
+
+
+def isa_default() -> str:
+    """The ISA that isa=None stands for; "auto" while the variable BITDROP_ISA is wrong."""
+    return str(_isa_name(_isa_default()).decode())
+
+
+def isa_supported(name: str) -> bool:
+    """Whether that ISA ("scalar", "avx2", "avx512", "neon") is built in and runs on this CPU."""
+    return bool(_isa_supported(choice(name, "isa", ISAS)))
+
+
+def version() -> str:
+    """Version of the library that runs, "major.minor.patch"."""
+    return str(_version().decode())

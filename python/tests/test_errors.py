@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input is an exception that says what to change, and writes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bitdrop
+from bitdrop import _library
+
+X = np.ones((4, 12), np.float32)
+BITS = np.zeros(6, np.uint8)
+
+
+def read_only(a: Any) -> Any:
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+def misaligned() -> Any:
+    return np.zeros(17, np.uint8)[1:].view(np.float32)
+
+
+def uneven() -> Any:
+    return np.ndarray((2, 4), np.float32, bytearray(64), strides=(18, 4))
+
+
+def broadcast() -> Any:
+    return np.broadcast_to(np.ones(12, np.float32), (4, 12))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"p": -0.1}, ValueError, r"p must lie in \[0, 1\] \(p = -0.1\)"),
+        ({"p": 1.5}, ValueError, "p = 1.5"),
+        ({"p": float("nan")}, ValueError, "p = nan"),
+        ({"p": "half"}, TypeError, "p must be a number"),
+        ({"p": None}, TypeError, "p must be a number"),
+        ({"seed": -1}, ValueError, r"seed must lie in \[0, 2\*\*64\)"),
+        ({"seed": 2**64}, ValueError, "seed must lie in"),
+        ({"seed": 1.5}, TypeError, "seed must be an integer"),
+        ({"stream": 2**32}, ValueError, "stream must lie in"),
+        ({"offset": 2**64}, ValueError, "offset must lie in"),
+        ({"offset": 2**64 - 47}, ValueError, "offset = 18446744073709551569"),
+        ({"rounds": 8}, ValueError, "rounds must be 7 or 10"),
+        ({"rounds": 266}, ValueError, "rounds must be 7 or 10"),
+        ({"scaling": "both"}, ValueError, "scaling must be one of 'train', 'infer'"),
+        ({"stores": 1}, ValueError, "stores must be one of"),
+        ({"isa": "sse9"}, ValueError, "isa must be one of"),
+        ({"pitch": 11}, ValueError, "pitch must be at least the 12 columns"),
+        ({"pitch": 0}, ValueError, "pitch must be at least"),
+        ({"pitch": 2**64 + 12}, ValueError, "pitch must lie in"),
+        ({"x": X.ravel(), "pitch": 12}, ValueError, "pitch is for matrices"),
+        ({"x": [1.0, 2.0]}, TypeError, "x must be a NumPy array or a tensor"),
+        ({"x": X.astype(np.int32)}, TypeError, "not int32; convert it"),
+        ({"x": X.astype(">f4")}, TypeError, "byte order, not >f4"),
+        ({"x": X.astype(np.complex64)}, TypeError, "not complex64"),
+        ({"x": X.T}, ValueError, "x must be contiguous"),
+        ({"x": X[::-1]}, ValueError, "x must be contiguous"),
+        ({"x": X[:, ::2]}, ValueError, "x must be contiguous"),
+        ({"x": np.ones((2, 3, 4), np.float32)[:, :, :2]}, ValueError, "x must be contiguous"),
+        ({"x": uneven()}, ValueError, r"strides \(18, 4\) bytes"),
+        ({"x": broadcast()}, ValueError, "x must be contiguous"),
+        ({"x": misaligned()}, ValueError, "x is not aligned"),
+        ({"out": np.ones((4, 13), np.float32)}, ValueError, "out must be float32 of shape"),
+        ({"out": np.ones((4, 12))}, TypeError, "out must be float32 of shape"),
+        ({"out": read_only(X)}, ValueError, "out cannot be written: it is read-only"),
+        ({"mask": read_only(BITS)}, ValueError, "mask cannot be written"),
+        ({"mask": np.zeros(5, np.uint8)}, ValueError, r"\(6,\) or \(4, 2\), not \(5,\)"),
+        ({"mask": np.zeros((3, 2), np.uint8)}, ValueError, r"not \(3, 2\)"),
+        ({"mask": np.zeros((2, 4), np.uint8)}, ValueError, r"not \(2, 4\)"),
+        ({"mask": np.zeros(48, bool)}, TypeError, "numpy.packbits"),
+        ({"mask": np.zeros(12, np.uint8)[::2]}, ValueError, "mask must be contiguous"),
+        ({"pitch": 12, "mask": BITS.copy()}, ValueError, "a row for each row"),
+        ({"mask": X.view(np.uint8)[0, :6]}, ValueError, "the mask apart from both"),
+    ],
+)
+def test_forward(changes: dict[str, Any], error: type[Exception], message: str) -> None:
+    x = X.copy()
+    out, mask = np.full_like(X, 7), np.full(6, 0xA5, np.uint8)
+    arguments = {"x": x, "p": 0.5, "seed": 1, "out": out, "mask": mask, **changes}
+    if "pitch" in changes and "mask" not in changes:
+        arguments["mask"] = None
+    if "x" in changes:
+        arguments.update(out=None, mask=None)
+    if "mask" in changes and np.shares_memory(changes["mask"], X):
+        arguments["x"] = X
+    with pytest.raises(error, match=message) as caught:
+        bitdrop.forward(arguments.pop("x"), arguments.pop("p"), **arguments)
+    assert isinstance(caught.value, bitdrop.BitdropError)
+    assert (x == 1).all()
+    assert (out == 7).all()
+    assert (mask == 0xA5).all()
+    assert (X == 1).all()
+
+
+def test_overlap() -> None:
+    line = np.ones(20, np.float32)
+    with pytest.raises(ValueError, match="the same buffer or disjoint"):
+        bitdrop.recompute(line[:16], 0.5, seed=1, out=line[1:17])
+    with pytest.raises(ValueError, match="the same buffer or disjoint"):
+        bitdrop.infer(line[:16].reshape(4, 4), 0.5, out=line.reshape(4, 5)[:, :4])
+    assert (line == 1).all()
+    frame = np.ones((4, 32), np.float32)  # rows in each other's gaps are disjoint
+    bitdrop.infer(frame[:, :8], 0.5, out=frame[:, 8:16])
+
+
+@pytest.mark.parametrize("shape", [-1, (3,) * 3, (2, -1), "8", 1.5, (1.5, 2), 2**63, None])
+def test_mask_shape(shape: Any) -> None:
+    with pytest.raises(ValueError, match="shape must be n or"):
+        bitdrop.mask(shape, 0.5, seed=1)
+
+
+def test_mask() -> None:
+    with pytest.raises(ValueError, match="pitch is for matrices"):
+        bitdrop.mask(8, 0.5, seed=1, pitch=8)
+    with pytest.raises(ValueError, match="out must have shape"):
+        bitdrop.mask(9, 0.5, seed=1, out=np.zeros(1, np.uint8))
+    with pytest.raises(TypeError, match="out must be uint8"):
+        bitdrop.mask(8, 0.5, seed=1, out=np.zeros(1, bool))
+    with pytest.raises(TypeError, match="seed"):
+        bitdrop.mask(8, 0.5)  # type: ignore[call-arg]
+
+
+def test_backward() -> None:
+    with pytest.raises(ValueError, match=r"must have shape \(6,\) or"):
+        bitdrop.backward(X, 0.5, np.zeros(7, np.uint8))
+    with pytest.raises(ValueError, match="a row for each row"):
+        bitdrop.backward(np.ones((4, 24), np.float32)[:, :12], 0.5, BITS)
+    with pytest.raises(TypeError, match="mask must be a NumPy array"):
+        bitdrop.backward(X, 0.5, None)  # type: ignore[call-overload]
+
+
+def test_isa_of_another_machine() -> None:
+    absent = [i for i in ("avx2", "avx512", "neon") if not bitdrop.isa_supported(i)]
+    for isa in absent:
+        with pytest.raises(ValueError, match=f"isa = {isa}"):
+            bitdrop.mask(8, 0.5, seed=1, isa=isa)
+    assert absent
+    with pytest.raises(ValueError, match="isa must be one of"):
+        bitdrop.isa_supported("mmx")
+
+
+def test_library() -> None:
+    with pytest.raises(TypeError, match="dtype = 9"):
+        _library.infer(_library.config(0.5), 9, 0, 0, 0)
+    with pytest.raises(ValueError, match="NULL"):
+        _library.infer(_library.config(0.5), _library.F32, 4, 0, 0)
+    cfg = _library.config(0.5)
+    cfg.parallel = 1
+    with pytest.raises(ValueError, match="parallel"):
+        _library.infer(cfg, _library.F32, 0, 0, 0)
+    with pytest.raises(ValueError, match="n must lie in"):
+        bitdrop.mask_bytes(-1)
+    import ctypes
+
+    assert ctypes.sizeof(_library.Config) == 64
+    assert ctypes.sizeof(_library.Shape2D) == 8 + 5 * ctypes.sizeof(ctypes.c_size_t)
