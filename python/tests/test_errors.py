@@ -152,8 +152,8 @@ def test_library() -> None:
     with pytest.raises(ValueError, match="NULL"):
         _library.infer(_library.config(0.5), _library.F32, 4, 0, 0)
     cfg = _library.config(0.5)
-    cfg.parallel = 1
-    with pytest.raises(ValueError, match="parallel"):
+    cfg.rounds = 9
+    with pytest.raises(ValueError, match="rounds"):
         _library.infer(cfg, _library.F32, 0, 0, 0)
     with pytest.raises(ValueError, match="n must lie in"):
         bitdrop.mask_bytes(-1)
