@@ -65,7 +65,9 @@ def _compiler() -> list[str]:
             words = shlex.split(command)
             if shutil.which(words[0]):
                 return words
-    found = f"CXX={wanted} is not a program" if wanted else "there is no c++, g++ or clang++ in PATH"
+    found = (
+        f"CXX={wanted} is not a program" if wanted else "there is no c++, g++ or clang++ in PATH"
+    )
     raise ImportError(
         f"bitdrop.jax compiles its handler on first import, and {found}: install a C++17 compiler"
         " (Debian: apt install g++), or set CXX to one"

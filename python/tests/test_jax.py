@@ -283,7 +283,7 @@ def test_bad_arguments(call: Any, error: type[Exception], says: str) -> None:
 def test_what_only_the_library_sees_is_an_exception_too() -> None:
     with jax.enable_x64(True):
         call = jax.jit(lambda offset: dropout(KEY, X, 0.5, offset=offset))
-        with pytest.raises(jax.errors.JaxRuntimeError, match="bitdrop: .*offset"):
+        with pytest.raises(jax.errors.JaxRuntimeError, match=r"bitdrop: .*offset"):
             call(jnp.uint64(2**64 - 3)).block_until_ready()
 
 
