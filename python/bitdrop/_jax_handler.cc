@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The XLA custom call behind bitdrop.jax. jax.py compiles it on first import, against the headers
+// of the jaxlib at hand, since XLA promises no C++ ABI. It links against nothing: jax.py hands it
+// the functions of libbitdrop, so that there is one copy of the library in a process.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+namespace
+{
+
+// bitdrop_config of bitdrop.h, which an installed Python package need not have beside it: the
+// layout is fixed.
+struct Config {
+    double p;
+    uint64_t seed, offset;
+    uint32_t stream;
+    uint8_t rounds, scaling, stores, isa;
+    const void *parallel;
+    uint64_t reserved[3];
+};
+static_assert(offsetof(Config, rounds) == 28 && offsetof(Config, reserved) == 40 &&
+              sizeof(Config) == 64);
+
+using Recompute = int(const Config *, int dtype, size_t n, const void *x, void *y);
+using StatusString = const char *(int);
+
+Recompute *recompute;
+StatusString *status_string;
+
+ffi::Error invalid(const std::string &message)
+{
+    return ffi::Error(ffi::ErrorCode::kInvalidArgument, "bitdrop: " + message);
+}
+
+// x is [batch..., element...] and words [batch..., 4]: the seed and the offset of each member of
+// the batch, either as high word, low word. Every member is a call of its own, so vmap has the bits
+// of the calls that it stands for.
+ffi::Error dropout(ffi::Buffer<ffi::U32> words, ffi::AnyBuffer x, ffi::Result<ffi::AnyBuffer> y,
+                   double p, uint32_t stream, uint8_t rounds)
+{
+    int dtype;
+    switch (x.element_type()) {
+    case ffi::F32:
+        dtype = 0;
+        break;
+    case ffi::F64:
+        dtype = 1;
+        break;
+    case ffi::F16:
+        dtype = 2;
+        break;
+    case ffi::BF16:
+        dtype = 3;
+        break;
+    default:
+        return invalid("x must be float32, float64, float16 or bfloat16");
+    }
+    const size_t batch = words.element_count() / 4;
+    if (batch == 0)
+        return ffi::Error::Success();
+    if (words.element_count() % 4 != 0 || x.element_count() % batch != 0 ||
+        y->size_bytes() != x.size_bytes())
+        return invalid("the shapes of words, x and y do not fit");
+
+    const size_t n = x.element_count() / batch, bytes = x.size_bytes() / batch;
+    const uint32_t *word = words.typed_data();
+    const char *from = static_cast<const char *>(x.untyped_data());
+    char *to = static_cast<char *>(y->untyped_data());
+    for (size_t i = 0; i < batch; i++, word += 4, from += bytes, to += bytes) {
+        Config config = {};
+        config.p = p;
+        config.seed = uint64_t{word[0]} << 32 | word[1];
+        config.offset = uint64_t{word[2]} << 32 | word[3];
+        config.stream = stream;
+        config.rounds = rounds;
+        if (const int status = recompute(&config, dtype, n, from, to))
+            return invalid(status_string(status));
+    }
+    return ffi::Error::Success();
+}
+
+} // namespace
+
+extern "C" void bitdrop_jax_init(Recompute *recompute_function,
+                                 StatusString *status_string_function)
+{
+    recompute = recompute_function;
+    status_string = status_string_function;
+}
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bitdrop_jax_dropout, dropout,
+                              ffi::Ffi::Bind()
+                                  .Arg<ffi::Buffer<ffi::U32>>()
+                                  .Arg<ffi::AnyBuffer>()
+                                  .Ret<ffi::AnyBuffer>()
+                                  .Attr<double>("p")
+                                  .Attr<uint32_t>("stream")
+                                  .Attr<uint8_t>("rounds"));

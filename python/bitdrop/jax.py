@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dropout for JAX on the CPU, under ``jit``, ``grad`` and ``vmap``.
+
+    from bitdrop.jax import dropout
+    y = dropout(jax.random.key(42), x, 0.1)
+
+The mask is that of a call of the C library with the same p, stream, offset and rounds, and with
+the seed ``word[0] << 32 | word[1]`` of ``jax.random.key_data(key)``. Of keys with more words
+(rbg) the first two count. Nothing is kept for the backward pass but the key: the mask is made
+again there, which costs less than reading one and lets XLA reuse the memory.
+
+The first import compiles the handler, a small shared library that XLA calls: it must be built
+against the headers of the jaxlib at hand. It is kept in ``$XDG_CACHE_HOME/bitdrop`` (or
+``~/.cache/bitdrop``). Until then a C++17 compiler is needed: ``$CXX``, c++, g++ or clang++.
+"""
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import operator
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+try:
+    import jax
+    import jax.ffi
+    import jax.numpy as jnp
+    import jaxlib.version
+    import numpy as np
+except ImportError as error:
+    raise ImportError(
+        f"bitdrop.jax needs JAX 0.5 or newer ({error}): pip install --upgrade jax jaxlib"
+    ) from error
+
+from . import _library
+
+__all__ = ["dropout"]
+
+_SOURCE = Path(__file__).with_name("_jax_handler.cc")
+_FLAGS = ("-std=c++17", "-O2", "-DNDEBUG", "-fPIC", "-shared")
+_DTYPES = tuple(jnp.dtype(t) for t in (jnp.float32, jnp.float64, jnp.float16, jnp.bfloat16))
+_TARGET = "bitdrop_dropout"
+
+
+# ---- The handler: compiled once for each jaxlib, then loaded and registered with XLA.
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME", "")  # to be ignored if relative, says its specification
+    return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "bitdrop"
+
+
+def _compiler() -> list[str]:
+    wanted = os.environ.get("CXX", "").strip()
+    for command in [wanted] if wanted else ["c++", "g++", "clang++"]:
+        with contextlib.suppress(ValueError):  # a quote left open
+            words = shlex.split(command)
+            if shutil.which(words[0]):
+                return words
+    found = (
+        f"CXX={wanted} is not a program" if wanted else "there is no c++, g++ or clang++ in PATH"
+    )
+    raise ImportError(
+        f"bitdrop.jax compiles its handler on first import, and {found}: install a C++17 compiler"
+        " (Debian: apt install g++), or set CXX to one"
+    )
+
+
+def _compile(library: Path) -> None:
+    """Compile the handler beside its place and move it there whole: imports may run at once."""
+    include = jax.ffi.include_dir()
+    if not Path(include, "xla/ffi/api/ffi.h").is_file():
+        raise ImportError(
+            f"bitdrop.jax needs xla/ffi/api/ffi.h, which jaxlib {jaxlib.version.__version__} lacks"
+            f" in {include}: pip install --upgrade jax jaxlib"
+        )
+    compiler = _compiler()
+    try:
+        library.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="compile-", dir=library.parent) as folder:
+            output = Path(folder, library.name)
+            command = [*compiler, *_FLAGS, "-I", include, "-o", str(output), str(_SOURCE)]
+            run = subprocess.run(command, capture_output=True, text=True, errors="replace")
+            if run.returncode != 0 or not output.is_file():
+                raise ImportError(
+                    "bitdrop.jax could not compile its handler: set CXX to a C++17 compiler\n"
+                    f"{shlex.join(command)}\n{run.stderr[-4000:]}"
+                )
+            output.replace(library)
+    except OSError as error:
+        raise ImportError(
+            f"bitdrop.jax could not write its handler to {library.parent} ({error}):"
+            " set XDG_CACHE_HOME to a folder that can be written to"
+        ) from error
+
+
+def _load() -> ctypes.CDLL:
+    # CXX itself and not the compiler that it finds: what is built stays usable without one.
+    parts = (
+        jaxlib.version.__version__,
+        platform.machine(),
+        sys.platform,
+        os.environ.get("CXX", "").strip(),
+        *_FLAGS,
+    )
+    key = hashlib.sha256("\0".join(parts).encode() + b"\0" + _SOURCE.read_bytes()).hexdigest()
+    library = _cache() / f"jax-{key[:32]}.so"
+    if not library.is_file():
+        _compile(library)
+    try:
+        handler = ctypes.CDLL(str(library))
+    except OSError as error:
+        raise ImportError(f"bitdrop.jax could not load its handler ({error}): delete it") from error
+    handler.bitdrop_jax_init.restype = None
+    handler.bitdrop_jax_init(
+        ctypes.cast(_library.library.bitdrop_recompute, ctypes.c_void_p),
+        ctypes.cast(_library.library.bitdrop_status_string, ctypes.c_void_p),
+    )
+    capsule = jax.ffi.pycapsule(handler.bitdrop_jax_dropout)
+    jax.ffi.register_ffi_target(_TARGET, capsule, platform="cpu")
+    return handler
+
+
+_handler = _load()  # kept, for XLA calls into it
+
+
+# ---- The function.
+
+
+# Linear in x, so the backward pass is the same call on the cotangent, and so on for any order.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _apply(p: float, stream: int, rounds: int, words: jax.Array, x: jax.Array) -> jax.Array:
+    # broadcast_all: under vmap the handler loops over the batch, where "sequential" would make a
+    # loop of XLA's around it.
+    call = jax.ffi.ffi_call(
+        _TARGET, jax.ShapeDtypeStruct(x.shape, x.dtype), vmap_method="broadcast_all"
+    )
+    # NumPy scalars, for a bare float would become 32 bits wide without JAX's x64 mode.
+    y: jax.Array = call(
+        words, x, p=np.float64(p), stream=np.uint32(stream), rounds=np.uint8(rounds)
+    )
+    return y
+
+
+def _forward(
+    p: float, stream: int, rounds: int, words: jax.Array, x: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    return _apply(p, stream, rounds, words, x), words
+
+
+def _backward(
+    p: float, stream: int, rounds: int, words: jax.Array, dy: jax.Array
+) -> tuple[None, jax.Array]:
+    return None, _apply(p, stream, rounds, words, dy)
+
+
+_apply.defvjp(_forward, _backward)
+
+
+def _seed_words(key: Any) -> jax.Array:
+    key = jnp.asarray(key)
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.shape != ():
+            raise ValueError(f"key must be one key, not {key.shape}: use jax.vmap for a batch")
+        key = jax.random.key_data(key)
+    if key.dtype != jnp.uint32:
+        raise TypeError(f"key must come from jax.random.key, not be an array of {key.dtype}")
+    if key.ndim != 1 or key.shape[0] < 2:
+        raise ValueError(f"key must be one key, not {key.shape} words: use jax.vmap for a batch")
+    return key[:2]
+
+
+def _offset_words(offset: Any, n: int) -> jax.Array:
+    if not isinstance(offset, jax.core.Tracer):
+        offset = operator.index(offset)
+        if not 0 <= offset <= 2**64 - n:
+            raise ValueError(f"offset must be in [0, 2**64 - {n}], not {offset}")
+        return jnp.array([offset >> 32, offset & 0xFFFFFFFF], jnp.uint32)
+    if not jnp.issubdtype(offset.dtype, jnp.integer) or offset.shape != ():
+        raise TypeError(f"offset must be one integer, not {offset.dtype}{list(offset.shape)}")
+    high = offset >> 32 if offset.dtype.itemsize == 8 else jnp.zeros((), jnp.uint32)
+    return jnp.stack([high.astype(jnp.uint32), offset.astype(jnp.uint32)])
+
+
+def dropout(
+    key: Any, x: Any, p: float, *, stream: int = 0, offset: Any = 0, rounds: int = 10
+) -> jax.Array:
+    """Zero each element of x with probability p, and multiply the others by 1/(1-p).
+
+    Args:
+        key: of ``jax.random.key`` or ``jax.random.PRNGKey``; may be traced. The same key gives
+            the same mask: split it for tensors that should be independent.
+        x: float32, float64 (in x64 mode), float16 or bfloat16, of any shape.
+        p: in [0, 1], used to 2^-64. A Python number, static under jit, as stream and rounds are.
+        stream: in [0, 2^32): an independent sequence under the same key.
+        offset: in [0, 2^64): the place of x's first element in the stream; it may be traced if
+            it is not negative. Shards of a tensor pass theirs, and have the mask of the whole.
+        rounds: of Philox: 10, or 7, which is faster.
+
+    The elements of x are numbered in row-major order. Under vmap each member of the batch has
+    the bits of the call without vmap: the same mask for one key, independent masks for a batch of
+    keys. Reverse-mode derivatives of any order exist, forward-mode ones (jvp, jacfwd) do not.
+    """
+    x = jnp.asarray(x)
+    if x.dtype not in _DTYPES:
+        raise TypeError(
+            f"x must be float32, float64, float16 or bfloat16, not {x.dtype}: use x.astype"
+        )
+    if isinstance(p, jax.core.Tracer):
+        raise TypeError("p must be a Python number: mark it static (static_argnames) under jit")
+    try:
+        p = float(p)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"p must be a number in [0, 1], not {p!r}") from error
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be in [0, 1], not {p}")
+    stream = operator.index(stream)
+    if not 0 <= stream < 2**32:
+        raise ValueError(f"stream must be in [0, 2**32), not {stream}")
+    rounds = operator.index(rounds)
+    if rounds not in (7, 10):
+        raise ValueError(f"rounds must be 10 or 7, not {rounds}")
+    words = jnp.concatenate([_seed_words(key), _offset_words(offset, x.size)])
+    return _apply(p, stream, rounds, words, x)
