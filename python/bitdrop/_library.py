@@ -92,11 +92,11 @@ def _load() -> ctypes.CDLL:
         ) from error
 
 
-_c = _load()
+library = _load()
 
 
 def _declare(name: str, restype: Any, *argtypes: Any) -> Any:
-    function = getattr(_c, name)
+    function = getattr(library, name)
     function.restype = restype
     function.argtypes = argtypes
     return function
