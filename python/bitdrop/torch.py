@@ -1,0 +1,468 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dropout for PyTorch on the CPU: drop-ins that keep one bit an element for the backward pass, or nothing.
+
+``dropout`` and ``Dropout`` take the places of ``torch.nn.functional.dropout`` and ``torch.nn.Dropout``;
+``patch`` swaps the modules of a model that is there already. Every call draws a seed from PyTorch's default
+generator, so ``torch.manual_seed`` and activation checkpointing reproduce masks. The mask is a function of that
+seed, p and an element's place in row-major order: not of strides, of threads, or of torch.compile's choices.
+
+There are two ways to the same kernels. ``bitdrop::*`` are custom operators, which torch.compile, torch.func and
+tensor subclasses see. A plain tensor in eager mode, where an operator's Python dispatch costs more than
+1,024 elements do, takes an ``autograd.Function`` that calls the same code.
+"""
+
+import functools
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.compiler import is_compiling
+
+from . import _library
+
+__all__ = ["Dropout", "Patched", "dropout", "patch"]
+
+_DTYPES = {
+    torch.float32: _library.F32,
+    torch.float64: _library.F64,
+    torch.float16: _library.F16,
+    torch.bfloat16: _library.BF16,
+}
+_SEEDS = 2**63 - 1  # one past the largest seed drawn: all that torch.randint can draw without negative ones
+
+# ---- Kernels: tensors in, the calls of the C library out.
+
+_TILE = 2048  # cuts at its multiples are free
+_SHARE = 1 << 17  # fewest elements worth a thread: handing over takes 10 to 15 us, and these take 10 to 40
+_SHARED = 2 * _SHARE
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="bitdrop")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
+
+
+def _run(call: Callable[..., None], p: float, seed: int, x: Tensor, y: Tensor, mask: Tensor | None) -> None:
+    """call on x, y and the mask, on as many threads as PyTorch is set to use; the bytes do not depend on it."""
+    n = x.numel()
+    if n < _SHARED:
+        config = _library.Config(p, seed)
+        if mask is None:
+            call(config, _DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr())
+        else:
+            call(config, _DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr(), mask.data_ptr())
+        return
+
+    threads = min(torch.get_num_threads(), n // _SHARE)
+    step = -(-n // (threads * _TILE)) * _TILE
+    size = x.element_size()
+
+    def piece(begin: int) -> None:  # holds the tensors, so that they outlive an interrupted wait
+        at = begin * size
+        masks = () if mask is None else (mask.data_ptr() + begin // 8,)
+        config = _library.Config(p, seed, begin)
+        call(config, _DTYPES[x.dtype], min(step, n - begin), x.data_ptr() + at, y.data_ptr() + at, *masks)
+
+    rest = [_pool(threads - 1).submit(piece, begin) for begin in range(step, n, step)]
+    piece(0)
+    for future in rest:
+        future.result()
+
+
+def _new_mask(x: Tensor) -> Tensor:
+    return x.new_empty((x.numel() + 7) // 8, dtype=torch.uint8)
+
+
+# Of tensors that are not contiguous these make copies, and give the result the strides that PyTorch's operators do.
+
+
+def _forward(x: Tensor, seed: int, p: float) -> tuple[Tensor, Tensor]:
+    if not x.is_contiguous():
+        y, mask = _forward(x.contiguous(), seed, p)
+        return torch.empty_like(x).copy_(y), mask
+    y, mask = torch.empty_like(x), _new_mask(x)
+    _run(_library.forward, p, seed, x, y, mask)
+    return y, mask
+
+
+def _backward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
+    if not dy.is_contiguous():
+        return torch.empty_like(dy).copy_(_backward(dy.contiguous(), mask, p))
+    dx = torch.empty_like(dy)
+    _run(_library.backward, p, 0, dy, dx, mask)
+    return dx
+
+
+def _recompute(x: Tensor, seed: int, p: float) -> Tensor:
+    if not x.is_contiguous():
+        return torch.empty_like(x).copy_(_recompute(x.contiguous(), seed, p))
+    y = torch.empty_like(x)
+    _run(_library.recompute, p, seed, x, y, None)
+    return y
+
+
+# ---- Checks. They are the operators' too, which anyone may call.
+
+
+def _check(x: Tensor) -> None:
+    if x.dtype not in _DTYPES:
+        raise TypeError(
+            f"bitdrop: the tensor is {x.dtype}, and must be float32, float64, float16 or bfloat16: "
+            "convert it first, with .float() say"
+        )
+    if x.layout is not torch.strided:
+        raise TypeError(f"bitdrop: the tensor is {x.layout}, and must be strided: convert it with .to_dense()")
+    if x.device.type not in ("cpu", "meta"):
+        raise ValueError(
+            f"bitdrop: the tensor is on {x.device}, and bitdrop runs on the CPU: "
+            "move it with .cpu(), or call torch.nn.functional.dropout there"
+        )
+
+
+def _check_p(p: float) -> None:
+    if not 0.0 <= p <= 1.0:  # NaN is not
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def _seed_of(seed: Tensor) -> int:
+    if seed.dtype is not torch.int64 or seed.numel() != 1:
+        raise TypeError("bitdrop: the seed must be one int64, as torch.randint(2**63 - 1, ()) makes it")
+    return int(seed.item()) % 2**64
+
+
+def _check_mask(dy: Tensor, mask: Tensor) -> None:
+    expected = (dy.numel() + 7) // 8
+    if mask.dtype is not torch.uint8 or mask.shape != (expected,) or not mask.is_contiguous():
+        raise ValueError(
+            f"bitdrop: the mask of {dy.numel()} elements must be {expected} contiguous uint8, as bitdrop::dropout "
+            f"returns it, and is {tuple(mask.shape)} of {mask.dtype}"
+        )
+
+
+def _overlaps(x: Tensor) -> bool:
+    """True unless the strides show that no two elements of x share memory."""
+    reach = 0  # the furthest that the dimensions so far lead
+    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
+        if size > 1:
+            if stride <= reach:
+                return True
+            reach += stride * (size - 1)
+    return False
+
+
+# ---- Operators.
+
+_ops = torch.library.Library("bitdrop", "DEF")
+_TAGS = (torch.Tag.pt2_compliant_tag,)
+_ops.define("dropout(Tensor x, Tensor seed, float p) -> (Tensor y, Tensor mask)", tags=_TAGS)
+_ops.define("dropout_backward(Tensor dy, Tensor mask, float p) -> Tensor", tags=_TAGS)
+_ops.define("dropout_recompute(Tensor x, Tensor seed, float p) -> Tensor", tags=_TAGS)
+
+
+def _dropout_cpu(x: Tensor, seed: Tensor, p: float) -> tuple[Tensor, Tensor]:
+    _check(x)
+    _check_p(p)
+    return _forward(x, _seed_of(seed), p)
+
+
+def _dropout_backward_cpu(dy: Tensor, mask: Tensor, p: float) -> Tensor:
+    _check(dy)
+    _check_p(p)
+    _check_mask(dy, mask)
+    return _backward(dy, mask, p)
+
+
+def _dropout_recompute_cpu(x: Tensor, seed: Tensor, p: float) -> Tensor:
+    _check(x)
+    _check_p(p)
+    return _recompute(x, _seed_of(seed), p)
+
+
+def _dropout_fake(x: Tensor, seed: Tensor, p: float) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(x), _new_mask(x)
+
+
+def _like_fake(x: Tensor, mask_or_seed: Tensor, p: float) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _apply_mask(dy: Tensor, mask: Tensor, p: float) -> Tensor:
+    return torch.ops.bitdrop.dropout_backward(dy, mask, p) if is_compiling() else _ByMask.apply(dy, mask, p)
+
+
+def _apply_seed(x: Tensor, seed: Tensor, p: float) -> Tensor:
+    return torch.ops.bitdrop.dropout_recompute(x, seed, p) if is_compiling() else _BySeed.apply(x, seed, p)
+
+
+def _vmap(function: Callable[..., Any], info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
+    """One call for each sample: what its mask is must not depend on the other samples."""
+    samples = [
+        function(*(a if dim is None else a.select(dim, i) for a, dim in zip(args, in_dims, strict=True)))
+        for i in range(info.batch_size)
+    ]
+    if isinstance(samples[0], Tensor):
+        return torch.stack(samples), 0
+    return tuple(torch.stack(outputs) for outputs in zip(*samples, strict=True)), (0,) * len(samples[0])
+
+
+# torch.func wants an autograd.Function around an operator; torch.compile wants the operator, with the same formulas.
+
+
+class _Masked(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor, seed: Tensor, p: float) -> tuple[Tensor, Tensor]:
+        return torch.ops.bitdrop.dropout(x, seed, p)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.p = inputs[2]
+        ctx.save_for_backward(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor, _: Any) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return _apply_mask(dy, ctx.saved_tensors[0], ctx.p), None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
+        return _vmap(_Masked.apply, info, in_dims, *args)
+
+
+class _ByMask(torch.autograd.Function):
+    """Linear in dy, so that it is its own derivative."""
+
+    @staticmethod
+    def forward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
+        return torch.ops.bitdrop.dropout_backward(dy, mask, p)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.p = inputs[2]
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return _apply_mask(dy, ctx.saved_tensors[0], ctx.p), None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
+        return _vmap(_ByMask.apply, info, in_dims, *args)
+
+
+class _BySeed(torch.autograd.Function):
+    """The same of the seed, which stands for the mask."""
+
+    @staticmethod
+    def forward(x: Tensor, seed: Tensor, p: float) -> Tensor:
+        return torch.ops.bitdrop.dropout_recompute(x, seed, p)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.p = inputs[2]
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return _apply_seed(dy, ctx.saved_tensors[0], ctx.p), None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
+        return _vmap(_BySeed.apply, info, in_dims, *args)
+
+
+def _register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formulas: type) -> None:
+    op = f"bitdrop::{name}"
+    _ops.impl(name, cpu, "CPU")
+    torch.library.register_fake(op, fake, lib=_ops)
+    torch.library.register_autograd(op, formulas.backward, setup_context=formulas.setup_context, lib=_ops)
+
+
+_register("dropout", _dropout_cpu, _dropout_fake, _Masked)
+_register("dropout_backward", _dropout_backward_cpu, _like_fake, _ByMask)
+_register("dropout_recompute", _dropout_recompute_cpu, _like_fake, _BySeed)
+
+
+# ---- Eager mode. At 1,024 elements the time is all overhead: the code below is as it is for its sake.
+
+
+class _Seed(threading.local):
+    """A tensor to draw into, which costs half of making one by torch.randint, and draws the same."""
+
+    def __init__(self) -> None:
+        with torch.inference_mode(False):  # a tensor made in there could not be written to outside
+            self.tensor = torch.empty((), dtype=torch.int64, device="cpu")
+
+
+_seed = _Seed()
+
+
+# Bound here, for a chain of attributes costs as much as the call. The second is what autograd.Function.apply asks.
+_is_plain_type = frozenset((Tensor, torch.nn.Parameter)).__contains__
+_transforming = torch._C._are_functorch_transforms_active
+_dispatch_modes = torch._C._len_torch_dispatch_stack
+_tracing = torch._C._is_tracing
+_has_storage = torch._C._has_storage
+
+
+def _eager(x: Tensor) -> bool:
+    """True if x passes _check and is memory that nothing traces, transforms or wraps: then no operator is needed."""
+    return (
+        not is_compiling()
+        and _is_plain_type(type(x))
+        and x.dtype in _DTYPES
+        and x.is_cpu
+        and _has_storage(x)  # neither sparse nor of the vmap that is_grads_batched=True of torch.autograd.grad uses
+        and not (x.is_neg() or _transforming() or _dispatch_modes() or _tracing())
+    )
+
+
+class _Dropout(torch.autograd.Function):
+    """The mask is kept or, with recompute, only the seed, which is no tensor."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, p: float, seed: int, recompute: bool) -> Tensor:
+        ctx.p = p
+        if recompute:
+            ctx.seed = seed
+            return _recompute(x, seed, p)
+        y, mask = _forward(x, seed, p)
+        ctx.save_for_backward(mask)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        saved = ctx.saved_tensors
+        # Grad mode is on in a backward pass that will itself be differentiated.
+        if torch.is_grad_enabled() or not _eager(dy):
+            if saved:
+                return _apply_mask(dy, saved[0], ctx.p), None, None, None
+            return _apply_seed(dy, torch.tensor(ctx.seed), ctx.p), None, None, None
+        if saved:
+            return _backward(dy, saved[0], ctx.p), None, None, None
+        return _recompute(dy, ctx.seed, ctx.p), None, None, None
+
+
+# What _Dropout.apply comes to where no functorch transform is active, which _eager has made sure of.
+_apply = super(torch.autograd.Function, _Dropout).apply
+
+
+def _dropout(x: Tensor, p: float, recompute: bool) -> Tensor:
+    if _eager(x):
+        seed = _seed.tensor.random_(0, _SEEDS).item()
+        if x.requires_grad and torch.is_grad_enabled():
+            return _apply(x, p, seed, recompute)
+        return _recompute(x, seed, p)
+
+    _check(x)
+    seed = torch.randint(_SEEDS, (), dtype=torch.int64, device="cpu")
+    if recompute:
+        return _apply_seed(x, seed, p)
+    return (torch.ops.bitdrop.dropout if is_compiling() else _Masked.apply)(x, seed, p)[0]
+
+
+def dropout(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, recompute: bool = False
+) -> Tensor:
+    """torch.nn.functional.dropout with the same arguments and, where nothing is dropped, the same tensor back.
+
+    input is float32, float64, float16 or bfloat16 on the CPU, of any shape and strides. A kept element becomes
+    input / (1 - p), a dropped one +0, whatever it was (PyTorch's p = 1 makes NaN of infinity). For the backward pass
+    ceil(n / 8) bytes are kept; with recompute=True none, and the mask is made again, which takes longer.
+
+    Under vmap, randomness= of torch.func.vmap says whether samples share a mask.
+
+    Raises ValueError for p outside [0, 1] and for a tensor on another device, TypeError for another dtype or layout,
+    and RuntimeError in place where elements share memory, or a leaf requires grad.
+    """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"bitdrop: input must be a torch.Tensor, and is {type(input).__name__}")
+    _check_p(p)
+    if not training or p == 0.0 or input.numel() == 0:
+        return input
+    if forward_ad._current_level >= 0:  # the operators would drop the tangent and say nothing
+        raise NotImplementedError(
+            "bitdrop: there is no forward-mode derivative (torch.func.jvp, jacfwd, hessian): take the reverse-mode one "
+            "(torch.func.vjp, jacrev), or call torch.nn.functional.dropout there"
+        )
+    if not inplace:
+        return _dropout(input, float(p), recompute)
+    if not input.is_contiguous() and _overlaps(input):
+        raise RuntimeError("bitdrop: in place, no two elements may share memory: .clone() the tensor first")
+    return input.copy_(_dropout(input, float(p), recompute))
+
+
+class Dropout(torch.nn.Dropout):
+    """torch.nn.Dropout by bitdrop; recompute=True keeps nothing for the backward pass."""
+
+    recompute: bool = False  # of the class, so that a module that patch() turned into this one has it
+
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, recompute: bool = False) -> None:
+        super().__init__(p, inplace)
+        self.recompute = recompute
+
+    def forward(self, input: Tensor) -> Tensor:
+        return dropout(input, self.p, self.training, self.inplace, recompute=self.recompute)
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + (", recompute=True" if self.recompute else "")
+
+
+# ---- patch.
+
+
+@dataclass(frozen=True)
+class Patched:
+    """What patch() did: names of modules, as model.named_modules() gives them."""
+
+    replaced: tuple[str, ...]
+    left: dict[str, str]  # name -> why
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.replaced)} replaced, {len(self.left)} left"]
+        lines += [f"  replaced {name or '(the model)'}" for name in self.replaced]
+        lines += [f"  left     {name or '(the model)'}: {why}" for name, why in self.left.items()]
+        return "\n".join(lines)
+
+
+def _why_left(module: torch.nn.Module) -> str | None:
+    kind = type(module).__name__
+    if isinstance(module, Dropout):
+        return None
+    if isinstance(module, torch.nn.Dropout):
+        return f"{kind} is a subclass of nn.Dropout with a forward pass of its own"
+    if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+        return f"{kind} drops by another rule than nn.Dropout"
+    for name in ("dropout", "dropout_p", "attention_dropout"):
+        p = getattr(module, name, None)
+        if isinstance(p, float) and p > 0:
+            return f"{kind} hands {name}={p} to code of its own (fused attention, say), which bitdrop cannot reach"
+    return None
+
+
+def patch(model: torch.nn.Module, *, recompute: bool = False) -> Patched:
+    """Make a bitdrop Dropout of every nn.Dropout in model, in place, and say what was and was not replaced.
+
+    The modules stay the objects that they are and change their class: p, mode, hooks, names and whatever else
+    refers to them live on. Dropout that is not an nn.Dropout stays PyTorch's: that of channels (nn.Dropout2d) and of
+    other distributions, the dropout_p of attention modules, that between the layers of an nn.LSTM, and calls of
+    F.dropout, which no module shows and the report cannot list.
+    """
+    replaced: list[str] = []
+    left: dict[str, str] = {}
+    for name, module in model.named_modules():
+        if type(module) is torch.nn.Dropout:
+            module.__class__ = Dropout
+            module.recompute = recompute
+            replaced.append(name)
+        elif why := _why_left(module):
+            left[name] = why
+    return Patched(tuple(replaced), left)

@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bitdrop.torch: bytes against the C library, and every part of PyTorch that a dropout meets."""
+
+import copy
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+import bitdrop.torch as bt
+from bitdrop import _library
+
+DTYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
+MODES = pytest.mark.parametrize("recompute", [False, True])
+OPS = torch.ops.bitdrop
+
+
+def seed_after(manual: int) -> int:
+    torch.manual_seed(manual)
+    return int(torch.randint(2**63 - 1, (), dtype=torch.int64).item())
+
+
+def expected(x: Tensor, p: float, seed: int) -> tuple[Tensor, Tensor]:
+    """One call of the C library, on one thread."""
+    x = x.detach().contiguous()
+    y, mask = torch.empty_like(x), torch.empty(-(-x.numel() // 8), dtype=torch.uint8)
+    config = _library.Config(p=p, seed=seed)
+    _library.forward(config, DTYPES[x.dtype], x.numel(), x.data_ptr(), y.data_ptr(), mask.data_ptr())
+    return y, mask
+
+
+def same(a: Tensor, b: Tensor) -> None:
+    torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+def seeded(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    torch.manual_seed(7)
+    return f(*args, **kwargs)
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Any:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+# ---- Values.
+
+
+@MODES
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 7, 8, 1000, 1024])
+@pytest.mark.parametrize("p", [0.1, 0.5, 1.0])
+def test_bytes_are_the_c_librarys(recompute: bool, dtype: torch.dtype, n: int, p: float) -> None:
+    x = torch.randn(n, dtype=dtype, requires_grad=True)
+    dy = torch.randn(n, dtype=dtype)
+    seed = seed_after(7)
+    y = seeded(bt.dropout, x, p, recompute=recompute)
+    y.backward(dy)
+    same(y.detach(), expected(x, p, seed)[0])
+    same(x.grad, expected(dy, p, seed)[0])
+    same(seeded(bt.dropout, x.detach(), p, recompute=recompute), y.detach())
+
+
+def test_operators_and_eager_give_the_same_bytes() -> None:
+    x = torch.randn(3, 5, 7)
+    seed = torch.tensor(seed_after(7))
+    y, mask = OPS.dropout(x, seed, 0.3)
+    want, want_mask = expected(x, 0.3, int(seed))
+    same(y, want)
+    same(mask, want_mask)
+    same(OPS.dropout_recompute(x, seed, 0.3), want)
+    same(OPS.dropout_backward(x, mask, 0.3), want)
+    same(seeded(bt.dropout, x, 0.3), want)
+
+
+@MODES
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.to(memory_format=torch.channels_last),
+        lambda x: x.transpose(0, 3),
+        lambda x: x[:, ::2, 1:],
+        lambda x: x[:1].expand(4, -1, -1, -1),
+    ],
+)
+def test_strides(recompute: bool, view: Callable[[Tensor], Tensor]) -> None:
+    """The mask goes by row-major place, and strides are kept as PyTorch keeps them."""
+    base = torch.randn(2, 4, 5, 6, requires_grad=True)
+    x = view(base)
+    y = seeded(bt.dropout, x, 0.4, recompute=recompute)
+    assert y.stride() == F.dropout(x, 0.4).stride()
+    same(y, seeded(bt.dropout, x.contiguous(), 0.4))
+    dy = torch.randn(tuple(reversed(y.shape))).permute(3, 2, 1, 0)
+    (dx,) = torch.autograd.grad(y, x, dy)
+    same(dx, seeded(bt.dropout, dy.contiguous(), 0.4))
+    same(OPS.dropout(x, torch.tensor(seed_after(7)), 0.4)[0], y)
+
+
+def test_negative_bit() -> None:
+    x = torch.randn(64, dtype=torch.complex64).conj().imag
+    assert x.is_neg()
+    same(seeded(bt.dropout, x, 0.5), seeded(bt.dropout, x.clone().resolve_neg().contiguous(), 0.5))
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_threads_do_not_change_bytes(backward: bool) -> None:
+    n = 4 * bt._SHARE + 12345
+    x = torch.randn(n, requires_grad=True)
+    want, want_mask = expected(x, 0.1, seed_after(7))
+    for threads in (1, 2, 4):
+        torch.set_num_threads(threads)
+        same(OPS.dropout(x, torch.tensor(seed_after(7)), 0.1)[1], want_mask)
+        for recompute in (False, True):
+            y = seeded(bt.dropout, x, 0.1, recompute=recompute)
+            same(y.detach(), want)
+            (dx,) = torch.autograd.grad(y, x, x.detach())
+            same(dx, want)
+    assert bt._pool(3)._max_workers == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_fork() -> None:
+    torch.set_num_threads(2)
+    x = torch.ones(4 * bt._SHARE)
+    want = seeded(bt.dropout, x, 0.1)  # the pool's threads run from here
+    pid = os.fork()
+    if pid == 0:
+        y = seeded(bt.dropout, x, 0.1)
+        os._exit(0 if y.numpy().tobytes() == want.numpy().tobytes() else 1)
+    for _ in range(200):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        pytest.fail("the child hangs")
+    assert status == 0
+
+
+# ---- The module.
+
+
+def test_nothing_to_drop_returns_the_tensor_itself() -> None:
+    x = torch.randn(8)
+    for f in (F.dropout, bt.dropout):
+        assert f(x, 0.0, True) is x
+        assert f(x, 0.5, False) is x
+        assert f(x, 0.5, False, True) is x
+    assert bt.dropout(x[:0], 0.5).shape == (0,)
+    assert bt.Dropout(0.5).eval()(x) is x
+
+
+def test_module_is_nn_dropouts_twin() -> None:
+    ours, theirs = bt.Dropout(0.3, inplace=True), nn.Dropout(0.3, inplace=True)
+    assert repr(ours) == repr(theirs)
+    assert repr(bt.Dropout(0.3, recompute=True)) == "Dropout(p=0.3, inplace=False, recompute=True)"
+    assert ours.state_dict() == theirs.state_dict() == {}
+    ours.load_state_dict(theirs.state_dict())
+    assert isinstance(ours, nn.Dropout)
+    assert copy.deepcopy(ours).p == 0.3
+    x = torch.randn(100)
+    same(seeded(bt.Dropout(0.3), x), seeded(bt.dropout, x, 0.3))
+    with pytest.raises(ValueError, match="probability"):
+        bt.Dropout(1.5)
+
+
+@MODES
+def test_inplace(recompute: bool) -> None:
+    leaf = torch.randn(50, requires_grad=True)
+    x = leaf * 1
+    y = seeded(bt.dropout, x, 0.5, inplace=True, recompute=recompute)
+    assert y is x
+    want = seeded(bt.dropout, leaf.detach(), 0.5)
+    same(y.detach(), want)
+    y.backward(torch.ones(50))
+    same(leaf.grad, seeded(bt.dropout, torch.ones(50), 0.5))
+    view = torch.ones(6, 4).t()
+    same(seeded(bt.dropout, view, 0.5, inplace=True), seeded(bt.dropout, torch.ones(4, 6), 0.5))
+
+
+def test_manual_seed() -> None:
+    x = torch.ones(1000)
+    a, b = seeded(bt.dropout, x), bt.dropout(x)
+    assert not torch.equal(a, b)
+    same(seeded(bt.dropout, x), a)
+
+
+# ---- What is kept.
+
+
+@pytest.mark.parametrize(("recompute", "kept"), [(False, 1024 // 8), (True, 0)])
+def test_saved_bytes(recompute: bool, kept: int) -> None:
+    saved: list[Tensor] = []
+
+    def pack(t: Tensor) -> Tensor:
+        saved.append(t)
+        return t
+
+    x = torch.randn(1024, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        y = bt.dropout(x, 0.1, recompute=recompute)
+    assert sum(t.untyped_storage().nbytes() for t in saved) == kept
+    y.sum().backward()
+
+
+# ---- Derivatives.
+
+
+@MODES
+def test_gradcheck(recompute: bool) -> None:
+    x = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+
+    def f(x: Tensor) -> Tensor:
+        return seeded(bt.dropout, x, 0.4, recompute=recompute)
+
+    assert torch.autograd.gradcheck(f, x, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(f, x)
+    seed = torch.tensor(5)
+    if recompute:
+        assert torch.autograd.gradcheck(lambda x: OPS.dropout_recompute(x, seed, 0.4), x)
+    else:
+        assert torch.autograd.gradcheck(lambda x: OPS.dropout(x, seed, 0.4)[0], x)
+
+
+def test_opcheck() -> None:
+    seed = torch.tensor(5)
+    for x in (torch.randn(3, 7, requires_grad=True), torch.randn(8, 2, requires_grad=True).t()):
+        mask = OPS.dropout(x.detach(), seed, 0.4)[1]
+        torch.library.opcheck(OPS.dropout.default, (x, seed, 0.4))
+        torch.library.opcheck(OPS.dropout_recompute.default, (x, seed, 0.4))
+        torch.library.opcheck(OPS.dropout_backward.default, (x, mask, 0.4))
+
+
+@MODES
+def test_func_grad(recompute: bool) -> None:
+    x = torch.randn(30)
+    grad = seeded(torch.func.grad(lambda x: bt.dropout(x, 0.4, recompute=recompute).sum()), x)
+    same(grad, seeded(bt.dropout, torch.ones(30), 0.4))
+    twice = seeded(
+        torch.func.grad(torch.func.grad(lambda s: (bt.dropout(s * x, 0.4, recompute=recompute) ** 2).sum())),
+        torch.tensor(3.0),
+    )
+    torch.testing.assert_close(twice, 2 * (seeded(bt.dropout, x, 0.4) ** 2).sum())
+
+
+def test_forward_mode_is_refused_not_wrong() -> None:
+    x = torch.ones(4)
+    with pytest.raises(NotImplementedError, match="reverse-mode"):
+        torch.func.jvp(lambda x: bt.dropout(x, 0.5), (x,), (x,))
+    with torch.autograd.forward_ad.dual_level(), pytest.raises(NotImplementedError):
+        bt.dropout(torch.autograd.forward_ad.make_dual(x, x), 0.5)
+
+
+@MODES
+def test_vmap(recompute: bool) -> None:
+    x = torch.ones(5, 64)
+
+    def f(x: Tensor) -> Tensor:
+        return bt.dropout(x, 0.5, recompute=recompute)
+
+    same_mask = torch.func.vmap(f, randomness="same")(x)
+    assert (same_mask == same_mask[0]).all()
+    assert set(same_mask.unique().tolist()) == {0.0, 2.0}
+    different = torch.func.vmap(f, randomness="different")(x)
+    assert len({tuple(row.tolist()) for row in different}) == 5
+    moved = torch.func.vmap(f, in_dims=1, out_dims=1, randomness="different")(x)
+    assert moved.shape == (5, 64)
+    with pytest.raises(RuntimeError, match="randomness"):
+        torch.func.vmap(f)(x)
+    per_sample = torch.func.vmap(torch.func.grad(lambda x: f(x).sum()), randomness="different")(x)
+    assert len({tuple(row.tolist()) for row in per_sample}) == 5
+
+
+# ---- Compiling, checkpoints.
+
+
+@MODES
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compile(recompute: bool, backend: str) -> None:
+    torch._dynamo.reset()
+    net = nn.Sequential(nn.Linear(16, 16), bt.Dropout(0.3, recompute=recompute))
+    f = torch.compile(net, backend=backend, fullgraph=True)
+    x = torch.ones(4, 16, requires_grad=True)
+    y = seeded(f, x)
+    dropped = y == 0
+    assert 5 < int(dropped.sum()) < 40
+    same(seeded(f, x), y)
+    assert not torch.equal(f(x), y)
+    (dy_seen,) = torch.autograd.grad(y, net[0].bias, torch.ones_like(y))
+    torch.testing.assert_close(dy_seen, (~dropped).float().sum(0) / 0.7)
+    if backend == "aot_eager":
+        same(y, seeded(net, x))
+    torch.testing.assert_close(seeded(f.eval(), x), net[0](x))
+
+
+@MODES
+def test_compile_inplace_and_dynamic(recompute: bool) -> None:
+    torch._dynamo.reset()
+
+    def g(x: Tensor) -> Tensor:
+        return bt.dropout(x * 1, 0.3, True, True, recompute=recompute)
+
+    f = torch.compile(g, backend="aot_eager", fullgraph=True, dynamic=True)
+    for n in (9, 33):
+        same(seeded(f, torch.ones(n)), seeded(g, torch.ones(n)))
+
+
+@MODES
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_checkpoint_replays(recompute: bool, use_reentrant: bool) -> None:
+    drop = bt.Dropout(0.5, recompute=recompute)
+
+    def block(x: Tensor) -> Tensor:
+        return drop(drop(x * 2) * 3)
+
+    x = torch.randn(200, requires_grad=True)
+    y = seeded(checkpoint, block, x, use_reentrant=use_reentrant)
+    torch.rand(10)  # moves the generator between the passes
+    y.sum().backward()
+    plain = x.detach().clone().requires_grad_()
+    seeded(block, plain).sum().backward()
+    same(x.grad, plain.grad)
+    same((x.grad != 0), (y != 0))
+
+
+# ---- patch.
+
+
+def test_patch() -> None:
+    shared = nn.Dropout(0.1)
+    model = nn.ModuleDict(
+        {
+            "drop": nn.Dropout(0.2, inplace=True),
+            "channels": nn.Dropout2d(0.2),
+            "attention": nn.MultiheadAttention(8, 2, dropout=0.1),
+            "layer": nn.TransformerEncoderLayer(8, 2, 16, dropout=0.1, batch_first=True),
+            "lstm": nn.LSTM(4, 4, num_layers=2, dropout=0.2),
+            "a": shared,
+            "b": shared,
+        }
+    ).eval()
+    calls: list[int] = []
+    model["drop"].register_forward_hook(lambda *_: calls.append(1))
+    report = bt.patch(model, recompute=True)
+    assert report.replaced == ("drop", "layer.dropout", "layer.dropout1", "layer.dropout2", "a")
+    assert set(report.left) == {"channels", "attention", "layer.self_attn", "lstm"}
+    assert "4 left" in str(report)
+    assert type(model["b"]) is bt.Dropout
+    assert type(model["channels"]) is nn.Dropout2d
+    assert model["attention"].dropout == 0.1
+    assert model["drop"].recompute
+    assert (model["drop"].p, model["drop"].inplace, model["drop"].training) == (0.2, True, False)
+    model["drop"](torch.ones(3))
+    assert calls == [1]
+    assert bt.patch(model).replaced == ()
+    x = torch.randn(2, 3, 8, requires_grad=True)
+    model.train()["layer"](x).sum().backward()
+    assert model.eval()["layer"](x).shape == x.shape
+    root = nn.Dropout(0.5)
+    assert bt.patch(root).replaced == ("",)
+
+
+# ---- Bad input.
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, float("nan"), float("inf")])
+def test_bad_p(p: float) -> None:
+    for training in (True, False):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            bt.dropout(torch.ones(3), p, training)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        OPS.dropout(torch.ones(3), torch.tensor(1), p)
+
+
+def test_bad_tensors() -> None:
+    for x in (torch.ones(3, dtype=torch.int64), torch.ones(3, dtype=torch.complex64), torch.ones(3, dtype=torch.bool)):
+        with pytest.raises(TypeError, match=r"\.float\(\)"):
+            bt.dropout(x)
+    with pytest.raises(TypeError, match=r"to_dense"):
+        bt.dropout(torch.eye(3).to_sparse())
+    with pytest.raises(TypeError, match=r"torch\.Tensor"):
+        bt.dropout([1.0, 2.0])  # type: ignore[arg-type]
+    assert bt.dropout(torch.ones(3, device="meta")).device.type == "meta"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_gpu_tensor() -> None:
+    with pytest.raises(ValueError, match=r"\.cpu\(\)"):
+        bt.dropout(torch.ones(3, device="cuda"))
+
+
+def test_other_device_by_its_name() -> None:
+    class Elsewhere:
+        dtype, layout, device = torch.float32, torch.strided, torch.device("cuda:0")
+
+    with pytest.raises(ValueError, match=r"\.cpu\(\)"):
+        bt._check(Elsewhere())  # type: ignore[arg-type]
+
+
+def test_inplace_refuses_shared_memory() -> None:
+    for x in (torch.ones(1, 4).expand(3, 4), torch.ones(8).as_strided((3, 4), (2, 1))):
+        with pytest.raises(RuntimeError, match="clone"):
+            bt.dropout(x, inplace=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        bt.dropout(torch.ones(3, requires_grad=True), inplace=True)
+
+
+def test_operators_check_seed_and_mask() -> None:
+    x = torch.ones(16)
+    for seed in (torch.tensor(1.0), torch.tensor([1, 2])):
+        with pytest.raises(TypeError, match="one int64"):
+            OPS.dropout(x, seed, 0.5)
+    for mask in (
+        torch.zeros(1, dtype=torch.uint8),
+        torch.zeros(2, dtype=torch.bool),
+        torch.zeros(4, dtype=torch.uint8)[::2],
+    ):
+        with pytest.raises(ValueError, match="contiguous uint8"):
+            OPS.dropout_backward(x, mask, 0.5)
