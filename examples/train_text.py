@@ -12,6 +12,7 @@ dropout takes (against p = 0).
 
 import argparse
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -134,6 +135,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10, help="for the times of a step")
     parser.add_argument("--plot", help="a picture of the losses, by matplotlib")
     args = parser.parse_args()
+    if args.plot and find_spec("matplotlib") is None:
+        parser.error("--plot needs matplotlib: pip install matplotlib")
     data = b"".join(file.read_bytes() for file in args.text)
     if len(data) <= CONTEXT + 1:
         parser.error(f"the text must have more than {CONTEXT + 1} bytes")
