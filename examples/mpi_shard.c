@@ -33,8 +33,10 @@ static void forward_part(size_t row, size_t col, bitdrop_2d shape, float *y)
     bitdrop_config cfg = whole_config;
     float *x = malloc(shape.rows * shape.cols * sizeof *x);
 
-    if (x == NULL)
+    if (x == NULL) {
         MPI_Abort(MPI_COMM_WORLD, 1);
+        return;
+    }
     for (size_t r = 0; r < shape.rows; r++)
         for (size_t c = 0; c < shape.cols; c++)
             x[r * shape.cols + c] = element(row + r, col + c);
