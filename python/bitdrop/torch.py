@@ -303,6 +303,7 @@ class _Seed(threading.local):
 
 
 _seed = _Seed()
+_SMALL = 2048  # up to here, making a mask again takes less time than allocating one to keep
 
 
 # Bound here, for a chain of attributes costs as much as the call. The second is what autograd.Function.apply asks.
@@ -326,12 +327,12 @@ def _eager(x: Tensor) -> bool:
 
 
 class _Dropout(torch.autograd.Function):
-    """The mask is kept or, with recompute, only the seed, which is no tensor."""
+    """The mask is kept or, with recompute and for small tensors, only the seed, which is no tensor."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, p: float, seed: int, recompute: bool) -> Tensor:
         ctx.p = p
-        if recompute:
+        if recompute or x.numel() <= _SMALL:
             ctx.seed = seed
             return _recompute(x, seed, p)
         y, mask = _forward(x, seed, p)
@@ -376,7 +377,8 @@ def dropout(
 
     input is float32, float64, float16 or bfloat16 on the CPU, of any shape and strides. A kept element becomes
     input / (1 - p), a dropped one +0, whatever it was (PyTorch's p = 1 makes NaN of infinity). For the backward pass
-    ceil(n / 8) bytes are kept; with recompute=True none, and the mask is made again, which takes longer.
+    ceil(n / 8) bytes are kept; with recompute=True none, and the mask is made again, which takes longer but for the
+    smallest tensors (of those, none are kept in eager mode anyway).
 
     Under vmap, randomness= of torch.func.vmap says whether samples share a mask.
 

@@ -46,6 +46,11 @@ def seeded(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return f(*args, **kwargs)
 
 
+@pytest.fixture
+def masks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bt, "_SMALL", 0)
+
+
 @pytest.fixture(autouse=True)
 def _threads() -> Any:
     before = torch.get_num_threads()
@@ -58,7 +63,7 @@ def _threads() -> Any:
 
 @MODES
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n", [1, 7, 8, 1000, 1024])
+@pytest.mark.parametrize("n", [1, 7, 8, 1024, 5003])
 @pytest.mark.parametrize("p", [0.1, 0.5, 1.0])
 def test_bytes_are_the_c_librarys(recompute: bool, dtype: torch.dtype, n: int, p: float) -> None:
     x = torch.randn(n, dtype=dtype, requires_grad=True)
@@ -83,6 +88,7 @@ def test_operators_and_eager_give_the_same_bytes() -> None:
     same(seeded(bt.dropout, x, 0.3), want)
 
 
+@pytest.mark.usefixtures("masks_of_any_size")
 @MODES
 @pytest.mark.parametrize(
     "view",
@@ -176,6 +182,7 @@ def test_module_is_nn_dropouts_twin() -> None:
         bt.Dropout(1.5)
 
 
+@pytest.mark.usefixtures("masks_of_any_size")
 @MODES
 def test_inplace(recompute: bool) -> None:
     leaf = torch.randn(50, requires_grad=True)
@@ -200,15 +207,15 @@ def test_manual_seed() -> None:
 # ---- What is kept.
 
 
-@pytest.mark.parametrize(("recompute", "kept"), [(False, 1024 // 8), (True, 0)])
-def test_saved_bytes(recompute: bool, kept: int) -> None:
+@pytest.mark.parametrize(("recompute", "n", "kept"), [(False, 80_001, 10_001), (False, 1024, 0), (True, 80_001, 0)])
+def test_saved_bytes(recompute: bool, n: int, kept: int) -> None:
     saved: list[Tensor] = []
 
     def pack(t: Tensor) -> Tensor:
         saved.append(t)
         return t
 
-    x = torch.randn(1024, requires_grad=True)
+    x = torch.randn(n, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         y = bt.dropout(x, 0.1, recompute=recompute)
     assert sum(t.untyped_storage().nbytes() for t in saved) == kept
@@ -218,6 +225,7 @@ def test_saved_bytes(recompute: bool, kept: int) -> None:
 # ---- Derivatives.
 
 
+@pytest.mark.usefixtures("masks_of_any_size")
 @MODES
 def test_gradcheck(recompute: bool) -> None:
     x = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
@@ -317,6 +325,7 @@ def test_compile_inplace_and_dynamic(recompute: bool) -> None:
         same(seeded(f, torch.ones(n)), seeded(g, torch.ones(n)))
 
 
+@pytest.mark.usefixtures("masks_of_any_size")
 @MODES
 @pytest.mark.parametrize("use_reentrant", [False, True])
 def test_checkpoint_replays(recompute: bool, use_reentrant: bool) -> None:
