@@ -115,6 +115,8 @@ def test_strides(recompute: bool, view: Callable[[Tensor], Tensor]) -> None:
 def test_negative_bit() -> None:
     x = torch.randn(64, dtype=torch.complex64).conj().imag
     assert x.is_neg()
+    dense = torch._neg_view(torch.ones(64))  # contiguous, so that no copy resolves the bit
+    same(seeded(bt.dropout, dense, 0.5), seeded(bt.dropout, -torch.ones(64), 0.5))
     same(seeded(bt.dropout, x, 0.5), seeded(bt.dropout, x.clone().resolve_neg().contiguous(), 0.5))
 
 
@@ -289,6 +291,15 @@ def test_vmap(recompute: bool) -> None:
         torch.func.vmap(f)(x)
     per_sample = torch.func.vmap(torch.func.grad(lambda x: f(x).sum()), randomness="different")(x)
     assert len({tuple(row.tolist()) for row in per_sample}) == 5
+
+
+def test_vmap_of_a_tensor_from_outside() -> None:
+    """A plain tensor that the mapped function closes over obeys randomness= like any other."""
+    x = torch.ones(64)
+    rows = torch.func.vmap(lambda b: bt.dropout(x, 0.5) + b, randomness="different")(torch.zeros(5))
+    assert len({tuple(row.tolist()) for row in rows}) == 5
+    with pytest.raises(RuntimeError, match="randomness"):
+        torch.func.vmap(lambda b: bt.dropout(x, 0.5) + b)(torch.zeros(5))
 
 
 # ---- Compiling, checkpoints.
