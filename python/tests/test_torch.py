@@ -2,7 +2,10 @@
 """bitdrop.torch: bytes against the C library, and every part of PyTorch that a dropout meets."""
 
 import copy
+import ctypes
+import mmap
 import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 import bitdrop.torch as bt
 from bitdrop import _library
+from bitdrop.torch import _kernels
 
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
 MODES = pytest.mark.parametrize("recompute", [False, True])
@@ -122,7 +126,7 @@ def test_negative_bit() -> None:
 
 @pytest.mark.parametrize("backward", [False, True])
 def test_threads_do_not_change_bytes(backward: bool) -> None:
-    n = 4 * bt._SHARE + 12345
+    n = 8 * _kernels._SHARED + 12345
     x = torch.randn(n, requires_grad=True)
     want, want_mask = expected(x, 0.1, seed_after(7))
     for threads in (1, 2, 4):
@@ -133,14 +137,48 @@ def test_threads_do_not_change_bytes(backward: bool) -> None:
             same(y.detach(), want)
             (dx,) = torch.autograd.grad(y, x, x.detach())
             same(dx, want)
-    assert bt._pool(3)._max_workers == 3
+
+
+@pytest.mark.skipif(_kernels._openmp is None, reason="this PyTorch has no OpenMP that bitdrop can use")
+def test_pytorchs_threads_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tasks run on PyTorch's own threads: none are started for them that it has not."""
+    torch.set_num_threads(3)
+    x = torch.ones(8 * _kernels._SHARED)
+    x + x
+    before = set(os.listdir("/proc/self/task"))
+    seen: set[int] = set()
+
+    @ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t)
+    def task(argument: int | None, index: int) -> None:
+        seen.add(index)
+
+    team, _ = _kernels._team(3)
+    run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t, type(task), ctypes.c_void_p)(team.run)
+    run(team.context, 100, task, None)
+    assert seen == set(range(100))
+    asked: list[int] = []
+    monkeypatch.setattr(_kernels, "_team", lambda threads: asked.append(threads) or (team, None))
+    bt.dropout(x, 0.5)
+    assert asked == [3]
+    assert set(os.listdir("/proc/self/task")) == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the OS about pages")
+def test_stores_go_by_the_tensor_and_its_pages() -> None:
+    assert _kernels._stores(torch.empty(1024)) == _library.STORES_AUTO
+    with mmap.mmap(-1, 3 * _kernels._LARGE) as memory:
+        y = torch.frombuffer(memory, dtype=torch.float32)
+        assert _kernels._stores(y) == _library.STORES_CACHED
+        y.fill_(1)
+        assert _kernels._stores(y) == _library.STORES_STREAMING
+        del y
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_fork() -> None:
     torch.set_num_threads(2)
-    x = torch.ones(4 * bt._SHARE)
-    want = seeded(bt.dropout, x, 0.1)  # the pool's threads run from here
+    x = torch.ones(4 * _kernels._SHARED)
+    want = seeded(bt.dropout, x, 0.1)  # OpenMP's threads run from here
     pid = os.fork()
     if pid == 0:
         y = seeded(bt.dropout, x, 0.1)

@@ -11,11 +11,8 @@ tensor subclasses see. A plain tensor in eager mode, where an operator's Python 
 1,024 elements do, takes an ``autograd.Function`` that calls the same code.
 """
 
-import functools
-import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,92 +21,15 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 
-from . import _library
+from ._kernels import DTYPES as _DTYPES
+from ._kernels import backward as _backward
+from ._kernels import forward as _forward
+from ._kernels import new_mask as _new_mask
+from ._kernels import recompute as _recompute
 
 __all__ = ["Dropout", "Patched", "dropout", "patch"]
 
-_DTYPES = {
-    torch.float32: _library.F32,
-    torch.float64: _library.F64,
-    torch.float16: _library.F16,
-    torch.bfloat16: _library.BF16,
-}
 _SEEDS = 2**63 - 1  # one past the largest seed drawn: all that torch.randint can draw without negative ones
-
-# ---- Kernels: tensors in, the calls of the C library out.
-
-_TILE = 2048  # cuts at its multiples are free
-_SHARE = 1 << 17  # fewest elements worth a thread: handing over takes 10 to 15 us, and these take 10 to 40
-_SHARED = 2 * _SHARE
-
-
-@functools.lru_cache(maxsize=1)
-def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="bitdrop")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
-
-
-def _run(call: Callable[..., None], p: float, seed: int, x: Tensor, y: Tensor, mask: Tensor | None) -> None:
-    """call on x, y and the mask, on as many threads as PyTorch is set to use; the bytes do not depend on it."""
-    n = x.numel()
-    if n < _SHARED:
-        config = _library.Config(p, seed)
-        if mask is None:
-            call(config, _DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr())
-        else:
-            call(config, _DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr(), mask.data_ptr())
-        return
-
-    threads = min(torch.get_num_threads(), n // _SHARE)
-    step = -(-n // (threads * _TILE)) * _TILE
-    size = x.element_size()
-
-    def piece(begin: int) -> None:  # holds the tensors, so that they outlive an interrupted wait
-        at = begin * size
-        masks = () if mask is None else (mask.data_ptr() + begin // 8,)
-        config = _library.Config(p, seed, begin)
-        call(config, _DTYPES[x.dtype], min(step, n - begin), x.data_ptr() + at, y.data_ptr() + at, *masks)
-
-    rest = [_pool(threads - 1).submit(piece, begin) for begin in range(step, n, step)]
-    piece(0)
-    for future in rest:
-        future.result()
-
-
-def _new_mask(x: Tensor) -> Tensor:
-    return x.new_empty((x.numel() + 7) // 8, dtype=torch.uint8)
-
-
-# Of tensors that are not contiguous these make copies, and give the result the strides that PyTorch's operators do.
-
-
-def _forward(x: Tensor, seed: int, p: float) -> tuple[Tensor, Tensor]:
-    if not x.is_contiguous():
-        y, mask = _forward(x.contiguous(), seed, p)
-        return torch.empty_like(x).copy_(y), mask
-    y, mask = torch.empty_like(x), _new_mask(x)
-    _run(_library.forward, p, seed, x, y, mask)
-    return y, mask
-
-
-def _backward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-    if not dy.is_contiguous():
-        return torch.empty_like(dy).copy_(_backward(dy.contiguous(), mask, p))
-    dx = torch.empty_like(dy)
-    _run(_library.backward, p, 0, dy, dx, mask)
-    return dx
-
-
-def _recompute(x: Tensor, seed: int, p: float) -> Tensor:
-    if not x.is_contiguous():
-        return torch.empty_like(x).copy_(_recompute(x.contiguous(), seed, p))
-    y = torch.empty_like(x)
-    _run(_library.recompute, p, seed, x, y, None)
-    return y
-
 
 # ---- Checks. They are the operators' too, which anyone may call.
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """F.dropout against bitdrop.torch.dropout: forward + backward, in one process, taking turns.
 
-python bench_torch.py [--threads 1] [--p 0.1] [--rounds 15]
+python bench/torch_step.py [--threads 1] [--p 0.1] [--rounds 15]
 """
 
 import argparse

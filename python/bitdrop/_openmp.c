@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bitdrop_parallel.run on the OpenMP threads of an engine that is in the process already, by the
+ * entry point that compilers call for "#pragma omp parallel". Nothing is linked: Python finds it.
+ */
+#include <stdatomic.h>
+#include <stddef.h>
+
+struct bitdrop_openmp { /* the context; bitdrop.torch fills it */
+    void (*parallel)(void (*function)(void *), void *argument, unsigned threads, unsigned flags);
+    unsigned threads;
+};
+
+struct loop {
+    void (*task)(void *argument, size_t index);
+    void *argument;
+    size_t tasks;
+    _Atomic size_t next;
+};
+
+/* Each thread takes tasks while there are any, for the team may be smaller than was asked. */
+static void take_tasks(void *argument)
+{
+    struct loop *loop = argument;
+    size_t i;
+
+    while ((i = atomic_fetch_add_explicit(&loop->next, 1, memory_order_relaxed)) < loop->tasks)
+        loop->task(loop->argument, i);
+}
+
+void bitdrop_openmp_run(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                        void *argument);
+
+void bitdrop_openmp_run(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                        void *argument)
+{
+    const struct bitdrop_openmp *openmp = context;
+    struct loop loop = {.task = task, .argument = argument, .tasks = tasks};
+
+    /* Always the whole team: libgomp ends the threads that a smaller one leaves over. */
+    openmp->parallel(take_tasks, &loop, openmp->threads, 0);
+}

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tensors in, the calls of the C library out: threads, stores, and results of the strides that PyTorch gives."""
+
+import ctypes
+import functools
+import mmap
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import _library
+
+DTYPES = {
+    torch.float32: _library.F32,
+    torch.float64: _library.F64,
+    torch.float16: _library.F16,
+    torch.bfloat16: _library.BF16,
+}
+
+# ---- Threads: PyTorch's own. A second pool beside them would be slower to wake and compete for the cores.
+
+_SHARED = 1 << 16  # fewest elements that the library shares out
+
+
+class _Parallel(ctypes.Structure):
+    """bitdrop_parallel."""
+
+    _fields_ = (("run", ctypes.c_void_p), ("context", ctypes.c_void_p), ("tasks", ctypes.c_size_t))
+
+
+class _OpenMP(ctypes.Structure):
+    """bitdrop_openmp of _openmp.c."""
+
+    _fields_ = (("parallel", ctypes.c_void_p), ("threads", ctypes.c_uint))
+
+
+def _find_openmp() -> int | None:
+    """Address of GOMP_parallel in the OpenMP runtime that PyTorch runs on; None where it is another kind of pool."""
+    try:
+        # The handle finds what this library depends on, and no other OpenMP that the process may hold.
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+        return ctypes.cast(library.GOMP_parallel, ctypes.c_void_p).value
+    except (OSError, AttributeError):
+        return None
+
+
+_openmp = _find_openmp()
+_run = ctypes.cast(_library.library.bitdrop_openmp_run, ctypes.c_void_p).value
+
+
+def _stay_alone() -> None:
+    global _openmp
+    _openmp = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_stay_alone)  # libgomp waits there for threads that the fork left behind
+
+
+@functools.lru_cache(maxsize=8)
+def _team(threads: int) -> tuple[_Parallel, _OpenMP]:
+    context = _OpenMP(_openmp, threads)
+    return _Parallel(_run, ctypes.addressof(context), threads), context  # the first points to the second
+
+
+# ---- Stores.
+
+_LARGE = 8 << 20  # bytes from which streaming pays in a model, where the other tensors want the cache too
+_HUGE_PAGE = 2 << 20
+_MADV_HUGEPAGE = 14
+
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+if _libc is not None:
+    _libc.mincore.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p)
+    _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+
+
+def _untouched(y: Tensor) -> bool:
+    """True if no page has been given yet to the middle of y, which then is memory fresh from the OS."""
+    if _libc is None:
+        return False
+    resident = ctypes.create_string_buffer(1)
+    middle = (y.data_ptr() + y.nbytes // 2) & -mmap.PAGESIZE
+    return _libc.mincore(middle, 1, resident) == 0 and not resident.raw[0] & 1
+
+
+def _stores(y: Tensor) -> int:
+    """How to write y, which goes by the whole tensor and not by a thread's part.
+
+    What the OS zeroes at the first touch is in the cache then: streaming would take it to memory twice. In huge pages
+    that takes a third of the time.
+    """
+    if y.nbytes < _LARGE:
+        return _library.STORES_AUTO
+    if _libc is None or not _untouched(y):
+        return _library.STORES_STREAMING
+    begin = (y.data_ptr() + _HUGE_PAGE - 1) & -_HUGE_PAGE
+    end = (y.data_ptr() + y.nbytes) & -_HUGE_PAGE
+    _libc.madvise(begin, end - begin, _MADV_HUGEPAGE)  # advice: nothing is lost where it is not taken
+    return _library.STORES_CACHED
+
+
+# ---- Kernels. Of tensors that are not contiguous they make copies.
+
+
+def _call(function: Callable[..., None], p: float, seed: int, x: Tensor, y: Tensor, *mask: Tensor) -> None:
+    n = x.numel()
+    config = _library.Config(p, seed)
+    if n >= _SHARED:
+        config.stores = _stores(y)
+        threads = torch.get_num_threads()
+        if threads > 1 and _openmp is not None:
+            team = _team(threads)
+            config.parallel = ctypes.addressof(team[0])
+    function(config, DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr(), *[m.data_ptr() for m in mask])
+
+
+def new_mask(x: Tensor) -> Tensor:
+    """Room for the mask of x: ceil(n / 8) bytes."""
+    return x.new_empty((x.numel() + 7) // 8, dtype=torch.uint8)
+
+
+def forward(x: Tensor, seed: int, p: float) -> tuple[Tensor, Tensor]:
+    """Y and the mask."""
+    if not x.is_contiguous():
+        y, mask = forward(x.contiguous(), seed, p)
+        return torch.empty_like(x).copy_(y), mask
+    y, mask = torch.empty_like(x), new_mask(x)
+    _call(_library.forward, p, seed, x, y, mask)
+    return y, mask
+
+
+def backward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
+    """Dx by the mask."""
+    if not dy.is_contiguous():
+        return torch.empty_like(dy).copy_(backward(dy.contiguous(), mask, p))
+    dx = torch.empty_like(dy)
+    _call(_library.backward, p, 0, dy, dx, mask)
+    return dx
+
+
+def recompute(x: Tensor, seed: int, p: float) -> Tensor:
+    """Y, or dx of dy, by the seed."""
+    if not x.is_contiguous():
+        return torch.empty_like(x).copy_(recompute(x.contiguous(), seed, p))
+    y = torch.empty_like(x)
+    _call(_library.recompute, p, seed, x, y)
+    return y
