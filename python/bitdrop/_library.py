@@ -11,6 +11,7 @@ import ctypes
 import operator
 import os
 import sys
+import sysconfig
 from collections.abc import Mapping
 from ctypes import c_char_p, c_double, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from pathlib import Path
@@ -83,7 +84,10 @@ class Shape2D(ctypes.Structure):
 
 def _load() -> ctypes.CDLL:
     suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-    path = Path(__file__).with_name("_lib") / f"libbitdrop{suffix}"
+    # Where meson-python puts it: beside this package or, on systems that keep the two apart, with compiled ones.
+    roots = Path(__file__).parents[1], Path(sysconfig.get_path("platlib"))
+    paths = [root / ".bitdrop.mesonpy.libs" / f"libbitdrop{suffix}" for root in roots]
+    path = next(filter(Path.is_file, paths), paths[0])
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
