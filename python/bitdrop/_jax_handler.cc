@@ -4,8 +4,13 @@
 // of the jaxlib at hand, since XLA promises no C++ ABI. It links against nothing: jax.py hands it
 // the functions of libbitdrop, so that there is one copy of the library in a process.
 
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 
 #include "xla/ffi/api/ffi.h"
@@ -15,14 +20,22 @@ namespace ffi = xla::ffi;
 namespace
 {
 
-// bitdrop_config of bitdrop.h, which an installed Python package need not have beside it: the
-// layout is fixed.
+// bitdrop_parallel and bitdrop_config of bitdrop.h, which an installed Python package need not have
+// beside it: the layouts are fixed.
+using Task = void(void *argument, size_t index);
+
+struct Parallel {
+    void (*run)(void *context, size_t tasks, Task *task, void *argument);
+    void *context;
+    size_t tasks;
+};
+
 struct Config {
     double p;
     uint64_t seed, offset;
     uint32_t stream;
     uint8_t rounds, scaling, stores, isa;
-    const void *parallel;
+    const Parallel *parallel;
     uint64_t reserved[3];
 };
 static_assert(offsetof(Config, rounds) == 28 && offsetof(Config, reserved) == 40 &&
@@ -39,11 +52,54 @@ ffi::Error invalid(const std::string &message)
     return ffi::Error(ffi::ErrorCode::kInvalidArgument, "bitdrop: " + message);
 }
 
+// Whoever comes takes tasks while there are any, the caller too, so that nobody waits for a thread
+// of the pool that has not begun. One that comes late finds none, and the loop that it shares
+// alive.
+struct Loop {
+    Loop(Task *function, void *data, size_t count) : task(function), argument(data), tasks(count) {}
+
+    void take_tasks()
+    {
+        size_t taken = 0;
+        for (size_t i; (i = next.fetch_add(1)) < tasks; taken++)
+            task(argument, i);
+        const std::lock_guard<std::mutex> lock(mutex);
+        done += taken;
+        if (done == tasks)
+            finished.notify_all();
+    }
+
+    void wait()
+    {
+        std::unique_lock<std::mutex> lock(mutex);
+        finished.wait(lock, [this] { return done == tasks; });
+    }
+
+    Task *const task;
+    void *const argument;
+    const size_t tasks;
+    std::atomic<size_t> next{0};
+    size_t done = 0;
+    std::mutex mutex;
+    std::condition_variable finished;
+};
+
+void run_on_pool(void *context, size_t tasks, Task *task, void *argument)
+{
+    auto *pool = static_cast<ffi::ThreadPool *>(context);
+    const auto loop = std::make_shared<Loop>(task, argument, tasks);
+
+    for (size_t i = 1; i < tasks; i++)
+        pool->Schedule([loop] { loop->take_tasks(); });
+    loop->take_tasks();
+    loop->wait();
+}
+
 // x is [batch..., element...] and words [batch..., 4]: the seed and the offset of each member of
 // the batch, either as high word, low word. Every member is a call of its own, so vmap has the bits
 // of the calls that it stands for.
-ffi::Error dropout(ffi::Buffer<ffi::U32> words, ffi::AnyBuffer x, ffi::Result<ffi::AnyBuffer> y,
-                   double p, uint32_t stream, uint8_t rounds)
+ffi::Error dropout(ffi::ThreadPool pool, ffi::Buffer<ffi::U32> words, ffi::AnyBuffer x,
+                   ffi::Result<ffi::AnyBuffer> y, double p, uint32_t stream, uint8_t rounds)
 {
     int dtype;
     switch (x.element_type()) {
@@ -70,6 +126,9 @@ ffi::Error dropout(ffi::Buffer<ffi::U32> words, ffi::AnyBuffer x, ffi::Result<ff
         return invalid("the shapes of words, x and y do not fit");
 
     const size_t n = x.element_count() / batch, bytes = x.size_bytes() / batch;
+    // A thread of XLA takes 25 us to wake, and 2^18 elements of f32 75. It has none without a pool.
+    const size_t tasks = std::min<size_t>(pool.num_threads(), n >> 18);
+    const Parallel parallel = {run_on_pool, &pool, tasks};
     const uint32_t *word = words.typed_data();
     const char *from = static_cast<const char *>(x.untyped_data());
     char *to = static_cast<char *>(y->untyped_data());
@@ -80,6 +139,7 @@ ffi::Error dropout(ffi::Buffer<ffi::U32> words, ffi::AnyBuffer x, ffi::Result<ff
         config.offset = uint64_t{word[2]} << 32 | word[3];
         config.stream = stream;
         config.rounds = rounds;
+        config.parallel = tasks > 1 ? &parallel : nullptr;
         if (const int status = recompute(&config, dtype, n, from, to))
             return invalid(status_string(status));
     }
@@ -97,6 +157,7 @@ extern "C" void bitdrop_jax_init(Recompute *recompute_function,
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bitdrop_jax_dropout, dropout,
                               ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
                                   .Arg<ffi::Buffer<ffi::U32>>()
                                   .Arg<ffi::AnyBuffer>()
                                   .Ret<ffi::AnyBuffer>()

@@ -7,7 +7,8 @@
 The mask is that of a call of the C library with the same p, stream, offset and rounds, and with
 the seed ``word[0] << 32 | word[1]`` of ``jax.random.key_data(key)``. Of keys with more words
 (rbg) the first two count. Nothing is kept for the backward pass but the key: the mask is made
-again there, which costs less than reading one and lets XLA reuse the memory.
+again there, which costs less than reading one and lets XLA reuse the memory. Large arrays are shared
+out among XLA's own threads.
 
 The first import compiles the handler, a small shared library that XLA calls: it must be built
 against the headers of the jaxlib at hand. It is kept in ``$XDG_CACHE_HOME/bitdrop`` (or
@@ -36,16 +37,14 @@ try:
     import jaxlib.version
     import numpy as np
 except ImportError as error:
-    raise ImportError(
-        f"bitdrop.jax needs JAX 0.5 or newer ({error}): pip install --upgrade jax jaxlib"
-    ) from error
+    raise ImportError(f"bitdrop.jax needs JAX 0.5 or newer ({error}): pip install --upgrade jax jaxlib") from error
 
 from . import _library
 
 __all__ = ["dropout"]
 
 _SOURCE = Path(__file__).with_name("_jax_handler.cc")
-_FLAGS = ("-std=c++17", "-O2", "-DNDEBUG", "-fPIC", "-shared")
+_FLAGS = ("-std=c++17", "-O2", "-DNDEBUG", "-fPIC", "-pthread", "-shared")
 _DTYPES = tuple(jnp.dtype(t) for t in (jnp.float32, jnp.float64, jnp.float16, jnp.bfloat16))
 _TARGET = "bitdrop_dropout"
 
@@ -65,9 +64,7 @@ def _compiler() -> list[str]:
             words = shlex.split(command)
             if shutil.which(words[0]):
                 return words
-    found = (
-        f"CXX={wanted} is not a program" if wanted else "there is no c++, g++ or clang++ in PATH"
-    )
+    found = f"CXX={wanted} is not a program" if wanted else "there is no c++, g++ or clang++ in PATH"
     raise ImportError(
         f"bitdrop.jax compiles its handler on first import, and {found}: install a C++17 compiler"
         " (Debian: apt install g++), or set CXX to one"
@@ -140,25 +137,17 @@ _handler = _load()  # kept, for XLA calls into it
 def _apply(p: float, stream: int, rounds: int, words: jax.Array, x: jax.Array) -> jax.Array:
     # broadcast_all: under vmap the handler loops over the batch, where "sequential" would make a
     # loop of XLA's around it.
-    call = jax.ffi.ffi_call(
-        _TARGET, jax.ShapeDtypeStruct(x.shape, x.dtype), vmap_method="broadcast_all"
-    )
+    call = jax.ffi.ffi_call(_TARGET, jax.ShapeDtypeStruct(x.shape, x.dtype), vmap_method="broadcast_all")
     # NumPy scalars, for a bare float would become 32 bits wide without JAX's x64 mode.
-    y: jax.Array = call(
-        words, x, p=np.float64(p), stream=np.uint32(stream), rounds=np.uint8(rounds)
-    )
+    y: jax.Array = call(words, x, p=np.float64(p), stream=np.uint32(stream), rounds=np.uint8(rounds))
     return y
 
 
-def _forward(
-    p: float, stream: int, rounds: int, words: jax.Array, x: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def _forward(p: float, stream: int, rounds: int, words: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return _apply(p, stream, rounds, words, x), words
 
 
-def _backward(
-    p: float, stream: int, rounds: int, words: jax.Array, dy: jax.Array
-) -> tuple[None, jax.Array]:
+def _backward(p: float, stream: int, rounds: int, words: jax.Array, dy: jax.Array) -> tuple[None, jax.Array]:
     return None, _apply(p, stream, rounds, words, dy)
 
 
@@ -190,9 +179,7 @@ def _offset_words(offset: Any, n: int) -> jax.Array:
     return jnp.stack([high.astype(jnp.uint32), offset.astype(jnp.uint32)])
 
 
-def dropout(
-    key: Any, x: Any, p: float, *, stream: int = 0, offset: Any = 0, rounds: int = 10
-) -> jax.Array:
+def dropout(key: Any, x: Any, p: float, *, stream: int = 0, offset: Any = 0, rounds: int = 10) -> jax.Array:
     """Zero each element of x with probability p, and multiply the others by 1/(1-p).
 
     Args:
@@ -211,9 +198,7 @@ def dropout(
     """
     x = jnp.asarray(x)
     if x.dtype not in _DTYPES:
-        raise TypeError(
-            f"x must be float32, float64, float16 or bfloat16, not {x.dtype}: use x.astype"
-        )
+        raise TypeError(f"x must be float32, float64, float16 or bfloat16, not {x.dtype}: use x.astype")
     if isinstance(p, jax.core.Tracer):
         raise TypeError("p must be a Python number: mark it static (static_argnames) under jit")
     try:

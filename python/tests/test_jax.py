@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,21 @@ def test_stream_offset_and_rounds(fields: dict[str, int]) -> None:
     y = dropout(KEY, x, 0.4, **fields)
     same(y, by_c(x, 0.4, seed_of(KEY), **fields))
     assert y.tolist() != dropout(KEY, x, 0.4).tolist()
+
+
+def test_threads_do_not_change_bits() -> None:
+    """XLA's threads share out large arrays: cut at no multiple of anything, and many calls at once."""
+    x = numbers(5, 131_071)
+    same(dropout(KEY, x, 0.3), by_c(x, 0.3, seed_of(KEY)))
+    rows = jax.vmap(dropout, (0, None, None))(KEYS, x, 0.3)
+    for row, key in zip(rows, KEYS, strict=True):
+        same(row, by_c(x, 0.3, seed_of(key)))
+
+    call = jax.jit(lambda key: dropout(key, x, 0.5))
+    keys = list(jax.random.split(KEY, 32))
+    with ThreadPoolExecutor(16) as pool:
+        for key, y in zip(keys, pool.map(call, keys), strict=True):
+            same(y, by_c(x, 0.5, seed_of(key)))
 
 
 def test_what_is_dropped_is_plus_zero_whatever_it_was() -> None:
