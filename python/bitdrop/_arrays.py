@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from . import _dlpack, _library
 from ._dlpack import SupportsDLPack
 from .errors import BitdropTypeError, BitdropValueError, MissingPackageError
 
-Array = Union[npt.NDArray[Any], SupportsDLPack]
+Array = npt.NDArray[Any] | SupportsDLPack
 
 CODES = {
     "float32": _library.F32,
@@ -48,9 +48,7 @@ def view(x: Array, name: str) -> View:
         return _view_numpy(x, name)
     if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
         return _view_dlpack(x, name)
-    raise BitdropTypeError(
-        f"{name} must be a NumPy array or a tensor with __dlpack__, not {type(x).__name__}"
-    )
+    raise BitdropTypeError(f"{name} must be a NumPy array or a tensor with __dlpack__, not {type(x).__name__}")
 
 
 def _view_numpy(x: npt.NDArray[Any], name: str) -> View:
@@ -80,9 +78,7 @@ def _check_alignment(name: str, address: int, itemsize: int) -> None:
         raise BitdropValueError(f"{name} is not aligned to its elements; copy it: {name}.copy()")
 
 
-def _not_contiguous(
-    name: str, shape: tuple[int, ...], strides: tuple[int, ...], unit: str
-) -> BitdropValueError:
+def _not_contiguous(name: str, shape: tuple[int, ...], strides: tuple[int, ...], unit: str) -> BitdropValueError:
     return BitdropValueError(
         f"{name} must be contiguous, or a matrix whose rows are and follow each other; make it so, "
         f"say by numpy.ascontiguousarray (shape {shape}, strides {strides} {unit})"
@@ -92,7 +88,7 @@ def _not_contiguous(
 def _row_stride(name: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
     """None of contiguous elements, else what lies between the rows of a matrix."""
     expected = 1
-    for length, stride in zip(reversed(shape), reversed(strides)):
+    for length, stride in zip(reversed(shape), reversed(strides), strict=True):
         if length != 1 and stride != expected:
             break
         expected *= length
@@ -125,8 +121,7 @@ def output(out: Array | None, like: View) -> tuple[Any, View]:
     v = data(out, "out")
     if v.shape != like.shape or v.dtype != like.dtype:
         raise (BitdropTypeError if v.dtype != like.dtype else BitdropValueError)(
-            f"out must be {like.dtype} of shape {like.shape} as the input is, "
-            f"not {v.dtype} of shape {v.shape}"
+            f"out must be {like.dtype} of shape {like.shape} as the input is, not {v.dtype} of shape {v.shape}"
         )
     _check_writable(v, "out")
     return out, v
@@ -182,9 +177,7 @@ def needs_rows(x: View, y: View, pitch: int | None) -> bool:
     return pitch is not None or x.row_stride is not None or y.row_stride is not None
 
 
-def matrix(
-    x: View, y: View, mask: View | None, pitch: int | None, name: str = "mask"
-) -> _library.Shape2D | None:
+def matrix(x: View, y: View, mask: View | None, pitch: int | None, name: str = "mask") -> _library.Shape2D | None:
     """The shape for the library's 2-D call, or None for its flat one. Checks the mask's shape."""
     rows_wanted = needs_rows(x, y, pitch)
     if pitch is not None and len(x.shape) != 2:
@@ -219,6 +212,4 @@ def check_mask_shape(mask: View, shape: tuple[int, ...], name: str) -> None:
     rows = (shape[0], row_bytes(shape[1])) if len(shape) == 2 else flat
     if mask.shape not in (flat, rows):
         wanted = f"{flat}" if rows == flat else f"{flat} or {rows}"
-        raise BitdropValueError(
-            f"{name} of data of shape {shape} must have shape {wanted}, not {mask.shape}"
-        )
+        raise BitdropValueError(f"{name} of data of shape {shape} must have shape {wanted}, not {mask.shape}")

@@ -59,12 +59,8 @@ class _Versioned(ctypes.Structure):
 
 
 # Prototypes of our own: argtypes set on ctypes.pythonapi would be seen by everyone.
-_capsule_name = ctypes.PYFUNCTYPE(c_char_p, ctypes.py_object)(
-    ("PyCapsule_GetName", ctypes.pythonapi)
-)
-_capsule_pointer = ctypes.PYFUNCTYPE(pointer, ctypes.py_object, c_char_p)(
-    ("PyCapsule_GetPointer", ctypes.pythonapi)
-)
+_capsule_name = ctypes.PYFUNCTYPE(c_char_p, ctypes.py_object)(("PyCapsule_GetName", ctypes.pythonapi))
+_capsule_pointer = ctypes.PYFUNCTYPE(pointer, ctypes.py_object, c_char_p)(("PyCapsule_GetPointer", ctypes.pythonapi))
 
 
 class Borrowed(NamedTuple):
@@ -82,9 +78,7 @@ class Borrowed(NamedTuple):
 def _check_device(device: int, name: str) -> None:
     if device != CPU:
         where = _DEVICES.get(device, f"DLPack device {device}")
-        raise BitdropValueError(
-            f"{name} must be on the CPU, not on {where}; copy it there, say by {name}.cpu()"
-        )
+        raise BitdropValueError(f"{name} must be on the CPU, not on {where}; copy it there, say by {name}.cpu()")
 
 
 def _export(x: Any, name: str) -> object:

@@ -130,9 +130,7 @@ _status_string = _declare("bitdrop_status_string", c_char_p, c_int)
 _version = _declare("bitdrop_version", c_char_p)
 
 
-def _failure(
-    status: int, cfg: Config, extent: int | Shape2D, dtype: int | None = None
-) -> BitdropError:
+def _failure(status: int, cfg: Config, extent: int | Shape2D, dtype: int | None = None) -> BitdropError:
     """The exception of a status other than OK: what the library says, and what it was given."""
     if isinstance(extent, Shape2D):
         size = ", ".join(f"{name} = {getattr(extent, name)}" for name, _ in Shape2D._fields_)
@@ -141,8 +139,7 @@ def _failure(
     given = {
         _ERR_PROBABILITY: f"p = {cfg.p}",
         _ERR_DTYPE: f"dtype = {dtype}",
-        _ERR_ISA: f"isa = {_isa_name(cfg.isa).decode()}, "
-        f"BITDROP_ISA = {os.environ.get('BITDROP_ISA', '')!r}",
+        _ERR_ISA: f"isa = {_isa_name(cfg.isa).decode()}, BITDROP_ISA = {os.environ.get('BITDROP_ISA', '')!r}",
         _ERR_RANGE: f"offset = {cfg.offset}, {size}",
     }.get(status, size)
     message = f"{_status_string(status).decode()} ({given})"
@@ -170,9 +167,7 @@ def forward(cfg: Config, dtype: int, n: int, x_ptr: int, y_ptr: int, mask_ptr: i
         raise _failure(status, cfg, n, dtype)
 
 
-def forward_2d(
-    cfg: Config, dtype: int, shape: Shape2D, x_ptr: int, y_ptr: int, mask_ptr: int
-) -> None:
+def forward_2d(cfg: Config, dtype: int, shape: Shape2D, x_ptr: int, y_ptr: int, mask_ptr: int) -> None:
     """bitdrop_forward_2d."""
     status = _forward_2d(cfg, dtype, shape, x_ptr, y_ptr, mask_ptr)
     if status:
@@ -186,9 +181,7 @@ def backward(cfg: Config, dtype: int, n: int, dy_ptr: int, dx_ptr: int, mask_ptr
         raise _failure(status, cfg, n, dtype)
 
 
-def backward_2d(
-    cfg: Config, dtype: int, shape: Shape2D, dy_ptr: int, dx_ptr: int, mask_ptr: int
-) -> None:
+def backward_2d(cfg: Config, dtype: int, shape: Shape2D, dy_ptr: int, dx_ptr: int, mask_ptr: int) -> None:
     """bitdrop_backward_2d."""
     status = _backward_2d(cfg, dtype, shape, dy_ptr, dx_ptr, mask_ptr)
     if status:

@@ -29,9 +29,7 @@ def philox(counter: tuple[U64, U64, U64, U64], seed: int, rounds: int) -> tuple[
     return c0, c1, c2, c3
 
 
-def keep(
-    index: U64, p: float, seed: int, stream: int = 0, rounds: int = 10
-) -> npt.NDArray[np.bool_]:
+def keep(index: U64, p: float, seed: int, stream: int = 0, rounds: int = 10) -> npt.NDArray[np.bool_]:
     """Whether the elements of these absolute indices are kept."""
     if p in (0, 1):
         return np.full(index.shape, p == 0)
@@ -60,9 +58,7 @@ def keep_flat(n: int, p: float, *, offset: int = 0, **stream: Any) -> npt.NDArra
     return keep(np.arange(n, dtype=np.uint64) + np.uint64(offset), p, **stream)
 
 
-def keep_matrix(
-    rows: int, cols: int, p: float, *, pitch: int, offset: int = 0, **stream: Any
-) -> npt.NDArray[np.bool_]:
+def keep_matrix(rows: int, cols: int, p: float, *, pitch: int, offset: int = 0, **stream: Any) -> npt.NDArray[np.bool_]:
     r, c = np.ogrid[:rows, :cols]
     index = (r * pitch + c).astype(np.uint64) + np.uint64(offset)
     return keep(index.ravel(), p, **stream).reshape(rows, cols)

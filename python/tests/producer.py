@@ -12,9 +12,9 @@ import numpy.typing as npt
 KINDS = {"f": 2, "u": 1, "i": 0, "b": 6}
 Deleter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 Destructor = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-new_capsule = ctypes.PYFUNCTYPE(
-    ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p
-)(("PyCapsule_New", ctypes.pythonapi))
+new_capsule = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)(
+    ("PyCapsule_New", ctypes.pythonapi)
+)
 
 
 class DLTensor(ctypes.Structure):
@@ -80,9 +80,7 @@ class Tensor:
         for name, value in self.changes.items():
             setattr(tensor, name, value)
         self.managed = (
-            Versioned(self.major, 0, None, None, self.flags, tensor)
-            if self.versioned
-            else Managed(tensor, None, None)
+            Versioned(self.major, 0, None, None, self.flags, tensor) if self.versioned else Managed(tensor, None, None)
         )
         self.exports += 1
         self.kind = self.name or (b"dltensor_versioned" if self.versioned else b"dltensor")

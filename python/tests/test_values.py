@@ -36,7 +36,7 @@ def fnv(data: bytes) -> int:
 
 def stream_of(fields: list[str]) -> dict[str, Any]:
     names = ("seed", "stream", "offset", "rounds")
-    return {name: int(field, 0) for name, field in zip(names, fields)}
+    return {name: int(field, 0) for name, field in zip(names, fields, strict=False)}
 
 
 def same(got: Any, expected: Any) -> None:
@@ -126,9 +126,7 @@ def test_matrix(dtype: str, cols: int) -> None:
     same(np.ascontiguousarray(bitdrop.recompute(big, 0.1, **STREAM)[:, 11 : 11 + cols]), expected)
     # Strided outputs: what lies between their rows stays.
     frame, bits = np.full((rows, 80), 7, dtype), np.full((rows, 20), 0xA5, np.uint8)
-    bitdrop.forward(
-        x, 0.1, out=frame[:, 3 : 3 + cols], mask=bits[:, 2 : 2 + mask.shape[1]], **place
-    )
+    bitdrop.forward(x, 0.1, out=frame[:, 3 : 3 + cols], mask=bits[:, 2 : 2 + mask.shape[1]], **place)
     same(np.ascontiguousarray(frame[:, 3 : 3 + cols]), expected)
     same(np.ascontiguousarray(bits[:, 2 : 2 + mask.shape[1]]), mask)
     assert (frame[:, :3] == 7).all()
@@ -176,11 +174,7 @@ def test_odd_shapes() -> None:
 
 def test_version() -> None:
     header = VECTORS.parents[1] / "include" / "bitdrop" / "bitdrop.h"
-    parts = [
-        line.split()[2]
-        for line in header.read_text().splitlines()
-        if line.startswith("#define BITDROP_VERSION_")
-    ]
+    parts = [line.split()[2] for line in header.read_text().splitlines() if line.startswith("#define BITDROP_VERSION_")]
     assert bitdrop.__version__ == bitdrop.version() == ".".join(parts)
 
 

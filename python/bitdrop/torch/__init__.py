@@ -14,7 +14,7 @@ tensor subclasses see. A plain tensor in eager mode, where an operator's Python 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -149,7 +149,7 @@ class _Masked(torch.autograd.Function):
         ctx.save_for_backward(output[1])
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor, _: Any) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor, _: Any) -> tuple[Tensor, None, None]:
         return _apply_mask(dy, ctx.saved_tensors[0], ctx.p), None, None
 
     @staticmethod
@@ -170,7 +170,7 @@ class _ByMask(torch.autograd.Function):
         ctx.save_for_backward(inputs[1])
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
         return _apply_mask(dy, ctx.saved_tensors[0], ctx.p), None, None
 
     @staticmethod
@@ -191,7 +191,7 @@ class _BySeed(torch.autograd.Function):
         ctx.save_for_backward(inputs[1])
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
         return _apply_seed(dy, ctx.saved_tensors[0], ctx.p), None, None
 
     @staticmethod
@@ -199,7 +199,7 @@ class _BySeed(torch.autograd.Function):
         return _vmap(_BySeed.apply, info, in_dims, *args)
 
 
-def _register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formulas: type) -> None:
+def _register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
     op = f"bitdrop::{name}"
     _ops.impl(name, cpu, "CPU")
     torch.library.register_fake(op, fake, lib=_ops)
@@ -260,7 +260,7 @@ class _Dropout(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
         saved = ctx.saved_tensors
         # Grad mode is on in a backward pass that will itself be differentiated.
         if torch.is_grad_enabled() or not _eager(dy):
@@ -278,16 +278,16 @@ _apply = super(torch.autograd.Function, _Dropout).apply
 
 def _dropout(x: Tensor, p: float, recompute: bool) -> Tensor:
     if _eager(x):
-        seed = _seed.tensor.random_(0, _SEEDS).item()
+        seed = int(_seed.tensor.random_(0, _SEEDS).item())
         if x.requires_grad and torch.is_grad_enabled():
             return _apply(x, p, seed, recompute)
         return _recompute(x, seed, p)
 
     _check(x)
-    seed = torch.randint(_SEEDS, (), dtype=torch.int64, device="cpu")
+    drawn = torch.randint(_SEEDS, (), dtype=torch.int64, device="cpu")
     if recompute:
-        return _apply_seed(x, seed, p)
-    return (torch.ops.bitdrop.dropout if is_compiling() else _Masked.apply)(x, seed, p)[0]
+        return _apply_seed(x, drawn, p)
+    return (torch.ops.bitdrop.dropout if is_compiling() else _Masked.apply)(x, drawn, p)[0]
 
 
 def dropout(
@@ -332,9 +332,11 @@ class Dropout(torch.nn.Dropout):
         self.recompute = recompute
 
     def forward(self, input: Tensor) -> Tensor:
+        """Dropout in training, input itself in evaluation."""
         return dropout(input, self.p, self.training, self.inplace, recompute=self.recompute)
 
     def extra_repr(self) -> str:
+        """As torch.nn.Dropout's, and recompute where it is set."""
         return super().extra_repr() + (", recompute=True" if self.recompute else "")
 
 
@@ -383,7 +385,7 @@ def patch(model: torch.nn.Module, *, recompute: bool = False) -> Patched:
     for name, module in model.named_modules():
         if type(module) is torch.nn.Dropout:
             module.__class__ = Dropout
-            module.recompute = recompute
+            cast(Dropout, module).recompute = recompute
             replaced.append(name)
         elif why := _why_left(module):
             left[name] = why
