@@ -3,6 +3,7 @@
  * bitdrop_parallel.run on the OpenMP threads of an engine that is in the process already, by the
  * entry point that compilers call for "#pragma omp parallel". Nothing is linked: Python finds it.
  */
+#include <fenv.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -16,18 +17,24 @@ struct loop {
     void *argument;
     size_t tasks;
     _Atomic size_t next;
+    fenv_t caller; /* whether denormals are flushed, which must not depend on who takes a task */
 };
 
 /* Each thread takes tasks while there are any, for the team may be smaller than was asked. */
 static void take_tasks(void *argument)
 {
     struct loop *loop = argument;
+    fenv_t own;
     size_t i;
 
+    fegetenv(&own);
+    fesetenv(&loop->caller);
     while ((i = atomic_fetch_add_explicit(&loop->next, 1, memory_order_relaxed)) < loop->tasks)
         loop->task(loop->argument, i);
+    fesetenv(&own);
 }
 
+/* For -Wmissing-prototypes. */
 void bitdrop_openmp_run(void *context, size_t tasks, void (*task)(void *argument, size_t index),
                         void *argument);
 
@@ -37,6 +44,7 @@ void bitdrop_openmp_run(void *context, size_t tasks, void (*task)(void *argument
     const struct bitdrop_openmp *openmp = context;
     struct loop loop = {.task = task, .argument = argument, .tasks = tasks};
 
+    fegetenv(&loop.caller);
     /* Always the whole team: libgomp ends the threads that a smaller one leaves over. */
     openmp->parallel(take_tasks, &loop, openmp->threads, 0);
 }

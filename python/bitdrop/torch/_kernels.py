@@ -39,7 +39,7 @@ class _OpenMP(ctypes.Structure):
 
 
 def _find_openmp() -> int | None:
-    """Address of GOMP_parallel in the OpenMP runtime that PyTorch runs on; None where it is another kind of pool."""
+    """Address of GOMP_parallel in the OpenMP runtime that PyTorch runs on; None but on Linux, or for another pool."""
     try:
         # The handle finds what this library depends on, and no other OpenMP that the process may hold.
         library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
@@ -80,7 +80,7 @@ if _libc is not None:
 
 
 def _untouched(y: Tensor) -> bool:
-    """True if no page has been given yet to the middle of y, which then is memory fresh from the OS."""
+    """True if the middle of y has no page: it was never touched or, which costs speed only, is swapped out."""
     if _libc is None:
         return False
     resident = ctypes.create_string_buffer(1)
@@ -91,8 +91,8 @@ def _untouched(y: Tensor) -> bool:
 def _stores(y: Tensor) -> int:
     """How to write y, which goes by the whole tensor and not by a thread's part.
 
-    What the OS zeroes at the first touch is in the cache then: streaming would take it to memory twice. In huge pages
-    that takes a third of the time.
+    A page that the OS zeroes at its first touch is in the cache then: streaming would take it to memory twice. With
+    huge pages these first touches take a third of the time.
     """
     if y.nbytes < _LARGE:
         return _library.STORES_AUTO
@@ -100,7 +100,7 @@ def _stores(y: Tensor) -> int:
         return _library.STORES_STREAMING
     begin = (y.data_ptr() + _HUGE_PAGE - 1) & -_HUGE_PAGE
     end = (y.data_ptr() + y.nbytes) & -_HUGE_PAGE
-    _libc.madvise(begin, end - begin, _MADV_HUGEPAGE)  # advice: nothing is lost where it is not taken
+    _libc.madvise(begin, end - begin, _MADV_HUGEPAGE)  # until it is unmapped; where it fails, slower
     return _library.STORES_CACHED
 
 
