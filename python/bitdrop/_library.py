@@ -8,13 +8,11 @@ Buffers must stay alive, and of the size told, until they return. bitdrop.h is t
 from __future__ import annotations
 
 import ctypes
+import importlib.metadata
 import operator
 import os
-import sys
-import sysconfig
 from collections.abc import Mapping
 from ctypes import c_char_p, c_double, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
-from pathlib import Path
 from typing import Any
 
 from .errors import BitdropError, BitdropTypeError, BitdropValueError
@@ -83,17 +81,13 @@ class Shape2D(ctypes.Structure):
 
 
 def _load() -> ctypes.CDLL:
-    suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-    # Where meson-python puts it: beside this package or, on systems that keep the two apart, with compiled ones.
-    roots = Path(__file__).parents[1], Path(sysconfig.get_path("platlib"))
-    paths = [root / ".bitdrop.mesonpy.libs" / f"libbitdrop{suffix}" for root in roots]
-    path = next(filter(Path.is_file, paths), paths[0])
     try:
-        return ctypes.CDLL(str(path))
-    except OSError as error:
-        raise ImportError(
-            f"cannot load {path}; install bitdrop, and import it from outside its sources: {error}"
-        ) from error
+        files = importlib.metadata.files("bitdrop") or ()
+        # Where meson-python puts it. Systems that keep pure and compiled packages apart have it elsewhere than this.
+        inside = (file for file in files if file.parent.name == ".bitdrop.mesonpy.libs")
+        return ctypes.CDLL(str(next(file for file in inside if file.suffix in (".so", ".dylib", ".dll")).locate()))
+    except (importlib.metadata.PackageNotFoundError, StopIteration, OSError) as error:
+        raise ImportError(f"bitdrop's C library cannot be loaded; install it by pip: {error!r}") from error
 
 
 library = _load()
