@@ -3,11 +3,12 @@
  * bitdrop_parallel.run on the OpenMP threads of an engine that is in the process already, by the
  * entry point that compilers call for "#pragma omp parallel". Nothing is linked: Python finds it.
  */
+#include <bitdrop/bitdrop.h>
 #include <fenv.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
-struct bitdrop_openmp { /* the context; bitdrop.torch fills it */
+struct team { /* the context; bitdrop.torch fills it */
     void (*parallel)(void (*function)(void *), void *argument, unsigned threads, unsigned flags);
     unsigned threads;
 };
@@ -34,17 +35,15 @@ static void take_tasks(void *argument)
     fesetenv(&own);
 }
 
-/* For -Wmissing-prototypes. */
-void bitdrop_openmp_run(void *context, size_t tasks, void (*task)(void *argument, size_t index),
-                        void *argument);
-
-void bitdrop_openmp_run(void *context, size_t tasks, void (*task)(void *argument, size_t index),
-                        void *argument)
+static void run(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                void *argument)
 {
-    const struct bitdrop_openmp *openmp = context;
+    const struct team *team = context;
     struct loop loop = {.task = task, .argument = argument, .tasks = tasks};
 
     fegetenv(&loop.caller);
     /* Always the whole team: libgomp ends the threads that a smaller one leaves over. */
-    openmp->parallel(take_tasks, &loop, openmp->threads, 0);
+    team->parallel(take_tasks, &loop, team->threads, 0);
 }
+
+const bitdrop_parallel bitdrop_openmp = {.run = run}; /* bitdrop.torch adds the rest */

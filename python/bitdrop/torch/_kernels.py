@@ -32,8 +32,8 @@ class _Parallel(ctypes.Structure):
     _fields_ = (("run", ctypes.c_void_p), ("context", ctypes.c_void_p), ("tasks", ctypes.c_size_t))
 
 
-class _OpenMP(ctypes.Structure):
-    """bitdrop_openmp of _openmp.c."""
+class _Team(ctypes.Structure):
+    """The context of bitdrop_openmp in _openmp.c."""
 
     _fields_ = (("parallel", ctypes.c_void_p), ("threads", ctypes.c_uint))
 
@@ -49,7 +49,7 @@ def _find_openmp() -> int | None:
 
 
 _openmp = _find_openmp()
-_run = ctypes.cast(_library.library.bitdrop_openmp_run, ctypes.c_void_p).value
+_run = _Parallel.in_dll(_library.library, "bitdrop_openmp").run
 
 
 def _stay_alone() -> None:
@@ -62,8 +62,8 @@ if hasattr(os, "register_at_fork"):
 
 
 @functools.lru_cache(maxsize=8)
-def _team(threads: int) -> tuple[_Parallel, _OpenMP]:
-    context = _OpenMP(_openmp, threads)
+def _team(threads: int) -> tuple[_Parallel, _Team]:
+    context = _Team(_openmp, threads)
     return _Parallel(_run, ctypes.addressof(context), threads), context  # the first points to the second
 
 
