@@ -52,6 +52,11 @@ def numbers(*shape: int, dtype: Any = jnp.float32, key: int = 7) -> jax.Array:
     return jax.random.normal(jax.random.key(key), shape, dtype)
 
 
+if hasattr(jax, "enable_x64"):
+    enable_x64 = jax.enable_x64
+else:
+    from jax.experimental import enable_x64  # jax 0.5
+
 KEY = jax.random.split(jax.random.key(3))[0]  # both words are large
 KEYS = jax.random.split(jax.random.key(5), 4)
 
@@ -75,7 +80,7 @@ def test_dtypes_shapes_and_p(dtype: str, shape: tuple[int, ...], p: float) -> No
 
 
 def test_float64_and_64_bit_offsets_under_x64() -> None:
-    with jax.enable_x64(True):
+    with enable_x64(True):
         x = numbers(1000, dtype=jnp.float64)
         assert x.dtype == jnp.float64
         same(dropout(KEY, x, 0.3), by_c(x, 0.3, seed_of(KEY)))
@@ -87,7 +92,7 @@ def test_float64_and_64_bit_offsets_under_x64() -> None:
 @pytest.mark.parametrize("p", [0.1, 1 / 3, 2.0**-12 + 2.0**-50])
 def test_p_is_not_rounded_to_float(p: float) -> None:
     # The elements that p and float32(p) treat differently are too few to meet, but the scales tell.
-    with jax.enable_x64(True):
+    with enable_x64(True):
         x = jnp.ones(64, jnp.float64)
         same(dropout(KEY, x, p), by_c(x, p, seed_of(KEY)))
 
@@ -297,7 +302,7 @@ def test_bad_arguments(call: Any, error: type[Exception], says: str) -> None:
 
 
 def test_what_only_the_library_sees_is_an_exception_too() -> None:
-    with jax.enable_x64(True):
+    with enable_x64(True):
         call = jax.jit(lambda offset: dropout(KEY, X, 0.5, offset=offset))
         with pytest.raises(jax.errors.JaxRuntimeError, match=r"bitdrop: .*offset"):
             call(jnp.uint64(2**64 - 3)).block_until_ready()
