@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from ._kernels import DTYPES as _DTYPES
 from ._kernels import backward as _backward
@@ -284,6 +285,8 @@ def _dropout(x: Tensor, p: float, recompute: bool) -> Tensor:
         return _recompute(x, seed, p)
 
     _check(x)
+    if is_compiling() and _transforming():
+        torch._dynamo.graph_break()  # it cannot trace a custom operator through torch.func.grad
     drawn = torch.randint(_SEEDS, (), dtype=torch.int64, device="cpu")
     if recompute:
         return _apply_seed(x, drawn, p)
@@ -305,6 +308,10 @@ def dropout(
     Raises ValueError for p outside [0, 1] and for a tensor on another device, TypeError for another dtype or layout,
     and RuntimeError in place where elements share memory, or a leaf requires grad.
     """
+    if has_torch_function_unary(input):  # a subclass, a mode, or the proxy of torch.fx
+        return handle_torch_function(
+            dropout, (input,), input, p=p, training=training, inplace=inplace, recompute=recompute
+        )
     if not isinstance(input, Tensor):
         raise TypeError(f"bitdrop: input must be a torch.Tensor, and is {type(input).__name__}")
     _check_p(p)

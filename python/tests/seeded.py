@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of bitdrop.torch share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+MODES = pytest.mark.parametrize("recompute", [False, True])
+OPS = torch.ops.bitdrop
+
+
+def same(a: Tensor, b: Tensor) -> None:
+    torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+def seeded(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    torch.manual_seed(7)
+    return f(*args, **kwargs)

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bitdrop.torch under what PyTorch does to functions: derivatives, vmap, compiling, tracing, checkpoints."""
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from seeded import MODES, OPS, same, seeded
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+import bitdrop.torch as bt
+
+try:
+    from torch._dynamo.compiled_autograd import _enable as compiled_autograd
+except ImportError:
+    from torch._dynamo.compiled_autograd import enable as compiled_autograd  # PyTorch 2.5
+
+# ---- Derivatives.
+
+
+@pytest.mark.usefixtures("masks_of_any_size")
+@MODES
+def test_gradcheck(recompute: bool) -> None:
+    x = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+
+    def f(x: Tensor) -> Tensor:
+        return seeded(bt.dropout, x, 0.4, recompute=recompute)
+
+    assert torch.autograd.gradcheck(f, x, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(f, x)
+    seed = torch.tensor(5)
+    if recompute:
+        assert torch.autograd.gradcheck(lambda x: OPS.dropout_recompute(x, seed, 0.4), x)
+    else:
+        assert torch.autograd.gradcheck(lambda x: OPS.dropout(x, seed, 0.4)[0], x)
+
+
+def test_opcheck() -> None:
+    seed = torch.tensor(5)
+    for x in (torch.randn(3, 7, requires_grad=True), torch.randn(8, 2, requires_grad=True).t()):
+        mask = OPS.dropout(x.detach(), seed, 0.4)[1]
+        torch.library.opcheck(OPS.dropout.default, (x, seed, 0.4))
+        torch.library.opcheck(OPS.dropout_recompute.default, (x, seed, 0.4))
+        torch.library.opcheck(OPS.dropout_backward.default, (x, mask, 0.4))
+
+
+@MODES
+def test_func_grad(recompute: bool) -> None:
+    x = torch.randn(30)
+    grad = seeded(torch.func.grad(lambda x: bt.dropout(x, 0.4, recompute=recompute).sum()), x)
+    same(grad, seeded(bt.dropout, torch.ones(30), 0.4))
+    twice = seeded(
+        torch.func.grad(torch.func.grad(lambda s: (bt.dropout(s * x, 0.4, recompute=recompute) ** 2).sum())),
+        torch.tensor(3.0),
+    )
+    torch.testing.assert_close(twice, 2 * (seeded(bt.dropout, x, 0.4) ** 2).sum())
+
+
+def test_forward_mode_is_refused_not_wrong() -> None:
+    x = torch.ones(4)
+    with pytest.raises(NotImplementedError, match="reverse-mode"):
+        torch.func.jvp(lambda x: bt.dropout(x, 0.5), (x,), (x,))
+    with torch.autograd.forward_ad.dual_level(), pytest.raises(NotImplementedError):
+        bt.dropout(torch.autograd.forward_ad.make_dual(x, x), 0.5)
+
+
+@MODES
+def test_vmap(recompute: bool) -> None:
+    x = torch.ones(5, 64)
+
+    def f(x: Tensor) -> Tensor:
+        return bt.dropout(x, 0.5, recompute=recompute)
+
+    same_mask = torch.func.vmap(f, randomness="same")(x)
+    assert (same_mask == same_mask[0]).all()
+    assert set(same_mask.unique().tolist()) == {0.0, 2.0}
+    different = torch.func.vmap(f, randomness="different")(x)
+    assert len({tuple(row.tolist()) for row in different}) == 5
+    moved = torch.func.vmap(f, in_dims=1, out_dims=1, randomness="different")(x)
+    assert moved.shape == (5, 64)
+    with pytest.raises(RuntimeError, match="randomness"):
+        torch.func.vmap(f)(x)
+    per_sample = torch.func.vmap(torch.func.grad(lambda x: f(x).sum()), randomness="different")(x)
+    assert len({tuple(row.tolist()) for row in per_sample}) == 5
+
+
+def test_vmap_of_a_tensor_from_outside() -> None:
+    """A plain tensor that the mapped function closes over obeys randomness= like any other."""
+    x = torch.ones(64)
+    rows = torch.func.vmap(lambda b: bt.dropout(x, 0.5) + b, randomness="different")(torch.zeros(5))
+    assert len({tuple(row.tolist()) for row in rows}) == 5
+    with pytest.raises(RuntimeError, match="randomness"):
+        torch.func.vmap(lambda b: bt.dropout(x, 0.5) + b)(torch.zeros(5))
+
+
+# ---- Compiling, tracing, checkpoints.
+
+
+@MODES
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compile(recompute: bool, backend: str) -> None:
+    torch._dynamo.reset()
+    net = nn.Sequential(nn.Linear(16, 16), bt.Dropout(0.3, recompute=recompute))
+    f = torch.compile(net, backend=backend, fullgraph=True)
+    x = torch.ones(4, 16, requires_grad=True)
+    y = seeded(f, x)
+    dropped = y == 0
+    assert 5 < int(dropped.sum()) < 40
+    same(seeded(f, x), y)
+    assert not torch.equal(f(x), y)
+    (dy_seen,) = torch.autograd.grad(y, net[0].bias, torch.ones_like(y))
+    torch.testing.assert_close(dy_seen, (~dropped).float().sum(0) / 0.7)
+    if backend == "aot_eager":
+        same(y, seeded(net, x))
+    torch.testing.assert_close(seeded(f.eval(), x), net[0](x))
+
+
+@MODES
+def test_compile_inplace_and_dynamic(recompute: bool) -> None:
+    torch._dynamo.reset()
+
+    def g(x: Tensor) -> Tensor:
+        return bt.dropout(x * 1, 0.3, True, True, recompute=recompute)
+
+    f = torch.compile(g, backend="aot_eager", fullgraph=True, dynamic=True)
+    for n in (9, 33):
+        same(seeded(f, torch.ones(n)), seeded(g, torch.ones(n)))
+
+
+@MODES
+def test_compile_of_func(recompute: bool) -> None:
+    """Transforms of torch.func break the graph and run as they would without torch.compile."""
+    torch._dynamo.reset()
+    x = torch.randn(5, 9)
+
+    def f(x: Tensor) -> Tensor:
+        return bt.dropout(x, 0.3, recompute=recompute)
+
+    def loss(x: Tensor) -> Tensor:
+        return (f(x) ** 2).sum()
+
+    for function in (
+        torch.func.vmap(f, randomness="different"),
+        torch.func.grad(loss),
+        torch.func.grad(lambda x: torch.func.grad(loss)(x).sum()),
+        torch.func.vmap(torch.func.grad(loss), randomness="different"),
+    ):
+        same(seeded(torch.compile(function, backend="aot_eager"), x), seeded(function, x))
+
+
+@MODES
+def test_compiled_autograd(recompute: bool) -> None:
+    torch._dynamo.reset()
+    x = torch.randn(100, requires_grad=True)
+    y = seeded(bt.dropout, x, 0.3, recompute=recompute)
+    with compiled_autograd(torch.compile(backend="aot_eager")):
+        y.backward(torch.ones_like(y))
+    same(x.grad, seeded(bt.dropout, torch.ones(100), 0.3))
+
+
+@MODES
+def test_export(recompute: bool) -> None:
+    net, x = nn.Sequential(nn.Linear(16, 16), bt.Dropout(0.3, recompute=recompute)), torch.randn(4, 16)
+    same(seeded(torch.export.export(net, (x,)).module(), x), seeded(net, x))
+    names = [str(node.target) for node in torch.export.export(net.eval(), (x,)).graph.nodes]
+    assert not any("bitdrop" in name for name in names)
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch deprecates it, and warns of p < 0 as a constant
+@MODES
+def test_jit_trace(recompute: bool) -> None:
+    net, x = nn.Sequential(nn.Linear(16, 16), bt.Dropout(0.3, recompute=recompute)), torch.randn(4, 16)
+    traced = torch.jit.trace(net, (x,), check_trace=False)
+    y = seeded(traced, x)
+    same(y, seeded(net, x))
+    assert not torch.equal(traced(x), y)
+    (grad,) = torch.autograd.grad(y, net[0].bias, torch.ones_like(y))
+    torch.testing.assert_close(grad, (y != 0).float().sum(0) / 0.7)
+
+
+@MODES
+def test_fx_trace(recompute: bool) -> None:
+    net, x = nn.Sequential(nn.Linear(16, 16), bt.Dropout(0.3, recompute=recompute)), torch.randn(4, 16)
+    traced = torch.fx.symbolic_trace(net)
+    assert bt.dropout in [node.target for node in traced.graph.nodes]
+    same(seeded(traced, x), seeded(net, x))
+
+
+def test_subclass_and_mode_see_the_call() -> None:
+    class Named(Tensor):
+        pass
+
+    class Seen(torch.overrides.TorchFunctionMode):
+        calls: list[Any] = []  # noqa: RUF012
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.calls.append(func)
+            return func(*args, **(kwargs or {}))
+
+    x = torch.randn(8, 8)
+    y = seeded(bt.dropout, x.as_subclass(Named), 0.3, inplace=False)
+    assert type(y) is Named
+    same(y.as_subclass(Tensor), seeded(bt.dropout, x, 0.3))
+    with Seen():
+        bt.dropout(x)
+    assert bt.dropout in Seen.calls
+
+
+@pytest.mark.usefixtures("masks_of_any_size")
+@MODES
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_checkpoint_replays(recompute: bool, use_reentrant: bool) -> None:
+    drop = bt.Dropout(0.5, recompute=recompute)
+
+    def block(x: Tensor) -> Tensor:
+        return drop(drop(x * 2) * 3)
+
+    x = torch.randn(200, requires_grad=True)
+    y = seeded(checkpoint, block, x, use_reentrant=use_reentrant)
+    torch.rand(10)  # moves the generator between the passes
+    y.sum().backward()
+    plain = x.detach().clone().requires_grad_()
+    seeded(block, plain).sum().backward()
+    same(x.grad, plain.grad)
+    same((x.grad != 0), (y != 0))
