@@ -80,8 +80,8 @@ def _check_alignment(name: str, address: int, itemsize: int) -> None:
 
 def _not_contiguous(name: str, shape: tuple[int, ...], strides: tuple[int, ...], unit: str) -> BitdropValueError:
     return BitdropValueError(
-        f"{name} must be contiguous, or a matrix whose rows are and follow each other; make it so, "
-        f"say by numpy.ascontiguousarray (shape {shape}, strides {strides} {unit})"
+        f"{name} must be contiguous, or a matrix whose rows are and follow each other: "
+        f"pass a contiguous copy, and of an output copy it back (shape {shape}, strides {strides} {unit})"
     )
 
 
@@ -107,7 +107,7 @@ def data(x: Array, name: str) -> View:
     if v.dtype not in CODES:
         raise BitdropTypeError(
             f"{name} must be float16, float32, float64 or bfloat16 of this machine's byte order, "
-            f"not {v.dtype}; convert it, say by {name}.astype(numpy.float32)"
+            f"not {v.dtype}: convert it, say to float32"
         )
     return v
 
@@ -177,16 +177,16 @@ def needs_rows(x: View, y: View, pitch: int | None) -> bool:
     return pitch is not None or x.row_stride is not None or y.row_stride is not None
 
 
-def matrix(x: View, y: View, mask: View | None, pitch: int | None, name: str = "mask") -> _library.Shape2D | None:
+def matrix(x: View, y: View, mask: View | None, pitch: int | None) -> _library.Shape2D | None:
     """The shape for the library's 2-D call, or None for its flat one. Checks the mask's shape."""
     rows_wanted = needs_rows(x, y, pitch)
     if pitch is not None and len(x.shape) != 2:
         raise BitdropValueError(f"pitch is for matrices; the shape is {x.shape}")
     if mask is not None:
-        check_mask_shape(mask, x.shape, name)
+        check_mask_shape(mask, x.shape)
         if rows_wanted and len(mask.shape) == 1 and x.shape[1] % 8:
             raise BitdropValueError(
-                f"{name} must have a row for each row of a matrix with strides or pitch, unless "
+                f"mask must have a row for each row of a matrix with strides or pitch, unless "
                 f"columns are a multiple of 8: shape {(x.shape[0], row_bytes(x.shape[1]))}"
             )
         rows_wanted = rows_wanted or len(mask.shape) == 2
@@ -206,10 +206,10 @@ def shape_2d(
     return _library.Shape2D(rows, cols, pitch or 0, x_stride, y_stride, mask_stride)
 
 
-def check_mask_shape(mask: View, shape: tuple[int, ...], name: str) -> None:
+def check_mask_shape(mask: View, shape: tuple[int, ...]) -> None:
     """A mask is flat, or that of a matrix has a row of bytes for each row."""
     flat = (row_bytes(math.prod(shape)),)
     rows = (shape[0], row_bytes(shape[1])) if len(shape) == 2 else flat
     if mask.shape not in (flat, rows):
         wanted = f"{flat}" if rows == flat else f"{flat} or {rows}"
-        raise BitdropValueError(f"{name} of data of shape {shape} must have shape {wanted}, not {mask.shape}")
+        raise BitdropValueError(f"mask of data of shape {shape} must have shape {wanted}, not {mask.shape}")

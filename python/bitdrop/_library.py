@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from ctypes import c_char_p, c_double, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import Any
 
-from .errors import BitdropError, BitdropTypeError, BitdropValueError
+from .errors import BitdropTypeError, BitdropValueError
 
 F32, F64, F16, BF16 = range(4)
 SCALE_TRAIN, SCALE_INFER = range(2)
@@ -32,7 +32,7 @@ ISAS = {
     "neon": ISA_NEON,
 }
 
-_ERR_PROBABILITY, _ERR_DTYPE, _ERR_ISA, _ERR_RANGE = 2, 4, 5, 6
+_ERR_DTYPE, _ERR_ISA, _ERR_RANGE = 4, 5, 6
 
 
 class Config(ctypes.Structure):
@@ -100,22 +100,6 @@ def _declare(name: str, restype: Any, *argtypes: Any) -> Any:
     return function
 
 
-_config, _shape = ctypes.POINTER(Config), ctypes.POINTER(Shape2D)
-_mask = _declare("bitdrop_mask", c_int, _config, c_size_t, c_void_p)
-_mask_2d = _declare("bitdrop_mask_2d", c_int, _config, _shape, c_void_p)
-
-
-def _declare_pair(name: str, *buffers: Any) -> tuple[Any, Any]:
-    return (
-        _declare(name, c_int, _config, c_int, c_size_t, *buffers),
-        _declare(name + "_2d", c_int, _config, c_int, _shape, *buffers),
-    )
-
-
-_forward, _forward_2d = _declare_pair("bitdrop_forward", c_void_p, c_void_p, c_void_p)
-_backward, _backward_2d = _declare_pair("bitdrop_backward", c_void_p, c_void_p, c_void_p)
-_recompute, _recompute_2d = _declare_pair("bitdrop_recompute", c_void_p, c_void_p)
-_infer, _infer_2d = _declare_pair("bitdrop_infer", c_void_p, c_void_p)
 _mask_bytes = _declare("bitdrop_mask_bytes", c_size_t, c_size_t)
 _isa_default = _declare("bitdrop_isa_default", c_int)
 _isa_supported = _declare("bitdrop_isa_supported", c_int, c_int)
@@ -124,90 +108,52 @@ _status_string = _declare("bitdrop_status_string", c_char_p, c_int)
 _version = _declare("bitdrop_version", c_char_p)
 
 
-def _failure(status: int, cfg: Config, extent: int | Shape2D, dtype: int | None = None) -> BitdropError:
+def _raise(status: int, function: Any, arguments: tuple[Any, ...]) -> None:
     """The exception of a status other than OK: what the library says, and what it was given."""
+    if not status:
+        return
+    cfg, extent = arguments[0], arguments[1 if function in (mask, mask_2d) else 2]
     if isinstance(extent, Shape2D):
         size = ", ".join(f"{name} = {getattr(extent, name)}" for name, _ in Shape2D._fields_)
     else:
         size = f"n = {extent}"
     given = {
-        _ERR_PROBABILITY: f"p = {cfg.p}",
-        _ERR_DTYPE: f"dtype = {dtype}",
+        _ERR_DTYPE: f"dtype = {arguments[1]}",
         _ERR_ISA: f"isa = {_isa_name(cfg.isa).decode()}, BITDROP_ISA = {os.environ.get('BITDROP_ISA', '')!r}",
         _ERR_RANGE: f"offset = {cfg.offset}, {size}",
     }.get(status, size)
     message = f"{_status_string(status).decode()} ({given})"
-    return BitdropTypeError(message) if status == _ERR_DTYPE else BitdropValueError(message)
+    raise BitdropTypeError(message) if status == _ERR_DTYPE else BitdropValueError(message)
 
 
-def mask(cfg: Config, n: int, mask_ptr: int) -> None:
-    """bitdrop_mask."""
-    status = _mask(cfg, n, mask_ptr)
-    if status:
-        raise _failure(status, cfg, n)
+def _declare_call(name: str, *argtypes: Any) -> Any:
+    function = _declare(name, c_int, ctypes.POINTER(Config), *argtypes)
+    function.errcheck = _raise
+    return function
 
 
-def mask_2d(cfg: Config, shape: Shape2D, mask_ptr: int) -> None:
-    """bitdrop_mask_2d."""
-    status = _mask_2d(cfg, shape, mask_ptr)
-    if status:
-        raise _failure(status, cfg, shape)
+# (config, dtype, n or shape, address, ...), as the library has them.
+_shape = ctypes.POINTER(Shape2D)
+mask = _declare_call("bitdrop_mask", c_size_t, c_void_p)
+mask_2d = _declare_call("bitdrop_mask_2d", _shape, c_void_p)
+forward = _declare_call("bitdrop_forward", c_int, c_size_t, c_void_p, c_void_p, c_void_p)
+forward_2d = _declare_call("bitdrop_forward_2d", c_int, _shape, c_void_p, c_void_p, c_void_p)
+backward = _declare_call("bitdrop_backward", c_int, c_size_t, c_void_p, c_void_p, c_void_p)
+backward_2d = _declare_call("bitdrop_backward_2d", c_int, _shape, c_void_p, c_void_p, c_void_p)
+recompute = _declare_call("bitdrop_recompute", c_int, c_size_t, c_void_p, c_void_p)
+recompute_2d = _declare_call("bitdrop_recompute_2d", c_int, _shape, c_void_p, c_void_p)
+infer = _declare_call("bitdrop_infer", c_int, c_size_t, c_void_p, c_void_p)
+infer_2d = _declare_call("bitdrop_infer_2d", c_int, _shape, c_void_p, c_void_p)
 
 
-def forward(cfg: Config, dtype: int, n: int, x_ptr: int, y_ptr: int, mask_ptr: int) -> None:
-    """bitdrop_forward."""
-    status = _forward(cfg, dtype, n, x_ptr, y_ptr, mask_ptr)
-    if status:
-        raise _failure(status, cfg, n, dtype)
-
-
-def forward_2d(cfg: Config, dtype: int, shape: Shape2D, x_ptr: int, y_ptr: int, mask_ptr: int) -> None:
-    """bitdrop_forward_2d."""
-    status = _forward_2d(cfg, dtype, shape, x_ptr, y_ptr, mask_ptr)
-    if status:
-        raise _failure(status, cfg, shape, dtype)
-
-
-def backward(cfg: Config, dtype: int, n: int, dy_ptr: int, dx_ptr: int, mask_ptr: int) -> None:
-    """bitdrop_backward."""
-    status = _backward(cfg, dtype, n, dy_ptr, dx_ptr, mask_ptr)
-    if status:
-        raise _failure(status, cfg, n, dtype)
-
-
-def backward_2d(cfg: Config, dtype: int, shape: Shape2D, dy_ptr: int, dx_ptr: int, mask_ptr: int) -> None:
-    """bitdrop_backward_2d."""
-    status = _backward_2d(cfg, dtype, shape, dy_ptr, dx_ptr, mask_ptr)
-    if status:
-        raise _failure(status, cfg, shape, dtype)
-
-
-def recompute(cfg: Config, dtype: int, n: int, x_ptr: int, y_ptr: int) -> None:
-    """bitdrop_recompute."""
-    status = _recompute(cfg, dtype, n, x_ptr, y_ptr)
-    if status:
-        raise _failure(status, cfg, n, dtype)
-
-
-def recompute_2d(cfg: Config, dtype: int, shape: Shape2D, x_ptr: int, y_ptr: int) -> None:
-    """bitdrop_recompute_2d."""
-    status = _recompute_2d(cfg, dtype, shape, x_ptr, y_ptr)
-    if status:
-        raise _failure(status, cfg, shape, dtype)
-
-
-def infer(cfg: Config, dtype: int, n: int, x_ptr: int, y_ptr: int) -> None:
-    """bitdrop_infer."""
-    status = _infer(cfg, dtype, n, x_ptr, y_ptr)
-    if status:
-        raise _failure(status, cfg, n, dtype)
-
-
-def infer_2d(cfg: Config, dtype: int, shape: Shape2D, x_ptr: int, y_ptr: int) -> None:
-    """bitdrop_infer_2d."""
-    status = _infer_2d(cfg, dtype, shape, x_ptr, y_ptr)
-    if status:
-        raise _failure(status, cfg, shape, dtype)
+def probability(p: Any) -> float:
+    """P as a float, or an error."""
+    try:
+        if 0 <= p <= 1:
+            return float(p)
+    except (TypeError, ValueError):  # text, or an array
+        raise BitdropTypeError(f"p must be a number in [0, 1], not {p!r}") from None
+    raise BitdropValueError(f"p must lie in [0, 1], not be {p!r}")
 
 
 def integer(value: Any, name: str, bits: int) -> int:
@@ -239,15 +185,11 @@ def config(
     stores: str = "auto",
     isa: str | None = None,
 ) -> Config:
-    """A Config of checked values. The library itself checks p."""
-    try:
-        probability = float(p)
-    except (TypeError, ValueError):
-        raise BitdropTypeError(f"p must be a number in [0, 1], not {p!r}") from None
+    """A Config of checked values."""
     if integer(rounds, "rounds", 64) not in (7, 10):
         raise BitdropValueError(f"rounds must be 7 or 10, not {rounds!r}")
     return Config(
-        probability,
+        probability(p),
         integer(seed, "seed", 64),
         integer(offset, "offset", 64),
         integer(stream, "stream", 32),
