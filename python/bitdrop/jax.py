@@ -30,6 +30,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from .errors import MissingPackageError
+
 try:
     import jax
     import jax.ffi
@@ -37,7 +39,9 @@ try:
     import jaxlib.version
     import numpy as np
 except ImportError as error:
-    raise ImportError(f"bitdrop.jax needs JAX 0.5 or newer ({error}): pip install --upgrade jax jaxlib") from error
+    raise MissingPackageError(
+        f"bitdrop.jax needs JAX 0.5 or newer ({error}): pip install --upgrade jax jaxlib"
+    ) from error
 
 from . import _library
 
@@ -132,12 +136,17 @@ _handler = _load()  # kept, for XLA calls into it
 # ---- The function.
 
 
+def _like_both(words: jax.Array, x: jax.Array) -> jax.Array:
+    """An x of which jax.eval_shape says over which axes of a mesh, under shard_map, either of them varies."""
+    return jnp.where(words[0] == 0, x, x)
+
+
 # Linear in x, so the backward pass is the same call on the cotangent, and so on for any order.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def _apply(p: float, stream: int, rounds: int, words: jax.Array, x: jax.Array) -> jax.Array:
     # broadcast_all: under vmap the handler loops over the batch, where "sequential" would make a
     # loop of XLA's around it.
-    call = jax.ffi.ffi_call(_TARGET, jax.ShapeDtypeStruct(x.shape, x.dtype), vmap_method="broadcast_all")
+    call = jax.ffi.ffi_call(_TARGET, jax.eval_shape(_like_both, words, x), vmap_method="broadcast_all")
     # NumPy scalars, for a bare float would become 32 bits wide without JAX's x64 mode.
     y: jax.Array = call(words, x, p=np.float64(p), stream=np.uint32(stream), rounds=np.uint8(rounds))
     return y
@@ -195,18 +204,16 @@ def dropout(key: Any, x: Any, p: float, *, stream: int = 0, offset: Any = 0, rou
     The elements of x are numbered in row-major order. Under vmap each member of the batch has
     the bits of the call without vmap: the same mask for one key, independent masks for a batch of
     keys. Reverse-mode derivatives of any order exist, forward-mode ones (jvp, jacfwd) do not.
+
+    Under jit, XLA gathers an x that is spread over a mesh, for it does not look into the call. Use
+    jax.shard_map, with the offset of each shard for the bits of the whole.
     """
     x = jnp.asarray(x)
     if x.dtype not in _DTYPES:
         raise TypeError(f"x must be float32, float64, float16 or bfloat16, not {x.dtype}: use x.astype")
     if isinstance(p, jax.core.Tracer):
         raise TypeError("p must be a Python number: mark it static (static_argnames) under jit")
-    try:
-        p = float(p)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"p must be a number in [0, 1], not {p!r}") from error
-    if not 0 <= p <= 1:
-        raise ValueError(f"p must be in [0, 1], not {p}")
+    p = _library.probability(p)
     stream = operator.index(stream)
     if not 0 <= stream < 2**32:
         raise ValueError(f"stream must be in [0, 2**32), not {stream}")
@@ -214,4 +221,6 @@ def dropout(key: Any, x: Any, p: float, *, stream: int = 0, offset: Any = 0, rou
     if rounds not in (7, 10):
         raise ValueError(f"rounds must be 10 or 7, not {rounds}")
     words = jnp.concatenate([_seed_words(key), _offset_words(offset, x.size)])
+    if jax.eval_shape(_like_both, words, x) != jax.eval_shape(jnp.positive, x):
+        x = _like_both(words, x)  # it varies as the result does then, and its gradient is summed
     return _apply(p, stream, rounds, words, x)
