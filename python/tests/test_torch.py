@@ -5,9 +5,12 @@ import copy
 import ctypes
 import mmap
 import os
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,6 +164,38 @@ def test_every_thread_flushes_denormals_as_the_caller_does() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the OS about pages")
+def test_calls_from_many_threads() -> None:
+    x = torch.ones(4 * _kernels._SHARED, requires_grad=True)
+    bad: list[int] = []
+
+    def work(number: int) -> None:
+        torch.set_num_threads(1 + number)
+        for _ in range(20):
+            y = bt.dropout(x, 0.5)
+            (dy,) = torch.autograd.grad(y, x, torch.ones_like(y))
+            bad.append(int((dy != y).sum()))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert bad == [0] * 60
+
+
+def test_inference_mode_and_autocast() -> None:
+    x = torch.randn(4, 8)
+    with torch.inference_mode():
+        y = seeded(bt.dropout, x)
+    same(y.clone(), seeded(bt.dropout, x))
+    linear = nn.Linear(8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = bt.dropout(linear(x))
+    assert y.dtype is torch.bfloat16
+    y.sum().backward()
+    assert linear.weight.grad.dtype is torch.float32
+
+
 def test_stores_go_by_the_tensor_and_its_pages() -> None:
     assert _kernels._stores(torch.empty(1024)) == _library.STORES_AUTO
     with mmap.mmap(-1, 3 * _kernels._LARGE) as memory:
@@ -288,12 +323,29 @@ def test_patch() -> None:
     assert (model["drop"].p, model["drop"].inplace, model["drop"].training) == (0.2, True, False)
     model["drop"](torch.ones(3))
     assert calls == [1]
-    assert bt.patch(model).replaced == ()
+    again = bt.patch(model)
+    assert again.replaced == ()
+    assert again.left["drop"] == "is bitdrop's already, with recompute=True"
     x = torch.randn(2, 3, 8, requires_grad=True)
     model.train()["layer"](x).sum().backward()
     assert model.eval()["layer"](x).shape == x.shape
+    own = type("Own", (nn.Module,), {})()
+    own.attn_pdrop, own.drop_path = 0.1, 0.0
+    own.subclass = type("Mine", (nn.Dropout,), {})()
+    assert bt.patch(own).left.keys() == {"", "subclass"}
     root = nn.Dropout(0.5)
     assert bt.patch(root).replaced == ("",)
+
+
+def test_patched_model_is_saved_and_loaded(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.5))
+    bt.patch(model, recompute=True)
+    torch.save(model, tmp_path / "model")
+    x = torch.randn(4, 8)
+    for twin in (torch.load(tmp_path / "model", weights_only=False), copy.deepcopy(model)):
+        assert (type(twin[1]), twin[1].recompute) == (bt.Dropout, True)
+        same(seeded(twin, x), seeded(model, x))
+    nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.5)).load_state_dict(model.state_dict())
 
 
 # ---- Bad input.
@@ -308,12 +360,22 @@ def test_bad_p(p: float) -> None:
         OPS.dropout(torch.ones(3), torch.tensor(1), p)
 
 
+def test_missing_pytorch() -> None:
+    program = "import sys; sys.modules['torch'] = None; import bitdrop.torch"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parent)
+    assert "MissingPackageError: bitdrop.torch needs PyTorch" in done.stderr
+    assert "pip install torch" in done.stderr
+
+
 def test_bad_tensors() -> None:
     for x in (torch.ones(3, dtype=torch.int64), torch.ones(3, dtype=torch.complex64), torch.ones(3, dtype=torch.bool)):
         with pytest.raises(TypeError, match=r"\.float\(\)"):
             bt.dropout(x)
     with pytest.raises(TypeError, match=r"to_dense"):
         bt.dropout(torch.eye(3).to_sparse())
+    for layout in (torch.strided, torch.jagged):
+        with pytest.raises(TypeError, match="unbind"):
+            bt.dropout(torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(1, 3)], layout=layout))
     with pytest.raises(TypeError, match=r"torch\.Tensor"):
         bt.dropout([1.0, 2.0])  # type: ignore[arg-type]
     assert bt.dropout(torch.ones(3, device="meta")).device.type == "meta"
@@ -327,7 +389,7 @@ def test_gpu_tensor() -> None:
 
 def test_other_device_by_its_name() -> None:
     class Elsewhere:
-        dtype, layout, device = torch.float32, torch.strided, torch.device("cuda:0")
+        dtype, layout, device, is_nested = torch.float32, torch.strided, torch.device("cuda:0"), False
 
     with pytest.raises(ValueError, match=r"\.cpu\(\)"):
         bt._check(Elsewhere())  # type: ignore[arg-type]
@@ -337,6 +399,8 @@ def test_inplace_refuses_shared_memory() -> None:
     for x in (torch.ones(1, 4).expand(3, 4), torch.ones(8).as_strided((3, 4), (2, 1))):
         with pytest.raises(RuntimeError, match="clone"):
             bt.dropout(x, inplace=True)
+    x = torch.ones(9).as_strided((2, 3), (3, 2))  # its elements lie between one another
+    same(seeded(bt.dropout, x, inplace=True), seeded(bt.dropout, torch.ones(2, 3)))
     with pytest.raises(RuntimeError, match="leaf"):
         bt.dropout(torch.ones(3, requires_grad=True), inplace=True)
 

@@ -131,6 +131,19 @@ def test_compile_inplace_and_dynamic(recompute: bool) -> None:
 
 
 @MODES
+def test_compile_of_a_size_that_data_decide(recompute: bool) -> None:
+    torch._dynamo.reset()
+
+    def f(x: Tensor) -> Tensor:
+        return bt.dropout(x[x.nonzero()[:, 0]], 0.3, recompute=recompute)
+
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        compiled = torch.compile(f, backend="aot_eager", fullgraph=True)
+        for n in (50, 0):
+            same(seeded(compiled, torch.arange(n + 1.0)), seeded(f, torch.arange(n + 1.0)))
+
+
+@MODES
 def test_compile_of_func(recompute: bool) -> None:
     """Transforms of torch.func break the graph and run as they would without torch.compile."""
     torch._dynamo.reset()
@@ -165,6 +178,10 @@ def test_compiled_autograd(recompute: bool) -> None:
 def test_export(recompute: bool) -> None:
     net, x = nn.Sequential(nn.Linear(16, 16), bt.Dropout(0.3, recompute=recompute)), torch.randn(4, 16)
     same(seeded(torch.export.export(net, (x,)).module(), x), seeded(net, x))
+    batch = torch.export.Dim("batch", min=1)
+    any_batch = torch.export.export(net, (x,), dynamic_shapes=({0: batch},)).module()
+    for n in (1, 2, 100):
+        same(seeded(any_batch, x[:1].expand(n, 16)), seeded(net, x[:1].expand(n, 16)))
     names = [str(node.target) for node in torch.export.export(net.eval(), (x,)).graph.nodes]
     assert not any("bitdrop" in name for name in names)
 

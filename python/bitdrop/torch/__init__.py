@@ -4,7 +4,8 @@
 ``dropout`` and ``Dropout`` take the places of ``torch.nn.functional.dropout`` and ``torch.nn.Dropout``;
 ``patch`` swaps the modules of a model that is there already. Every call draws a seed from PyTorch's default
 generator, so ``torch.manual_seed`` and activation checkpointing reproduce masks. The mask is a function of that
-seed, p and an element's place in row-major order: not of strides, of threads, or of torch.compile's choices.
+seed, p and an element's place in row-major order: not of strides or threads. (Code that torch.compile makes has a
+generator of its own, unless torch._inductor.config.fallback_random is set.)
 
 There are two ways to the same kernels. ``bitdrop::*`` are custom operators, which torch.compile, torch.func and
 tensor subclasses see. A plain tensor in eager mode, where an operator's Python dispatch costs more than
@@ -16,11 +17,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-import torch
-from torch import Tensor
-from torch.autograd import forward_ad
-from torch.compiler import is_compiling
-from torch.overrides import handle_torch_function, has_torch_function_unary
+from ..errors import MissingPackageError
+
+try:
+    import torch
+    from torch import Tensor
+    from torch.autograd import forward_ad
+    from torch.compiler import is_compiling
+    from torch.overrides import handle_torch_function, has_torch_function_unary
+except ImportError as error:
+    raise MissingPackageError(f"bitdrop.torch needs PyTorch 2.7 or newer ({error}): pip install torch") from error
 
 from ._kernels import DTYPES as _DTYPES
 from ._kernels import backward as _backward
@@ -41,8 +47,9 @@ def _check(x: Tensor) -> None:
             f"bitdrop: the tensor is {x.dtype}, and must be float32, float64, float16 or bfloat16: "
             "convert it first, with .float() say"
         )
-    if x.layout is not torch.strided:
-        raise TypeError(f"bitdrop: the tensor is {x.layout}, and must be strided: convert it with .to_dense()")
+    if x.layout is not torch.strided or x.is_nested:
+        kind, cure = ("nested", ".unbind() it") if x.is_nested else (x.layout, "convert it with .to_dense()")
+        raise TypeError(f"bitdrop: the tensor is {kind}, and must be strided: {cure}")
     if x.device.type not in ("cpu", "meta"):
         raise ValueError(
             f"bitdrop: the tensor is on {x.device}, and bitdrop runs on the CPU: "
@@ -71,14 +78,16 @@ def _check_mask(dy: Tensor, mask: Tensor) -> None:
 
 
 def _overlaps(x: Tensor) -> bool:
-    """True unless the strides show that no two elements of x share memory."""
-    reach = 0  # the furthest that the dimensions so far lead
+    """True if two elements of x share memory."""
+    reach, nested = 0, True  # the furthest that the dimensions so far lead
     for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
         if size > 1:
-            if stride <= reach:
-                return True
+            nested = nested and stride > reach
             reach += stride * (size - 1)
-    return False
+    if nested:
+        return False
+    places = torch.arange(reach + 1, device="cpu").as_strided(x.shape, x.stride())
+    return places.unique().numel() < x.numel()
 
 
 # ---- Operators.
@@ -243,7 +252,7 @@ def _eager(x: Tensor) -> bool:
         and x.dtype in _DTYPES
         and x.is_cpu
         and _has_storage(x)  # neither sparse nor of the vmap that is_grads_batched=True of torch.autograd.grad uses
-        and not (x.is_neg() or _transforming() or _dispatch_modes() or _tracing())
+        and not (x.is_nested or x.is_neg() or _transforming() or _dispatch_modes() or _tracing())
     )
 
 
@@ -256,21 +265,20 @@ class _Dropout(torch.autograd.Function):
         if recompute or x.numel() <= _SMALL:
             ctx.seed = seed
             return _recompute(x, seed, p)
+        ctx.seed = None
         y, mask = _forward(x, seed, p)
         ctx.save_for_backward(mask)
         return y
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
-        saved = ctx.saved_tensors
+        p, seed = ctx.p, ctx.seed
         # Grad mode is on in a backward pass that will itself be differentiated.
         if torch.is_grad_enabled() or not _eager(dy):
-            if saved:
-                return _apply_mask(dy, saved[0], ctx.p), None, None, None
-            return _apply_seed(dy, torch.tensor(ctx.seed), ctx.p), None, None, None
-        if saved:
-            return _backward(dy, saved[0], ctx.p), None, None, None
-        return _recompute(dy, ctx.seed, ctx.p), None, None, None
+            dx = _apply_mask(dy, *ctx.saved_tensors, p) if seed is None else _apply_seed(dy, torch.tensor(seed), p)
+        else:
+            dx = _backward(dy, *ctx.saved_tensors, p) if seed is None else _recompute(dy, seed, p)
+        return dx, None, None, None
 
 
 # What _Dropout.apply comes to where no functorch transform is active, which _eager has made sure of.
@@ -286,9 +294,9 @@ def _dropout(x: Tensor, p: float, recompute: bool) -> Tensor:
 
     _check(x)
     if is_compiling() and _transforming():
-        torch._dynamo.graph_break()  # it cannot trace a custom operator through torch.func.grad
+        torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop's operators through torch.func")
     drawn = torch.randint(_SEEDS, (), dtype=torch.int64, device="cpu")
-    if recompute:
+    if recompute or torch.compiler.is_exporting():  # the size of a mask would limit the batches of the export
         return _apply_seed(x, drawn, p)
     return (torch.ops.bitdrop.dropout if is_compiling() else _Masked.apply)(x, drawn, p)[0]
 
@@ -315,7 +323,7 @@ def dropout(
     if not isinstance(input, Tensor):
         raise TypeError(f"bitdrop: input must be a torch.Tensor, and is {type(input).__name__}")
     _check_p(p)
-    if not training or p == 0.0 or input.numel() == 0:
+    if not training or p == 0.0 or (not is_compiling() and input.numel() == 0):  # a size that a graph may not know
         return input
     if forward_ad._current_level >= 0:  # the operators would drop the tangent and say nothing
         raise NotImplementedError(
@@ -367,14 +375,15 @@ class Patched:
 def _why_left(module: torch.nn.Module) -> str | None:
     kind = type(module).__name__
     if isinstance(module, Dropout):
-        return None
+        return f"is bitdrop's already, with recompute={module.recompute}"
     if isinstance(module, torch.nn.Dropout):
-        return f"{kind} is a subclass of nn.Dropout with a forward pass of its own"
+        return f"{kind} is a subclass of nn.Dropout, whose forward pass may be another"
+    if isinstance(module, torch.jit.ScriptModule) and module.original_name == "Dropout":
+        return "is compiled by torch.jit.script"
     if isinstance(module, torch.nn.modules.dropout._DropoutNd):
         return f"{kind} drops by another rule than nn.Dropout"
-    for name in ("dropout", "dropout_p", "attention_dropout"):
-        p = getattr(module, name, None)
-        if isinstance(p, float) and p > 0:
+    for name, p in vars(module).items():  # dropout, dropout_p, attention_dropout, attn_pdrop, drop_prob
+        if "drop" in name and isinstance(p, float) and p > 0:
             return f"{kind} hands {name}={p} to code of its own (fused attention, say), which bitdrop cannot reach"
     return None
 
