@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -73,7 +74,7 @@ _LARGE = 8 << 20  # bytes from which streaming pays in a model, where the other 
 _HUGE_PAGE = 2 << 20
 _MADV_HUGEPAGE = 14
 
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+_libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 if _libc is not None:
     _libc.mincore.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p)
     _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
@@ -81,8 +82,6 @@ if _libc is not None:
 
 def _untouched(y: Tensor) -> bool:
     """True if the middle of y has no page: it was never touched or, which costs speed only, is swapped out."""
-    if _libc is None:
-        return False
     resident = ctypes.create_string_buffer(1)
     middle = (y.data_ptr() + y.nbytes // 2) & -mmap.PAGESIZE
     return _libc.mincore(middle, 1, resident) == 0 and not resident.raw[0] & 1
