@@ -83,6 +83,7 @@ def test_vmap(recompute: bool) -> None:
     assert moved.shape == (5, 64)
     with pytest.raises(RuntimeError, match="randomness"):
         torch.func.vmap(f)(x)
+    assert torch.func.vmap(f, in_dims=1, randomness="different")(torch.ones(64, 0)).shape == (0, 64)
     per_sample = torch.func.vmap(torch.func.grad(lambda x: f(x).sum()), randomness="different")(x)
     assert len({tuple(row.tolist()) for row in per_sample}) == 5
 

@@ -136,13 +136,17 @@ def _apply_seed(x: Tensor, seed: Tensor, p: float) -> Tensor:
 
 def _vmap(function: Callable[..., Any], info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
     """One call for each sample: what its mask is must not depend on the other samples."""
-    samples = [
-        function(*(a if dim is None else a.select(dim, i) for a, dim in zip(args, in_dims, strict=True)))
-        for i in range(info.batch_size)
-    ]
+    n = info.batch_size
+
+    def pick(a: Any, dim: int | None, i: int) -> Any:
+        if dim is None:
+            return a
+        return a.select(dim, i) if n else a.new_zeros(a.shape[:dim] + a.shape[dim + 1 :])  # for what shape comes of it
+
+    samples = [function(*(pick(a, dim, i) for a, dim in zip(args, in_dims, strict=True))) for i in range(max(n, 1))]
     if isinstance(samples[0], Tensor):
-        return torch.stack(samples), 0
-    return tuple(torch.stack(outputs) for outputs in zip(*samples, strict=True)), (0,) * len(samples[0])
+        return torch.stack(samples)[:n], 0
+    return tuple(torch.stack(outputs)[:n] for outputs in zip(*samples, strict=True)), (0,) * len(samples[0])
 
 
 # torch.func wants an autograd.Function around an operator; torch.compile wants the operator, with the same formulas.
@@ -275,9 +279,9 @@ class _Dropout(torch.autograd.Function):
         p, seed = ctx.p, ctx.seed
         # Grad mode is on in a backward pass that will itself be differentiated.
         if torch.is_grad_enabled() or not _eager(dy):
-            dx = _apply_mask(dy, *ctx.saved_tensors, p) if seed is None else _apply_seed(dy, torch.tensor(seed), p)
+            dx = _apply_mask(dy, ctx.saved_tensors[0], p) if seed is None else _apply_seed(dy, torch.tensor(seed), p)
         else:
-            dx = _backward(dy, *ctx.saved_tensors, p) if seed is None else _recompute(dy, seed, p)
+            dx = _backward(dy, ctx.saved_tensors[0], p) if seed is None else _recompute(dy, seed, p)
         return dx, None, None, None
 
 
