@@ -153,6 +153,8 @@ static double scale_of(const struct call *call)
     return call->op == BACKWARD ? INFINITY : 1; /* what is generated at p = 1 keeps nothing */
 }
 
+enum { PREFETCHED_BYTES = 1 << 20 }; /* of y at least: what is smaller is likely to be in L2 */
+
 static bool streams(const struct call *call, const bitdrop_2d *s)
 {
     if ((uintptr_t)call->y % dtype_bytes[call->dtype] != 0) /* no vector of y is aligned */
@@ -213,7 +215,8 @@ static void run(const struct call *call, const bitdrop_2d *s, const struct bitdr
         .scale = scale,
         .scale_f32 = (float)scale,
         .streaming = streaming,
-        .prefetch = streaming && bitdrop_prefetches(),
+        .prefetch =
+            (streaming || s->rows * s->cols * size >= PREFETCHED_BYTES) && bitdrop_prefetches(),
         .stream = &stream,
     };
 

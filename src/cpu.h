@@ -15,7 +15,7 @@
 typedef uint32_t bitdrop_isa_set;
 enum {
     BITDROP_AVX512_BF16 = 16,
-    BITDROP_PREFETCHES = 17 /* streams faster if it is told what to load next */
+    BITDROP_PREFETCHES = 17 /* faster if it is told which lines come next */
 };
 
 /* CPUID leaves 0, 1 and 7 (subleaves 0 and 1), and XCR0; what was not there to be read is 0. */

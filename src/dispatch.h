@@ -13,7 +13,7 @@ const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa);
 /* Bytes read and written from which STORES_AUTO streams on this machine. */
 size_t bitdrop_streaming_bytes(void);
 
-/* Whether streaming kernels prefetch on this machine. */
+/* Whether this machine is faster if it is told which lines come next. */
 bool bitdrop_prefetches(void);
 
 #endif

@@ -31,7 +31,7 @@ struct bitdrop_job {
     double scale;    /* of kept elements, for f64 */
     float scale_f32; /* the same rounded once, for the other dtypes */
     bool streaming;  /* prefer stores that bypass the caches */
-    bool prefetch;   /* and prefetch x */
+    bool prefetch;   /* prefetch x if streaming, else y */
     const struct bitdrop_stream *stream;
 };
 
