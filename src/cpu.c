@@ -23,7 +23,7 @@ bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w)
     bitdrop_isa_set isas = SCALAR;
 
     if (w->leaf0_ebx == LEAF0_EBX_INTEL)
-        isas |= BIT(BITDROP_PREFETCHES);
+        isas |= BIT(BITDROP_PREFETCHES) | BIT(BITDROP_AVX512_STARTS_SLOWLY);
 
     if (w->max_leaf < 7)
         return isas;

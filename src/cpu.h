@@ -15,7 +15,8 @@
 typedef uint32_t bitdrop_isa_set;
 enum {
     BITDROP_AVX512_BF16 = 16,
-    BITDROP_PREFETCHES = 17 /* faster if it is told which lines come next */
+    BITDROP_PREFETCHES = 17,          /* faster if it is told which lines come next */
+    BITDROP_AVX512_STARTS_SLOWLY = 18 /* 512-bit operations after a pause cost microseconds */
 };
 
 /* CPUID leaves 0, 1 and 7 (subleaves 0 and 1), and XCR0; what was not there to be read is 0. */

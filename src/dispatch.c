@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three words of state, each written whole and never changed after: what this CPU runs, the table
- * that AUTO stands for, and how large the caches are. Threads that come first together all compute
- * the same set and size, and the first of them to store a table decides for all.
+ * Three words of state, each written whole and never changed after: what this CPU runs, the ISA
+ * that the environment asks for, and how large the caches are. Threads that come first together all
+ * compute the same set and size, and the first of them to store an ISA decides for all.
  */
 #include "dispatch.h"
 
@@ -53,50 +53,54 @@ static const struct bitdrop_kernels *table_of(unsigned isa)
     return tables[isa];
 }
 
-static const struct bitdrop_kernels *best_table(void)
+static const struct bitdrop_kernels *best_table(bool few)
 {
     unsigned isa = ISA_COUNT - 1;
 
+    if (few && cpu_isas() >> BITDROP_AVX512_STARTS_SLOWLY & 1)
+        isa = BITDROP_ISA_AVX2;
     while (table_of(isa) == NULL)
         isa--;
     return table_of(isa);
 }
 
-static const struct bitdrop_kernels *table_of_environment(void)
+/* The ISA of the variable BITDROP_ISA; ISA_COUNT if it makes no sense. */
+static unsigned isa_of_environment(void)
 {
     const char *wanted = getenv("BITDROP_ISA");
+    unsigned isa = BITDROP_ISA_AUTO;
 
-    if (wanted == NULL || *wanted == '\0' || strcmp(wanted, names[BITDROP_ISA_AUTO]) == 0)
-        return best_table();
-    for (unsigned isa = BITDROP_ISA_SCALAR; isa < ISA_COUNT; isa++)
-        if (strcmp(wanted, names[isa]) == 0)
-            return table_of(isa);
-    return NULL;
+    if (wanted == NULL || *wanted == '\0')
+        return isa;
+    while (isa < ISA_COUNT && strcmp(wanted, names[isa]) != 0)
+        isa++;
+    return isa;
 }
 
-static const struct bitdrop_kernels *default_table(void)
+/* The same, as the first call found it. */
+static unsigned wanted_isa(void)
 {
-    static const struct bitdrop_kernels wrong = {.isa = BITDROP_ISA_AUTO}; /* has no kernels */
-    static const struct bitdrop_kernels *_Atomic chosen;
-    const struct bitdrop_kernels *table = atomic_load_explicit(&chosen, memory_order_relaxed);
+    enum { UNREAD = 0, READ = 1 }; /* READ + isa */
+    static _Atomic unsigned known;
+    unsigned wanted = atomic_load_explicit(&known, memory_order_relaxed);
 
-    if (table == NULL) {
-        const struct bitdrop_kernels *mine = table_of_environment();
+    if (wanted == UNREAD) {
+        const unsigned mine = READ + isa_of_environment();
 
-        if (mine == NULL)
-            mine = &wrong;
-        if (atomic_compare_exchange_strong_explicit(&chosen, &table, mine, memory_order_relaxed,
+        if (atomic_compare_exchange_strong_explicit(&known, &wanted, mine, memory_order_relaxed,
                                                     memory_order_relaxed))
-            table = mine;
+            wanted = mine;
     }
-    return table == &wrong ? NULL : table;
+    return wanted - READ;
 }
 
-const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa)
+const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa, bool few)
 {
-    const struct bitdrop_kernels *table = default_table(); /* always: the first call decides */
+    const unsigned wanted = wanted_isa(); /* always: the first call decides */
 
-    return isa == BITDROP_ISA_AUTO ? table : table_of(isa);
+    if (isa == BITDROP_ISA_AUTO)
+        isa = wanted;
+    return isa == BITDROP_ISA_AUTO ? best_table(few) : table_of(isa);
 }
 
 size_t bitdrop_streaming_bytes(void)
@@ -115,7 +119,7 @@ bool bitdrop_prefetches(void) { return cpu_isas() >> BITDROP_PREFETCHES & 1; }
 
 bitdrop_isa bitdrop_isa_default(void)
 {
-    const struct bitdrop_kernels *table = default_table();
+    const struct bitdrop_kernels *table = bitdrop_kernels_for(BITDROP_ISA_AUTO, false);
 
     return table == NULL ? BITDROP_ISA_AUTO : table->isa;
 }

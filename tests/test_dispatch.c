@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu.h" /* linked in: the library does not export the pure functions */
+#include "cpu.h"
+#include "dispatch.h"
 
 #define SET(isa) (1U << BITDROP_ISA_##isa)
 
@@ -99,12 +100,13 @@ Test(dispatch, each_bit_counts)
     }
 }
 
-Test(dispatch, vendors_that_prefetch)
+Test(dispatch, what_goes_by_the_vendor)
 {
     const struct bitdrop_x86_words intel = {.leaf0_ebx = 0x756E6547 /* Genu */},
                                    amd = {.leaf0_ebx = 0x68747541 /* Auth */};
 
-    cr_expect_eq(bitdrop_x86_isas(&intel), SET(SCALAR) | 1U << BITDROP_PREFETCHES);
+    cr_expect_eq(bitdrop_x86_isas(&intel),
+                 SET(SCALAR) | 1U << BITDROP_PREFETCHES | 1U << BITDROP_AVX512_STARTS_SLOWLY);
     cr_expect_eq(bitdrop_x86_isas(&amd), SET(SCALAR));
 }
 
@@ -242,6 +244,24 @@ Test(dispatch, environment_unset)
     cr_expect_eq(mask_by(BITDROP_ISA_AUTO), BITDROP_OK);
 }
 
+/* Calls of few elements keep off AVX-512 on Intel, unless somebody has asked for it. */
+Test(dispatch, few_elements)
+{
+    const bool slowly = bitdrop_cpu_isas() >> BITDROP_AVX512_STARTS_SLOWLY & 1;
+    const bitdrop_isa few = best() == BITDROP_ISA_AVX512 && slowly ? BITDROP_ISA_AVX2 : best();
+
+    unsetenv("BITDROP_ISA");
+    cr_expect_eq(bitdrop_kernels_for(BITDROP_ISA_AUTO, true)->isa, few);
+    cr_expect_eq(bitdrop_kernels_for(BITDROP_ISA_AUTO, false)->isa, best());
+    cr_expect_eq(bitdrop_kernels_for(best(), true)->isa, best(), "the config names it");
+}
+
+Test(dispatch, few_elements_by_environment)
+{
+    setenv("BITDROP_ISA", bitdrop_isa_name(best()), 1);
+    cr_expect_eq(bitdrop_kernels_for(BITDROP_ISA_AUTO, true)->isa, best());
+}
+
 Test(dispatch, environment_empty) { expect_environment("", best()); }
 Test(dispatch, environment_auto) { expect_environment("auto", best()); }
 Test(dispatch, environment_scalar) { expect_environment("scalar", BITDROP_ISA_SCALAR); }
@@ -260,7 +280,7 @@ Test(dispatch, environment_of_another_machine)
 }
 
 #ifdef __x86_64__
-const size_t expected_tests = 21;
+const size_t expected_tests = 23;
 #else
-const size_t expected_tests = 20;
+const size_t expected_tests = 22;
 #endif

@@ -22,7 +22,7 @@
  * Every function may be called from any thread at any time. The library never prints, allocates
  * nothing, starts no threads, changes no floating-point control, and keeps no state but what it
  * read of this CPU and of the environment variable BITDROP_ISA at the first call (unset, empty or
- * "auto": the best that this CPU runs). Optimised, a call needs at most 16 KiB of stack. Rounding
+ * "auto": the best for this CPU). Optimised, a call needs at most 16 KiB of stack. Rounding
  * to nearest is assumed. Status flags may be raised, by dropped elements too.
  */
 #ifndef BITDROP_H
@@ -74,7 +74,7 @@ typedef enum bitdrop_dtype {
 } bitdrop_dtype;
 
 typedef enum bitdrop_isa {
-    BITDROP_ISA_AUTO = 0, /* BITDROP_ISA of the environment, or else the best that this CPU runs */
+    BITDROP_ISA_AUTO = 0,   /* BITDROP_ISA of the environment, or else the best for this CPU */
     BITDROP_ISA_SCALAR = 1, /* plain C: built in everywhere */
     BITDROP_ISA_AVX2 = 2,   /* x86-64 with AVX2, FMA, F16C and BMI2 */
     BITDROP_ISA_AVX512 = 3, /* x86-64 with AVX-512 F, BW, DQ and VL */
