@@ -108,7 +108,7 @@ _status_string = _declare("bitdrop_status_string", c_char_p, c_int)
 _version = _declare("bitdrop_version", c_char_p)
 
 
-def _raise(status: int, function: Any, arguments: tuple[Any, ...]) -> None:
+def raise_status(status: int, function: Any, arguments: tuple[Any, ...]) -> None:
     """The exception of a status other than OK: what the library says, and what it was given."""
     if not status:
         return
@@ -128,7 +128,7 @@ def _raise(status: int, function: Any, arguments: tuple[Any, ...]) -> None:
 
 def _declare_call(name: str, *argtypes: Any) -> Any:
     function = _declare(name, c_int, ctypes.POINTER(Config), *argtypes)
-    function.errcheck = _raise
+    function.errcheck = raise_status
     return function
 
 

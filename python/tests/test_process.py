@@ -4,27 +4,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
+from interpreter import python
 
 import bitdrop
-
-
-def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent,  # where no sources of the package hide what is installed
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

@@ -5,7 +5,6 @@ import copy
 import ctypes
 import mmap
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F
+from interpreter import python
 from seeded import MODES, OPS, same, seeded
 from torch import Tensor, nn
 
@@ -361,10 +361,15 @@ def test_bad_p(p: float) -> None:
 
 
 def test_missing_pytorch() -> None:
-    program = "import sys; sys.modules['torch'] = None; import bitdrop.torch"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parent)
+    done = python("import sys; sys.modules['torch'] = None; import bitdrop.torch")
     assert "MissingPackageError: bitdrop.torch needs PyTorch" in done.stderr
     assert "pip install torch" in done.stderr
+
+
+def test_bad_environment() -> None:
+    done = python("import bitdrop.torch, torch; bitdrop.torch.dropout(torch.ones(8))", BITDROP_ISA="sse9")
+    assert "BitdropValueError: " in done.stderr
+    assert "BITDROP_ISA = 'sse9'" in done.stderr
 
 
 def test_bad_tensors() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from interpreter import python
 from seeded import MODES, OPS, same, seeded
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -225,6 +226,18 @@ def test_subclass_and_mode_see_the_call() -> None:
     with Seen():
         bt.dropout(x)
     assert bt.dropout in Seen.calls
+
+
+def test_import_under_a_mode() -> None:
+    done = python("""
+import torch
+from torch._subclasses import FakeTensorMode
+with FakeTensorMode():
+    import bitdrop.torch
+    assert bitdrop.torch.dropout(torch.ones(4, 4)).shape == (4, 4)
+print(bitdrop.torch.dropout(torch.ones(2), 1.0))
+""")
+    assert (done.stdout, done.stderr) == ("tensor([0., 0.])\n", "")
 
 
 @pytest.mark.usefixtures("masks_of_any_size")

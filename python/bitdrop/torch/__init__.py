@@ -12,6 +12,7 @@ tensor subclasses see. A plain tensor in eager mode, where an operator's Python 
 1,024 elements do, takes an ``autograd.Function`` that calls the same code.
 """
 
+import ctypes
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ try:
     import torch
     from torch import Tensor
     from torch.autograd import forward_ad
-    from torch.compiler import is_compiling
+    from torch.compiler import is_compiling, is_dynamo_compiling
     from torch.overrides import handle_torch_function, has_torch_function_unary
 except ImportError as error:
     raise MissingPackageError(f"bitdrop.torch needs PyTorch 2.7 or newer ({error}): pip install torch") from error
@@ -229,11 +230,12 @@ _register("dropout_recompute", _dropout_recompute_cpu, _like_fake, _BySeed)
 
 
 class _Seed(threading.local):
-    """A tensor to draw into, which costs half of making one by torch.randint, and draws the same."""
+    """Memory, and a tensor of it to draw into. torch.randint(_SEEDS, ()).item() draws the same in twice the time."""
 
     def __init__(self) -> None:
+        self.memory = ctypes.c_int64()
         with torch.inference_mode(False):  # a tensor made in there could not be written to outside
-            self.tensor = torch.empty((), dtype=torch.int64, device="cpu")
+            self.tensor = torch.frombuffer(self.memory, dtype=torch.int64)
 
 
 _seed = _Seed()
@@ -246,12 +248,13 @@ _transforming = torch._C._are_functorch_transforms_active
 _dispatch_modes = torch._C._len_torch_dispatch_stack
 _tracing = torch._C._is_tracing
 _has_storage = torch._C._has_storage
+_is_grad_enabled = torch.is_grad_enabled
 
 
 def _eager(x: Tensor) -> bool:
     """True if x passes _check and is memory that nothing traces, transforms or wraps: then no operator is needed."""
     return (
-        not is_compiling()
+        not is_dynamo_compiling()
         and _is_plain_type(type(x))
         and x.dtype in _DTYPES
         and x.is_cpu
@@ -278,7 +281,7 @@ class _Dropout(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
         p, seed = ctx.p, ctx.seed
         # Grad mode is on in a backward pass that will itself be differentiated.
-        if torch.is_grad_enabled() or not _eager(dy):
+        if _is_grad_enabled() or not _eager(dy):
             dx = _apply_mask(dy, ctx.saved_tensors[0], p) if seed is None else _apply_seed(dy, torch.tensor(seed), p)
         else:
             dx = _backward(dy, ctx.saved_tensors[0], p) if seed is None else _recompute(dy, seed, p)
@@ -289,13 +292,15 @@ class _Dropout(torch.autograd.Function):
 _apply = super(torch.autograd.Function, _Dropout).apply
 
 
-def _dropout(x: Tensor, p: float, recompute: bool) -> Tensor:
-    if _eager(x):
-        seed = int(_seed.tensor.random_(0, _SEEDS).item())
-        if x.requires_grad and torch.is_grad_enabled():
-            return _apply(x, p, seed, recompute)
-        return _recompute(x, seed, p)
+def _dropout_eager(x: Tensor, p: float, recompute: bool) -> Tensor:
+    _seed.tensor.random_(0, _SEEDS)
+    seed = _seed.memory.value
+    if x.requires_grad and _is_grad_enabled():
+        return _apply(x, p, seed, recompute)
+    return _recompute(x, seed, p)
 
+
+def _dropout_by_operators(x: Tensor, p: float, recompute: bool) -> Tensor:
     _check(x)
     if is_compiling() and _transforming():
         torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop's operators through torch.func")
@@ -327,18 +332,20 @@ def dropout(
     if not isinstance(input, Tensor):
         raise TypeError(f"bitdrop: input must be a torch.Tensor, and is {type(input).__name__}")
     _check_p(p)
-    if not training or p == 0.0 or (not is_compiling() and input.numel() == 0):  # a size that a graph may not know
+    if not training or p == 0.0:
         return input
     if forward_ad._current_level >= 0:  # the operators would drop the tangent and say nothing
         raise NotImplementedError(
             "bitdrop: there is no forward-mode derivative (torch.func.jvp, jacfwd, hessian): take the reverse-mode one "
             "(torch.func.vjp, jacrev), or call torch.nn.functional.dropout there"
         )
-    if not inplace:
-        return _dropout(input, float(p), recompute)
-    if not input.is_contiguous() and _overlaps(input):
+    eager = _eager(input)
+    if (eager or not is_compiling()) and input.numel() == 0:  # a size that a graph may not know
+        return input
+    if inplace and not input.is_contiguous() and _overlaps(input):
         raise RuntimeError("bitdrop: in place, no two elements may share memory: .clone() the tensor first")
-    return input.copy_(_dropout(input, float(p), recompute))
+    y = (_dropout_eager if eager else _dropout_by_operators)(input, float(p), recompute)
+    return input.copy_(y) if inplace else y
 
 
 class Dropout(torch.nn.Dropout):

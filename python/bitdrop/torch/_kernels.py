@@ -6,7 +6,6 @@ import functools
 import mmap
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +105,19 @@ def _stores(y: Tensor) -> int:
 # ---- Kernels. Of tensors that are not contiguous they make copies.
 
 
-def _call(function: Callable[..., None], p: float, seed: int, x: Tensor, y: Tensor, *mask: Tensor) -> None:
+def _unchecked(name: str) -> Any:
+    """A function of the library without its errcheck, which ctypes calls after each call."""
+    function = _library.library[name]
+    function.argtypes = getattr(_library.library, name).argtypes
+    return function
+
+
+_c_forward = _unchecked("bitdrop_forward")
+_c_backward = _unchecked("bitdrop_backward")
+_c_recompute = _unchecked("bitdrop_recompute")
+
+
+def _call(function: Any, p: float, seed: int, x: Tensor, y: Tensor, *mask: int) -> None:
     n = x.numel()
     config = _library.Config(p, seed)
     if n >= _SHARED:
@@ -115,7 +126,9 @@ def _call(function: Callable[..., None], p: float, seed: int, x: Tensor, y: Tens
         if threads > 1 and _openmp is not None:
             team = _team(threads)
             config.parallel = ctypes.addressof(team[0])
-    function(config, DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr(), *[m.data_ptr() for m in mask])
+    status = function(config, DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr(), *mask)
+    if status:
+        _library.raise_status(status, function, (config, DTYPES[x.dtype], n))
 
 
 def new_mask(x: Tensor) -> Tensor:
@@ -129,7 +142,7 @@ def forward(x: Tensor, seed: int, p: float) -> tuple[Tensor, Tensor]:
         y, mask = forward(x.contiguous(), seed, p)
         return torch.empty_like(x).copy_(y), mask
     y, mask = torch.empty_like(x), new_mask(x)
-    _call(_library.forward, p, seed, x, y, mask)
+    _call(_c_forward, p, seed, x, y, mask.data_ptr())
     return y, mask
 
 
@@ -138,7 +151,7 @@ def backward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
     if not dy.is_contiguous():
         return torch.empty_like(dy).copy_(backward(dy.contiguous(), mask, p))
     dx = torch.empty_like(dy)
-    _call(_library.backward, p, 0, dy, dx, mask)
+    _call(_c_backward, p, 0, dy, dx, mask.data_ptr())
     return dx
 
 
@@ -147,5 +160,5 @@ def recompute(x: Tensor, seed: int, p: float) -> Tensor:
     if not x.is_contiguous():
         return torch.empty_like(x).copy_(recompute(x.contiguous(), seed, p))
     y = torch.empty_like(x)
-    _call(_library.recompute, p, seed, x, y)
+    _call(_c_recompute, p, seed, x, y)
     return y
