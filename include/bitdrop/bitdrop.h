@@ -212,7 +212,10 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_infer_2d(const bitdrop_con
 /* Bytes of a mask of n elements: ceil(n/8). */
 BITDROP_API size_t bitdrop_mask_bytes(size_t n);
 
-/* What BITDROP_ISA_AUTO stands for here; AUTO itself while the variable BITDROP_ISA is wrong. */
+/*
+ * What BITDROP_ISA_AUTO stands for here; AUTO itself while the variable BITDROP_ISA is wrong. For
+ * calls of at most 1,024 elements it may stand for another that is faster.
+ */
 BITDROP_API bitdrop_isa bitdrop_isa_default(void);
 
 /* 1 if the ISA is built in and this CPU and OS can run it, else 0. 1 for AUTO. */
