@@ -225,14 +225,6 @@ static void run(const struct call *call, const bitdrop_2d *s, const struct bitdr
     bitdrop_share_out(&job, kernel_of(call, kernels), cfg->parallel);
 }
 
-/* For so few AVX2 takes no longer than AVX-512, which makes twice as many bits at a time. */
-static bool few(const bitdrop_2d *shape)
-{
-    const size_t most = 1024;
-
-    return shape->rows == 0 || shape->cols <= most / shape->rows;
-}
-
 static bitdrop_status check_and_run(const struct call *call)
 {
     const struct bitdrop_kernels *kernels;
@@ -244,7 +236,7 @@ static bitdrop_status check_and_run(const struct call *call)
         return status;
     if ((unsigned)call->dtype >= BITDROP_DTYPE_COUNT)
         return BITDROP_ERR_DTYPE;
-    kernels = bitdrop_kernels_for(call->cfg->isa, few(call->shape));
+    kernels = bitdrop_kernels_for(call->cfg->isa, call->shape);
     if (kernels == NULL)
         return BITDROP_ERR_ISA;
 

@@ -244,22 +244,47 @@ Test(dispatch, environment_unset)
     cr_expect_eq(mask_by(BITDROP_ISA_AUTO), BITDROP_OK);
 }
 
-/* Calls of few elements keep off AVX-512 on Intel, unless somebody has asked for it. */
-Test(dispatch, few_elements)
+static bitdrop_isa isa_for(unsigned isa, size_t rows, size_t cols)
 {
-    const bool slowly = bitdrop_cpu_isas() >> BITDROP_AVX512_STARTS_SLOWLY & 1;
-    const bitdrop_isa few = best() == BITDROP_ISA_AVX512 && slowly ? BITDROP_ISA_AVX2 : best();
+    const bitdrop_2d shape = {.rows = rows, .cols = cols};
 
-    unsetenv("BITDROP_ISA");
-    cr_expect_eq(bitdrop_kernels_for(BITDROP_ISA_AUTO, true)->isa, few);
-    cr_expect_eq(bitdrop_kernels_for(BITDROP_ISA_AUTO, false)->isa, best());
-    cr_expect_eq(bitdrop_kernels_for(best(), true)->isa, best(), "the config names it");
+    return bitdrop_kernels_for(isa, &shape)->isa;
 }
 
-Test(dispatch, few_elements_by_environment)
+/* At most 1,024 elements keep off AVX-512 on Intel, unless somebody has asked for it. */
+Test(dispatch, small_calls)
+{
+    const bool slowly = bitdrop_cpu_isas() >> BITDROP_AVX512_STARTS_SLOWLY & 1;
+    const bitdrop_isa small = best() == BITDROP_ISA_AVX512 && slowly ? BITDROP_ISA_AVX2 : best();
+
+    unsetenv("BITDROP_ISA");
+    cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 1, 1024), small);
+    cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 32, 32), small);
+    cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 0, SIZE_MAX), small);
+    cr_expect_eq(isa_for(BITDROP_ISA_AUTO, SIZE_MAX, 0), small);
+    cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 1, 1025), best());
+    cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 33, 32), best());
+    cr_expect_eq(isa_for(BITDROP_ISA_AUTO, SIZE_MAX, 2), best());
+    cr_expect_eq(isa_for(best(), 1, 8), best(), "the config names it");
+}
+
+Test(dispatch, small_calls_by_environment)
 {
     setenv("BITDROP_ISA", bitdrop_isa_name(best()), 1);
-    cr_expect_eq(bitdrop_kernels_for(BITDROP_ISA_AUTO, true)->isa, best());
+    cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 1, 8), best());
+}
+
+Test(dispatch, small_calls_cut_a_large_one)
+{
+    enum { N = 4096, PIECE = 1024 };
+    bitdrop_config cfg = {.p = 0.3, .seed = 5, .offset = 100};
+    uint8_t whole[N / 8], pieces[N / 8];
+
+    unsetenv("BITDROP_ISA");
+    cr_assert_eq(bitdrop_mask(&cfg, N, whole), BITDROP_OK);
+    for (int i = 0; i < N; i += PIECE, cfg.offset += PIECE)
+        cr_assert_eq(bitdrop_mask(&cfg, PIECE, pieces + i / 8), BITDROP_OK);
+    cr_expect_arr_eq(pieces, whole, sizeof whole);
 }
 
 Test(dispatch, environment_empty) { expect_environment("", best()); }
@@ -280,7 +305,7 @@ Test(dispatch, environment_of_another_machine)
 }
 
 #ifdef __x86_64__
-const size_t expected_tests = 23;
+const size_t expected_tests = 24;
 #else
-const size_t expected_tests = 22;
+const size_t expected_tests = 23;
 #endif

@@ -27,7 +27,7 @@ Arguments that all calls share:
 - rounds: of Philox: 10, or 7, which is faster.
 - scaling: "train" multiplies by 1/(1-p) in training, "infer" by 1-p at inference.
 - stores: "auto", "cached" (the output is read again soon) or "streaming" (past the caches).
-- isa: None or "auto" for the best of this CPU, or one of "scalar", "avx2", "avx512", "neon".
+- isa: None or "auto" for that of BITDROP_ISA or the best of this CPU, or one of "scalar", "avx2", "avx512", "neon".
 - pitch: columns of the whole matrix of which the given one is a part; None for its own.
 
 A wrong argument raises BitdropError, which is a ValueError, TypeError or ImportError too, and nothing is written.

@@ -66,6 +66,8 @@ def test_forward_mode_is_refused_not_wrong() -> None:
         torch.func.jvp(lambda x: bt.dropout(x, 0.5), (x,), (x,))
     with torch.autograd.forward_ad.dual_level(), pytest.raises(NotImplementedError):
         bt.dropout(torch.autograd.forward_ad.make_dual(x, x), 0.5)
+    empty = torch.ones(0, 3)  # nothing is dropped
+    assert [t.shape for t in torch.func.jvp(bt.dropout, (empty,), (empty,))] == [(0, 3), (0, 3)]
 
 
 @MODES

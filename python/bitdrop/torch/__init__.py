@@ -252,7 +252,10 @@ _is_grad_enabled = torch.is_grad_enabled
 
 
 def _eager(x: Tensor) -> bool:
-    """True if x passes _check and is memory that nothing traces, transforms or wraps: then no operator is needed."""
+    """True if x passes _check and is memory that nothing traces, transforms or wraps: then no operator is needed.
+
+    Tracers other than Dynamo, of which is_compiling() tells too in twice the time, have a mode or tensors of their own.
+    """
     return (
         not is_dynamo_compiling()
         and _is_plain_type(type(x))
@@ -334,14 +337,14 @@ def dropout(
     _check_p(p)
     if not training or p == 0.0:
         return input
+    eager = _eager(input)
+    if (eager or not is_compiling()) and input.numel() == 0:  # a size that a graph may not know
+        return input
     if forward_ad._current_level >= 0:  # the operators would drop the tangent and say nothing
         raise NotImplementedError(
             "bitdrop: there is no forward-mode derivative (torch.func.jvp, jacfwd, hessian): take the reverse-mode one "
             "(torch.func.vjp, jacrev), or call torch.nn.functional.dropout there"
         )
-    eager = _eager(input)
-    if (eager or not is_compiling()) and input.numel() == 0:  # a size that a graph may not know
-        return input
     if inplace and not input.is_contiguous() and _overlaps(input):
         raise RuntimeError("bitdrop: in place, no two elements may share memory: .clone() the tensor first")
     y = (_dropout_eager if eager else _dropout_by_operators)(input, float(p), recompute)

@@ -117,7 +117,7 @@ _c_backward = _unchecked("bitdrop_backward")
 _c_recompute = _unchecked("bitdrop_recompute")
 
 
-def _call(function: Any, p: float, seed: int, x: Tensor, y: Tensor, *mask: int) -> None:
+def _call(function: Any, p: float, seed: int, x: Tensor, y: Tensor, *mask_address: int) -> None:
     n = x.numel()
     config = _library.Config(p, seed)
     if n >= _SHARED:
@@ -126,7 +126,7 @@ def _call(function: Any, p: float, seed: int, x: Tensor, y: Tensor, *mask: int) 
         if threads > 1 and _openmp is not None:
             team = _team(threads)
             config.parallel = ctypes.addressof(team[0])
-    status = function(config, DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr(), *mask)
+    status = function(config, DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr(), *mask_address)
     if status:
         _library.raise_status(status, function, (config, DTYPES[x.dtype], n))
 
