@@ -14,7 +14,6 @@ tensor subclasses see. A plain tensor in eager mode, where an operator's Python 
 
 import ctypes
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -32,199 +31,16 @@ except ImportError as error:
 from ._kernels import DTYPES as _DTYPES
 from ._kernels import backward as _backward
 from ._kernels import forward as _forward
-from ._kernels import new_mask as _new_mask
 from ._kernels import recompute as _recompute
+from ._operators import Masked as _Masked
+from ._operators import apply_mask as _apply_mask
+from ._operators import apply_seed as _apply_seed
+from ._operators import check as _check
+from ._operators import check_p as _check_p
 
 __all__ = ["Dropout", "Patched", "dropout", "patch"]
 
 _SEEDS = 2**63 - 1  # one past the largest seed drawn: all that torch.randint can draw without negative ones
-
-# ---- Checks. They are the operators' too, which anyone may call.
-
-
-def _check(x: Tensor) -> None:
-    if x.dtype not in _DTYPES:
-        raise TypeError(
-            f"bitdrop: the tensor is {x.dtype}, and must be float32, float64, float16 or bfloat16: "
-            "convert it first, with .float() say"
-        )
-    if x.layout is not torch.strided or x.is_nested:
-        kind, cure = ("nested", ".unbind() it") if x.is_nested else (x.layout, "convert it with .to_dense()")
-        raise TypeError(f"bitdrop: the tensor is {kind}, and must be strided: {cure}")
-    if x.device.type not in ("cpu", "meta"):
-        raise ValueError(
-            f"bitdrop: the tensor is on {x.device}, and bitdrop runs on the CPU: "
-            "move it with .cpu(), or call torch.nn.functional.dropout there"
-        )
-
-
-def _check_p(p: float) -> None:
-    if not 0.0 <= p <= 1.0:  # NaN is not
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-
-
-def _seed_of(seed: Tensor) -> int:
-    if seed.dtype is not torch.int64 or seed.numel() != 1:
-        raise TypeError("bitdrop: the seed must be one int64, as torch.randint(2**63 - 1, ()) makes it")
-    return int(seed.item()) % 2**64
-
-
-def _check_mask(dy: Tensor, mask: Tensor) -> None:
-    expected = (dy.numel() + 7) // 8
-    if mask.dtype is not torch.uint8 or mask.shape != (expected,) or not mask.is_contiguous():
-        raise ValueError(
-            f"bitdrop: the mask of {dy.numel()} elements must be {expected} contiguous uint8, as bitdrop::dropout "
-            f"returns it, and is {tuple(mask.shape)} of {mask.dtype}"
-        )
-
-
-def _overlaps(x: Tensor) -> bool:
-    """True if two elements of x share memory."""
-    reach, nested = 0, True  # the furthest that the dimensions so far lead
-    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
-        if size > 1:
-            nested = nested and stride > reach
-            reach += stride * (size - 1)
-    if nested:
-        return False
-    places = torch.arange(reach + 1, device="cpu").as_strided(x.shape, x.stride())
-    return places.unique().numel() < x.numel()
-
-
-# ---- Operators.
-
-_ops = torch.library.Library("bitdrop", "DEF")
-_TAGS = (torch.Tag.pt2_compliant_tag,)
-_ops.define("dropout(Tensor x, Tensor seed, float p) -> (Tensor y, Tensor mask)", tags=_TAGS)
-_ops.define("dropout_backward(Tensor dy, Tensor mask, float p) -> Tensor", tags=_TAGS)
-_ops.define("dropout_recompute(Tensor x, Tensor seed, float p) -> Tensor", tags=_TAGS)
-
-
-def _dropout_cpu(x: Tensor, seed: Tensor, p: float) -> tuple[Tensor, Tensor]:
-    _check(x)
-    _check_p(p)
-    return _forward(x, _seed_of(seed), p)
-
-
-def _dropout_backward_cpu(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-    _check(dy)
-    _check_p(p)
-    _check_mask(dy, mask)
-    return _backward(dy, mask, p)
-
-
-def _dropout_recompute_cpu(x: Tensor, seed: Tensor, p: float) -> Tensor:
-    _check(x)
-    _check_p(p)
-    return _recompute(x, _seed_of(seed), p)
-
-
-def _dropout_fake(x: Tensor, seed: Tensor, p: float) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(x), _new_mask(x)
-
-
-def _like_fake(x: Tensor, mask_or_seed: Tensor, p: float) -> Tensor:
-    return torch.empty_like(x)
-
-
-def _apply_mask(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-    return torch.ops.bitdrop.dropout_backward(dy, mask, p) if is_compiling() else _ByMask.apply(dy, mask, p)
-
-
-def _apply_seed(x: Tensor, seed: Tensor, p: float) -> Tensor:
-    return torch.ops.bitdrop.dropout_recompute(x, seed, p) if is_compiling() else _BySeed.apply(x, seed, p)
-
-
-def _vmap(function: Callable[..., Any], info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-    """One call for each sample: what its mask is must not depend on the other samples."""
-    n = info.batch_size
-
-    def pick(a: Any, dim: int | None, i: int) -> Any:
-        if dim is None:
-            return a
-        return a.select(dim, i) if n else a.new_zeros(a.shape[:dim] + a.shape[dim + 1 :])  # for what shape comes of it
-
-    samples = [function(*(pick(a, dim, i) for a, dim in zip(args, in_dims, strict=True))) for i in range(max(n, 1))]
-    if isinstance(samples[0], Tensor):
-        return torch.stack(samples)[:n], 0
-    return tuple(torch.stack(outputs)[:n] for outputs in zip(*samples, strict=True)), (0,) * len(samples[0])
-
-
-# torch.func wants an autograd.Function around an operator; torch.compile wants the operator, with the same formulas.
-
-
-class _Masked(torch.autograd.Function):
-    @staticmethod
-    def forward(x: Tensor, seed: Tensor, p: float) -> tuple[Tensor, Tensor]:
-        return torch.ops.bitdrop.dropout(x, seed, p)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        ctx.p = inputs[2]
-        ctx.save_for_backward(output[1])
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor, _: Any) -> tuple[Tensor, None, None]:
-        return _apply_mask(dy, ctx.saved_tensors[0], ctx.p), None, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-        return _vmap(_Masked.apply, info, in_dims, *args)
-
-
-class _ByMask(torch.autograd.Function):
-    """Linear in dy, so that it is its own derivative."""
-
-    @staticmethod
-    def forward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-        return torch.ops.bitdrop.dropout_backward(dy, mask, p)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.p = inputs[2]
-        ctx.save_for_backward(inputs[1])
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
-        return _apply_mask(dy, ctx.saved_tensors[0], ctx.p), None, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-        return _vmap(_ByMask.apply, info, in_dims, *args)
-
-
-class _BySeed(torch.autograd.Function):
-    """The same of the seed, which stands for the mask."""
-
-    @staticmethod
-    def forward(x: Tensor, seed: Tensor, p: float) -> Tensor:
-        return torch.ops.bitdrop.dropout_recompute(x, seed, p)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.p = inputs[2]
-        ctx.save_for_backward(inputs[1])
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
-        return _apply_seed(dy, ctx.saved_tensors[0], ctx.p), None, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-        return _vmap(_BySeed.apply, info, in_dims, *args)
-
-
-def _register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
-    op = f"bitdrop::{name}"
-    _ops.impl(name, cpu, "CPU")
-    torch.library.register_fake(op, fake, lib=_ops)
-    torch.library.register_autograd(op, formulas.backward, setup_context=formulas.setup_context, lib=_ops)
-
-
-_register("dropout", _dropout_cpu, _dropout_fake, _Masked)
-_register("dropout_backward", _dropout_backward_cpu, _like_fake, _ByMask)
-_register("dropout_recompute", _dropout_recompute_cpu, _like_fake, _BySeed)
-
 
 # ---- Eager mode. At 1,024 elements the time is all overhead: the code below is as it is for its sake.
 
@@ -311,6 +127,19 @@ def _dropout_by_operators(x: Tensor, p: float, recompute: bool) -> Tensor:
     if recompute or torch.compiler.is_exporting():  # the size of a mask would limit the batches of the export
         return _apply_seed(x, drawn, p)
     return (torch.ops.bitdrop.dropout if is_compiling() else _Masked.apply)(x, drawn, p)[0]
+
+
+def _overlaps(x: Tensor) -> bool:
+    """True if two elements of x share memory."""
+    reach, nested = 0, True  # the furthest that the dimensions so far lead
+    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
+        if size > 1:
+            nested = nested and stride > reach
+            reach += stride * (size - 1)
+    if nested:
+        return False
+    places = torch.arange(reach + 1, device="cpu").as_strided(x.shape, x.stride())
+    return places.unique().numel() < x.numel()
 
 
 def dropout(
