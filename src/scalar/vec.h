@@ -34,8 +34,17 @@ static inline vec vec_or_and(vec a, vec b, vec c) { return a | (b & c); }
 static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
 {
     const uint64_t product = (uint64_t)a * m;
+    uint64_t high = product >> 32;
 
-    *hi = (uint32_t)(product >> 32);
+#ifdef __clang__
+    /*
+     * With AVX512DQ, the SLP vectorizer of clang 19.1 narrows this product to 32 bits because a
+     * user of the low half needs no more, and the high half gets sign bits. It must not see that
+     * both halves are of one product.
+     */
+    __asm__("" : "+r"(high));
+#endif
+    *hi = (uint32_t)high;
     *lo = (uint32_t)product;
 }
 
