@@ -4,28 +4,12 @@
 #include <stdio.h>
 
 #include "fail.h"
-#include "kernels.h"
 #include "loops.h"
 #include "memory.h"
 #include "pool.h"
+#include "tests/call.h"
 
 enum { COLS = 1024, GAP = 16, MASK_GAP = 8, CUT = 2048 };
-
-static const char *dtype_name(bitdrop_dtype t)
-{
-#define DTYPE_NAME(name, bytes) #name,
-    static const char *const names[] = {BITDROP_DTYPES(DTYPE_NAME)};
-
-    return names[t];
-}
-
-size_t dtype_bytes(bitdrop_dtype t)
-{
-#define DTYPE_BYTES(name, bytes) bytes,
-    static const size_t sizes[] = {BITDROP_DTYPES(DTYPE_BYTES)};
-
-    return sizes[t];
-}
 
 const char *case_operation_name(const struct bench_case *c)
 {

@@ -40,8 +40,9 @@ static void forward_part(size_t row, size_t col, bitdrop_2d shape, float *y)
     for (size_t r = 0; r < shape.rows; r++)
         for (size_t c = 0; c < shape.cols; c++)
             x[r * shape.cols + c] = element(row + r, col + c);
-    cfg.offset = row * COLS + col; /* of the part's first element in the whole */
-    shape.pitch = COLS;            /* from row to row of the whole */
+    cfg.offset += col; /* of the part's first column */
+    shape.first_row = row;
+    shape.pitch = COLS; /* columns of the whole */
     must(bitdrop_recompute_2d(&cfg, BITDROP_F32, &shape, x, y));
     free(x);
 }

@@ -1,314 +1,137 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported calls: check the arguments, make a job of them, hand it to a kernel. */
+/* The exported calls with data or a config, and what the library says of itself. */
 #include "bitdrop/bitdrop.h"
 
-#include <math.h>
-#include <string.h>
+#include "run_call.h"
 
-#include "dispatch.h"
-#include "kernels.h"
-#include "parallel.h"
-#include "span.h"
+/* A mask that is read is not written: operations.h says which. */
+static uint8_t *only_read(const uint8_t *mask) { return (uint8_t *)(uintptr_t)mask; }
 
-enum operation { MASK, FORWARD, BACKWARD, RECOMPUTE, INFER };
+/* Flat calls, each with its own copy of all checks, of which most come out when it is compiled. */
 
-/* The arguments of a call; those that it does not have are NULL or 0. */
-struct call {
-    enum operation op;
-    const bitdrop_config *cfg;
-    bitdrop_dtype dtype;
-    const bitdrop_2d *shape;
-    const void *x;
-    void *y;
-    uint8_t *mask;       /* written */
-    const uint8_t *keep; /* read */
-};
-
-static const size_t dtype_bytes[BITDROP_DTYPE_COUNT] = {
-#define DTYPE_BYTES(t, bytes) bytes,
-    BITDROP_DTYPES(DTYPE_BYTES)};
-
-static bool has_data(enum operation op) { return op != MASK; }
-
-static bool has_mask(enum operation op) { return op == MASK || op == FORWARD || op == BACKWARD; }
-
-static bool generates(enum operation op) { return op == MASK || op == FORWARD || op == RECOMPUTE; }
-
-static const uint8_t *mask_of(const struct call *call)
+bitdrop_status bitdrop_mask(const bitdrop_config *cfg, size_t n, uint8_t *mask)
 {
-    return call->op == BACKWARD ? call->keep : call->mask;
+    return run_call(&(struct bitdrop_call){
+        .op = OP_mask, .cfg = cfg, .shape = &(bitdrop_2d){.rows = 1, .cols = n}, .mask = mask});
 }
 
-static bitdrop_status check_pointers(const struct call *call)
+bitdrop_status bitdrop_forward(const bitdrop_config *cfg, bitdrop_dtype t, size_t n, const void *x,
+                               void *y, uint8_t *mask)
 {
-    if (call->cfg == NULL || call->shape == NULL)
-        return BITDROP_ERR_NULL;
-    if (call->shape->rows == 0 || call->shape->cols == 0)
-        return BITDROP_OK;
-    if (has_data(call->op) && (call->x == NULL || call->y == NULL))
-        return BITDROP_ERR_NULL;
-    if (has_mask(call->op) && mask_of(call) == NULL)
-        return BITDROP_ERR_NULL;
-    return BITDROP_OK;
+    const bitdrop_2d row = {.rows = 1, .cols = n};
+
+    return run_call(&(struct bitdrop_call){OP_forward, cfg, t, &row, {x}, y, mask, false});
 }
 
-static bitdrop_status check_config(const bitdrop_config *cfg)
+bitdrop_status bitdrop_backward(const bitdrop_config *cfg, bitdrop_dtype t, size_t n,
+                                const void *dy, void *dx, const uint8_t *mask)
 {
-    if (!(cfg->p >= 0 && cfg->p <= 1)) /* a NaN fails both */
-        return BITDROP_ERR_PROBABILITY;
-    if (cfg->rounds != 0 && cfg->rounds != 7 && cfg->rounds != 10)
-        return BITDROP_ERR_CONFIG;
-    if (cfg->scaling > BITDROP_SCALE_INFER || cfg->stores > BITDROP_STORES_STREAMING)
-        return BITDROP_ERR_CONFIG;
-    if (cfg->parallel != NULL && (cfg->parallel->run == NULL || cfg->parallel->tasks == 0))
-        return BITDROP_ERR_CONFIG;
-    if ((cfg->reserved[0] | cfg->reserved[1] | cfg->reserved[2]) != 0)
-        return BITDROP_ERR_CONFIG;
-    return BITDROP_OK;
+    const bitdrop_2d row = {.rows = 1, .cols = n};
+
+    return run_call(
+        &(struct bitdrop_call){OP_backward, cfg, t, &row, {dy}, dx, only_read(mask), false});
 }
 
-/* offset + (rows - 1) * pitch + cols <= 2^64, for rows, cols > 0 */
-static bool indices_fit(uint64_t offset, const bitdrop_2d *s)
+bitdrop_status bitdrop_recompute(const bitdrop_config *cfg, bitdrop_dtype t, size_t n,
+                                 const void *x, void *y)
 {
-    const uint64_t room = UINT64_MAX - offset;
+    const bitdrop_2d row = {.rows = 1, .cols = n};
 
-    return s->cols - 1 <= room &&
-           (s->rows == 1 || s->rows - 1 <= (room - (s->cols - 1)) / s->pitch);
+    return run_call(&(struct bitdrop_call){OP_recompute, cfg, t, &row, {x}, y, NULL, false});
 }
 
-static bitdrop_2d with_defaults(const bitdrop_2d *shape)
+bitdrop_status bitdrop_infer(const bitdrop_config *cfg, bitdrop_dtype t, size_t n, const void *x,
+                             void *y)
 {
-    bitdrop_2d s = *shape;
+    const bitdrop_2d row = {.rows = 1, .cols = n};
 
-    if (s.pitch == 0)
-        s.pitch = s.cols;
-    if (s.x_stride == 0)
-        s.x_stride = s.cols;
-    if (s.y_stride == 0)
-        s.y_stride = s.cols;
-    if (s.mask_stride == 0)
-        s.mask_stride = bitdrop_mask_bytes(s.cols);
-    return s;
+    return run_call(&(struct bitdrop_call){OP_infer, cfg, t, &row, {x}, y, NULL, false});
 }
 
-/* s has its defaults filled in. */
-static bitdrop_status check_memory(const struct call *call, const bitdrop_2d *s)
+/* Calls on rows and columns, which share one copy. */
+
+static __attribute__((noinline)) bitdrop_status run_rows(const struct bitdrop_call *call)
 {
-    const size_t size = dtype_bytes[call->dtype];
-    struct span x = {0}, y = {0}, mask = {0};
-
-    if (s->pitch < s->cols || s->x_stride < s->cols || s->y_stride < s->cols ||
-        s->mask_stride < bitdrop_mask_bytes(s->cols))
-        return BITDROP_ERR_RANGE;
-    if (s->rows == 0 || s->cols == 0)
-        return BITDROP_OK;
-    if (generates(call->op) && !indices_fit(call->cfg->offset, s))
-        return BITDROP_ERR_RANGE;
-    if (has_data(call->op) && (!span_make(&x, call->x, s->rows, s->cols, s->x_stride, size) ||
-                               !span_make(&y, call->y, s->rows, s->cols, s->y_stride, size)))
-        return BITDROP_ERR_RANGE;
-    if (has_mask(call->op) &&
-        !span_make(&mask, mask_of(call), s->rows, bitdrop_mask_bytes(s->cols), s->mask_stride, 1))
-        return BITDROP_ERR_RANGE;
-
-    if (has_data(call->op) && !spans_same(&x, &y) && spans_overlap(&x, &y))
-        return BITDROP_ERR_OVERLAP;
-    if (has_data(call->op) && has_mask(call->op) &&
-        (spans_overlap(&mask, &x) || spans_overlap(&mask, &y)))
-        return BITDROP_ERR_OVERLAP;
-    return BITDROP_OK;
-}
-
-/* A matrix without gaps, in data, indices and mask bits, is one row. */
-static void flatten(const struct call *call, bitdrop_2d *s)
-{
-    if (s->rows == 1)
-        return;
-    if (has_data(call->op) && (s->x_stride != s->cols || s->y_stride != s->cols))
-        return;
-    if (generates(call->op) && s->pitch != s->cols)
-        return;
-    if (has_mask(call->op) && (s->cols % 8 != 0 || s->mask_stride != s->cols / 8))
-        return;
-    if (s->rows > SIZE_MAX / s->cols) /* a mask alone may have more bits than fit in a size_t */
-        return;
-    s->cols *= s->rows;
-    s->rows = 1;
-}
-
-/*
- * At p = 1 neither a division by 0 nor a product with infinity is computed in vain, for either may
- * be trapped.
- */
-static double scale_of(const struct call *call)
-{
-    const bitdrop_config *cfg = call->cfg;
-
-    if (call->op == INFER)
-        return 1 - cfg->p;
-    if (cfg->scaling == BITDROP_SCALE_INFER)
-        return 1;
-    if (cfg->p < 1)
-        return 1 / (1 - cfg->p);
-    return call->op == BACKWARD ? INFINITY : 1; /* what is generated at p = 1 keeps nothing */
-}
-
-enum { PREFETCHED_BYTES = 1 << 20 }; /* of y at least: what is smaller is likely to be in L2 */
-
-static bool streams(const struct call *call, const bitdrop_2d *s)
-{
-    if ((uintptr_t)call->y % dtype_bytes[call->dtype] != 0) /* no vector of y is aligned */
-        return false;
-    if (call->cfg->stores != BITDROP_STORES_AUTO)
-        return call->cfg->stores == BITDROP_STORES_STREAMING;
-    return call->x != call->y && /* what lies in memory fits in a size_t */
-           s->rows * s->cols * dtype_bytes[call->dtype] >= bitdrop_streaming_bytes() / 2;
-}
-
-static void copy_rows(const struct bitdrop_job *job)
-{
-    if (job->x == job->y)
-        return;
-    for (size_t r = 0; r < job->rows; r++)
-        memcpy(job->y + r * job->y_stride, job->x + r * job->x_stride, job->cols * job->size);
-}
-
-static void zero_rows(const struct bitdrop_job *job)
-{
-    for (size_t r = 0; r < job->rows; r++)
-        memset(job->y + r * job->y_stride, 0, job->cols * job->size);
-}
-
-static bitdrop_kernel *kernel_of(const struct call *call, const struct bitdrop_kernels *kernels)
-{
-    if (call->op == MASK)
-        return kernels->mask;
-    if (generates(call->op))
-        return kernels->forward[call->dtype];
-    if (call->op == INFER && call->cfg->scaling == BITDROP_SCALE_TRAIN)
-        return copy_rows;
-    if (call->op == INFER && call->cfg->p == 1)
-        return zero_rows;
-    return kernels->backward[call->dtype]; /* so is inference, which keeps all */
-}
-
-static void run(const struct call *call, const bitdrop_2d *s, const struct bitdrop_kernels *kernels)
-{
-    const bitdrop_config *cfg = call->cfg;
-    const size_t size = dtype_bytes[call->dtype];
-    const double scale = scale_of(call);
-    const bool streaming = streams(call, s);
-    struct bitdrop_stream stream;
-    const struct bitdrop_job job = {
-        .rows = s->rows,
-        .cols = s->cols,
-        .offset = cfg->offset,
-        .pitch = s->pitch,
-        .x = call->x,
-        .y = call->y,
-        .mask = call->mask,
-        .keep = call->keep,
-        .x_stride = s->x_stride * size,
-        .y_stride = s->y_stride * size,
-        .mask_stride = s->mask_stride,
-        .size = has_data(call->op) ? size : 0,
-        .scale = scale,
-        .scale_f32 = (float)scale,
-        .streaming = streaming,
-        .prefetch =
-            (streaming || s->rows * s->cols * size >= PREFETCHED_BYTES) && bitdrop_prefetches(),
-        .stream = &stream,
-    };
-
-    if (generates(call->op))
-        stream = bitdrop_stream_make(cfg->seed, cfg->stream, cfg->rounds == 7 ? 7 : 10, cfg->p);
-    bitdrop_share_out(&job, kernel_of(call, kernels), cfg->parallel);
-}
-
-static bitdrop_status check_and_run(const struct call *call)
-{
-    const struct bitdrop_kernels *kernels;
-    bitdrop_status status = check_pointers(call);
-
-    if (status == BITDROP_OK)
-        status = check_config(call->cfg);
-    if (status != BITDROP_OK)
-        return status;
-    if ((unsigned)call->dtype >= BITDROP_DTYPE_COUNT)
-        return BITDROP_ERR_DTYPE;
-    kernels = bitdrop_kernels_for(call->cfg->isa, call->shape);
-    if (kernels == NULL)
-        return BITDROP_ERR_ISA;
-
-    bitdrop_2d shape = with_defaults(call->shape);
-    status = check_memory(call, &shape);
-    if (status != BITDROP_OK || shape.rows == 0 || shape.cols == 0)
-        return status;
-    flatten(call, &shape);
-    run(call, &shape, kernels);
-    return BITDROP_OK;
+    return run_call(call);
 }
 
 bitdrop_status bitdrop_mask_2d(const bitdrop_config *cfg, const bitdrop_2d *shape, uint8_t *mask)
 {
-    return check_and_run(&(struct call){.op = MASK, .cfg = cfg, .shape = shape, .mask = mask});
+    return run_rows(
+        &(struct bitdrop_call){.op = OP_mask, .cfg = cfg, .shape = shape, .mask = mask});
 }
 
 bitdrop_status bitdrop_forward_2d(const bitdrop_config *cfg, bitdrop_dtype t,
                                   const bitdrop_2d *shape, const void *x, void *y, uint8_t *mask)
 {
-    return check_and_run(&(struct call){FORWARD, cfg, t, shape, x, y, .mask = mask});
+    return run_rows(&(struct bitdrop_call){OP_forward, cfg, t, shape, {x}, y, mask, false});
 }
 
 bitdrop_status bitdrop_backward_2d(const bitdrop_config *cfg, bitdrop_dtype t,
                                    const bitdrop_2d *shape, const void *dy, void *dx,
                                    const uint8_t *mask)
 {
-    return check_and_run(&(struct call){BACKWARD, cfg, t, shape, dy, dx, .keep = mask});
+    return run_rows(
+        &(struct bitdrop_call){OP_backward, cfg, t, shape, {dy}, dx, only_read(mask), false});
 }
 
 bitdrop_status bitdrop_recompute_2d(const bitdrop_config *cfg, bitdrop_dtype t,
                                     const bitdrop_2d *shape, const void *x, void *y)
 {
-    return check_and_run(&(struct call){RECOMPUTE, cfg, t, shape, x, y, .mask = NULL});
+    return run_rows(&(struct bitdrop_call){OP_recompute, cfg, t, shape, {x}, y, NULL, false});
 }
 
 bitdrop_status bitdrop_infer_2d(const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape,
                                 const void *x, void *y)
 {
-    return check_and_run(&(struct call){INFER, cfg, t, shape, x, y, .mask = NULL});
+    return run_rows(&(struct bitdrop_call){OP_infer, cfg, t, shape, {x}, y, NULL, false});
 }
 
-bitdrop_status bitdrop_mask(const bitdrop_config *cfg, size_t n, uint8_t *mask)
+bitdrop_status bitdrop_forward_add(const bitdrop_config *cfg, bitdrop_dtype t,
+                                   const bitdrop_2d *shape, const void *x, const void *bias,
+                                   const void *residual, void *y, uint8_t *mask)
 {
-    return bitdrop_mask_2d(cfg, &(bitdrop_2d){.rows = 1, .cols = n}, mask);
+    return run_rows(
+        &(struct bitdrop_call){OP_forward_add, cfg, t, shape, {x, bias, residual}, y, mask, false});
 }
 
-bitdrop_status bitdrop_forward(const bitdrop_config *cfg, bitdrop_dtype t, size_t n, const void *x,
-                               void *y, uint8_t *mask)
+bitdrop_status bitdrop_backward_add(const bitdrop_config *cfg, bitdrop_dtype t,
+                                    const bitdrop_2d *shape, const void *dy, const void *residual,
+                                    void *dx, const uint8_t *mask)
 {
-    return bitdrop_forward_2d(cfg, t, &(bitdrop_2d){.rows = 1, .cols = n}, x, y, mask);
+    return run_rows(&(struct bitdrop_call){
+        OP_backward_add, cfg, t, shape, {dy, NULL, residual}, dx, only_read(mask), false});
 }
 
-bitdrop_status bitdrop_backward(const bitdrop_config *cfg, bitdrop_dtype t, size_t n,
-                                const void *dy, void *dx, const uint8_t *mask)
+bitdrop_status bitdrop_forward_act(const bitdrop_config *cfg, bitdrop_dtype t,
+                                   const bitdrop_2d *shape, bitdrop_activation act, const void *x,
+                                   const void *bias, void *y, uint8_t *mask)
 {
-    return bitdrop_backward_2d(cfg, t, &(bitdrop_2d){.rows = 1, .cols = n}, dy, dx, mask);
+    return run_rows(&(struct bitdrop_call){
+        OP_forward_relu, cfg, t, shape, {x, bias}, y, mask, act != BITDROP_RELU});
 }
 
-bitdrop_status bitdrop_recompute(const bitdrop_config *cfg, bitdrop_dtype t, size_t n,
-                                 const void *x, void *y)
+bitdrop_status bitdrop_backward_act(const bitdrop_config *cfg, bitdrop_dtype t,
+                                    const bitdrop_2d *shape, bitdrop_activation act, const void *dy,
+                                    const void *x, const void *bias, void *dx, const uint8_t *mask)
 {
-    return bitdrop_recompute_2d(cfg, t, &(bitdrop_2d){.rows = 1, .cols = n}, x, y);
+    return run_rows(&(struct bitdrop_call){
+        OP_backward_relu, cfg, t, shape, {dy, x, bias}, dx, only_read(mask), act != BITDROP_RELU});
 }
 
-bitdrop_status bitdrop_infer(const bitdrop_config *cfg, bitdrop_dtype t, size_t n, const void *x,
-                             void *y)
+bitdrop_status bitdrop_forward_alpha(const bitdrop_config *cfg, bitdrop_dtype t,
+                                     const bitdrop_2d *shape, const void *x, void *y, uint8_t *mask)
 {
-    return bitdrop_infer_2d(cfg, t, &(bitdrop_2d){.rows = 1, .cols = n}, x, y);
+    return run_rows(&(struct bitdrop_call){OP_forward_alpha, cfg, t, shape, {x}, y, mask, false});
 }
 
-size_t bitdrop_mask_bytes(size_t n) { return n / 8 + (n % 8 != 0); }
+bitdrop_status bitdrop_backward_alpha(const bitdrop_config *cfg, bitdrop_dtype t,
+                                      const bitdrop_2d *shape, const void *dy, void *dx,
+                                      const uint8_t *mask)
+{
+    return run_rows(
+        &(struct bitdrop_call){OP_backward_alpha, cfg, t, shape, {dy}, dx, only_read(mask), false});
+}
 
 const char *bitdrop_status_string(bitdrop_status status)
 {
@@ -316,22 +139,28 @@ const char *bitdrop_status_string(bitdrop_status status)
     case BITDROP_OK:
         return "success";
     case BITDROP_ERR_NULL:
-        return "the config, the shape or a buffer is NULL; pass one wherever there are elements";
+        return "the config, the shape or a buffer is NULL, or a mask is given with "
+               "BITDROP_MASK_REMADE; pass a buffer wherever there are elements, and NULL for a mask "
+               "that is made again";
     case BITDROP_ERR_PROBABILITY:
         return "p must lie in [0, 1]";
     case BITDROP_ERR_CONFIG:
-        return "set rounds to 0, 7 or 10, scaling and stores to a listed value, parallel to NULL or "
-               "to one with run and tasks, and reserved to 0; zero-initialise the config";
+        return "set rounds to 0, 7 or 10, scaling, stores, mask_use, unit and the activation to a "
+               "listed value, parallel to NULL or to one with run and tasks, and flags and what is "
+               "reserved to 0; zero-initialise the structures";
     case BITDROP_ERR_DTYPE:
         return "the dtype must be BITDROP_F32, _F64, _F16 or _BF16";
     case BITDROP_ERR_ISA:
         return "the ISA asked for by the config or by the variable BITDROP_ISA is unknown, not "
                "built in, or not run by this CPU; choose one that bitdrop_isa_supported() accepts";
     case BITDROP_ERR_RANGE:
-        return "offset + n must not pass 2^64, the elements must fit in the address space, and "
-               "strides and pitch must not be below the row they step over";
+        return "offset + n and first_row + rows must not pass 2^64, the elements must fit in the "
+               "address space, strides and pitch must not be below the row that they step over, and "
+               "with BITDROP_EACH_ROW pitch and mask_stride must be 0; a block of DropBlock must fit "
+               "in its plane";
     case BITDROP_ERR_OVERLAP:
-        return "input and output must be the same buffer or disjoint, and the mask apart from both";
+        return "an output must be the same buffer as an input, with the same stride, or disjoint, "
+               "and a written mask and a bias apart from all others";
     }
     return "unknown status";
 }
@@ -344,3 +173,11 @@ const char *bitdrop_version(void)
     return STRING(BITDROP_VERSION_MAJOR) "." STRING(BITDROP_VERSION_MINOR) "." STRING(
         BITDROP_VERSION_PATCH);
 }
+
+int bitdrop_version_number(void) { return BITDROP_VERSION_NUMBER; }
+
+size_t bitdrop_sizeof_config(void) { return sizeof(bitdrop_config); }
+
+size_t bitdrop_sizeof_2d(void) { return sizeof(bitdrop_2d); }
+
+size_t bitdrop_sizeof_parallel(void) { return sizeof(bitdrop_parallel); }

@@ -10,25 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "isas.h"
 
-enum { ISA_COUNT = BITDROP_ISA_NEON + 1 };
+static const char *const names[BITDROP_ISA_COUNT] = {"auto",
+#define NAME(name, NAME) [BITDROP_ISA_##NAME] = #name,
+                                                     BITDROP_ISAS(NAME)};
 
-static const char *const names[ISA_COUNT] = {"auto", "scalar", "avx2", "avx512", "neon"};
-
-/* Later is better, in large calls. */
-static const struct bitdrop_kernels *const tables[ISA_COUNT] = {
-    [BITDROP_ISA_SCALAR] = &bitdrop_kernels_scalar,
-#ifdef BITDROP_HAVE_AVX2
-    [BITDROP_ISA_AVX2] = &bitdrop_kernels_avx2,
-#endif
-#ifdef BITDROP_HAVE_AVX512
-    [BITDROP_ISA_AVX512] = &bitdrop_kernels_avx512,
-#endif
-#ifdef BITDROP_HAVE_NEON
-    [BITDROP_ISA_NEON] = &bitdrop_kernels_neon,
-#endif
-};
+/* What is compiled, the best first. */
+static const struct {
+    const struct bitdrop_kernels *kernels;
+    bitdrop_isa_set needs;
+} tables[] = {
+#define TABLE(table, have, isa, extensions)                                                        \
+    BITDROP_IF(have, {&bitdrop_kernels_##table, UINT32_C(1) << BITDROP_ISA_##isa | (extensions)}, )
+    BITDROP_TABLES(TABLE)};
 
 static bitdrop_isa_set cpu_isas(void)
 {
@@ -42,37 +37,32 @@ static bitdrop_isa_set cpu_isas(void)
     return isas;
 }
 
-static const struct bitdrop_kernels *table_of(unsigned isa)
+/* The best table that this CPU runs: of one ISA, or for AUTO of any but avoid. NULL if none does.
+ */
+static const struct bitdrop_kernels *best_table(unsigned isa, unsigned avoid)
 {
-    if (isa >= ISA_COUNT || !(cpu_isas() >> isa & 1))
-        return NULL;
-#ifdef BITDROP_HAVE_AVX512_BF16
-    if (isa == BITDROP_ISA_AVX512 && cpu_isas() >> BITDROP_AVX512_BF16 & 1)
-        return &bitdrop_kernels_avx512_bf16;
-#endif
-    return tables[isa];
+    const bitdrop_isa_set isas = cpu_isas();
+
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        const struct bitdrop_kernels *kernels = tables[i].kernels;
+        const bool wanted =
+            isa == BITDROP_ISA_AUTO ? kernels->isa != avoid : (unsigned)kernels->isa == isa;
+
+        if (wanted && (isas & tables[i].needs) == tables[i].needs)
+            return kernels;
+    }
+    return NULL;
 }
 
 /* AVX2 makes 1,024 elements at a time and AVX-512 2,048: for so few it takes hardly longer. */
-static bool is_small(const bitdrop_2d *shape)
+static bool is_small(size_t rows, size_t cols)
 {
     const size_t most = 1024;
 
-    return shape->rows == 0 || shape->cols <= most / shape->rows;
+    return rows <= 1 ? rows * cols <= most : cols <= most / rows;
 }
 
-static const struct bitdrop_kernels *best_table(const bitdrop_2d *shape)
-{
-    unsigned isa = ISA_COUNT - 1;
-
-    if (is_small(shape) && cpu_isas() >> BITDROP_AVX512_STARTS_SLOWLY & 1)
-        isa = BITDROP_ISA_AVX2;
-    while (table_of(isa) == NULL)
-        isa--;
-    return table_of(isa);
-}
-
-/* The ISA of the variable BITDROP_ISA; ISA_COUNT if it makes no sense. */
+/* The ISA of the variable BITDROP_ISA; BITDROP_ISA_COUNT if it makes no sense. */
 static unsigned isa_of_environment(void)
 {
     const char *wanted = getenv("BITDROP_ISA");
@@ -80,7 +70,7 @@ static unsigned isa_of_environment(void)
 
     if (wanted == NULL || *wanted == '\0')
         return isa;
-    while (isa < ISA_COUNT && strcmp(wanted, names[isa]) != 0)
+    while (isa < BITDROP_ISA_COUNT && strcmp(wanted, names[isa]) != 0)
         isa++;
     return isa;
 }
@@ -102,13 +92,16 @@ static unsigned wanted_isa(void)
     return wanted - READ;
 }
 
-const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa, const bitdrop_2d *shape)
+const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa, size_t rows, size_t cols)
 {
     const unsigned wanted = wanted_isa(); /* always: the first call decides */
+    unsigned avoid = BITDROP_ISA_AUTO;    /* none */
 
     if (isa == BITDROP_ISA_AUTO)
         isa = wanted;
-    return isa == BITDROP_ISA_AUTO ? best_table(shape) : table_of(isa);
+    if (is_small(rows, cols) && cpu_isas() >> BITDROP_AVX512_STARTS_SLOWLY & 1)
+        avoid = BITDROP_ISA_AVX512;
+    return best_table(isa, avoid);
 }
 
 size_t bitdrop_streaming_bytes(void)
@@ -127,18 +120,17 @@ bool bitdrop_prefetches(void) { return cpu_isas() >> BITDROP_PREFETCHES & 1; }
 
 bitdrop_isa bitdrop_isa_default(void)
 {
-    const bitdrop_2d large = {.rows = SIZE_MAX, .cols = SIZE_MAX};
-    const struct bitdrop_kernels *table = bitdrop_kernels_for(BITDROP_ISA_AUTO, &large);
+    const struct bitdrop_kernels *table = bitdrop_kernels_for(BITDROP_ISA_AUTO, SIZE_MAX, SIZE_MAX);
 
     return table == NULL ? BITDROP_ISA_AUTO : table->isa;
 }
 
 int bitdrop_isa_supported(bitdrop_isa isa)
 {
-    return isa == BITDROP_ISA_AUTO || table_of((unsigned)isa) != NULL;
+    return isa == BITDROP_ISA_AUTO || best_table((unsigned)isa, BITDROP_ISA_AUTO) != NULL;
 }
 
 const char *bitdrop_isa_name(bitdrop_isa isa)
 {
-    return (unsigned)isa < ISA_COUNT ? names[isa] : "unknown";
+    return (unsigned)isa < BITDROP_ISA_COUNT ? names[isa] : "unknown";
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernels: what each is given, the list of them, and one table for each ISA. Tables, tests and
- * benchmarks follow this list.
+ * The kernels: what each is given, and one table for each ISA. There is a kernel for each body of
+ * operations.h and each dtype, and one that makes a mask alone.
  */
 #ifndef BITDROP_KERNELS_H
 #define BITDROP_KERNELS_H
@@ -9,6 +9,7 @@
 #include <float.h>
 
 #include "bitdrop/bitdrop.h"
+#include "operations.h"
 #include "stream.h"
 
 #if FLT_EVAL_METHOD != 0
@@ -18,25 +19,45 @@
 #error "the values of docs/stream.md cannot be had with -ffast-math"
 #endif
 
-/* Arguments of a call, checked: rows, cols > 0, all strides filled in and in bytes. */
+/* Numbers that a body may be given. */
+enum { BITDROP_MAX_PARAMETERS = 3 };
+
+/* Elements of a job in memory: (row, col) lies at `at` + row * row_bytes + col * col_bytes. */
+struct bitdrop_operand {
+    unsigned char *at;
+    size_t row_bytes; /* 0: all rows are the same */
+    size_t col_bytes; /* of an element; 0: all elements are the same */
+};
+
+/* What a mask or its bits are about. */
+enum bitdrop_unit { UNIT_ELEMENT = BITDROP_EACH_ELEMENT, UNIT_ROW = BITDROP_EACH_ROW };
+
+/*
+ * Arguments of a call, checked: rows, cols > 0, all strides filled in and in bytes.
+ *
+ * Row r takes the decisions of group (phase + r) / repeat. In group g, element (r, c) has the
+ * absolute index offset + g * pitch + c, or with UNIT_ROW offset + g.
+ */
 struct bitdrop_job {
     size_t rows, cols;
     uint64_t offset, pitch;
-    const unsigned char *x; /* x or dy */
-    unsigned char *y;       /* y or dx; may equal x */
-    uint8_t *mask;          /* written; NULL: not wanted */
-    const uint8_t *keep;    /* read by backward; NULL: all are kept */
-    size_t x_stride, y_stride, mask_stride;
-    size_t size;     /* bytes of an element; 0 without x and y */
-    double scale;    /* of kept elements, for f64 */
-    float scale_f32; /* the same rounded once, for the other dtypes */
-    bool streaming;  /* prefer stores that bypass the caches */
-    bool prefetch;   /* prefetch x if streaming, else y */
-    const struct bitdrop_stream *stream;
-};
+    size_t repeat, phase; /* phase < repeat */
+    enum bitdrop_unit unit;
 
-static inline double f64_scale(const struct bitdrop_job *job) { return job->scale; }
-static inline double f32_scale(const struct bitdrop_job *job) { return job->scale_f32; }
+    const struct bitdrop_stream *stream; /* makes the bits; NULL: they are given */
+    const uint8_t *keep;                 /* given bits; NULL: all are kept */
+    size_t keep_bit;    /* with UNIT_ROW: the bit of group 0, for keep cannot point to it */
+    uint8_t *mask;      /* the generated bits are stored here; NULL: not wanted. repeat is 1 then */
+    uint8_t *marks;     /* the bits that the body makes likewise, a row of them for each row */
+    size_t mask_stride; /* bytes, of keep, mask or marks: only one of them has rows */
+
+    struct bitdrop_operand in[BITDROP_MAX_INPUTS], out;
+    size_t size;                                  /* bytes of an element; 0 without data */
+    double f64_parameter[BITDROP_MAX_PARAMETERS]; /* of the body, for f64 */
+    float f32_parameter[BITDROP_MAX_PARAMETERS];  /* the same rounded once, for the other dtypes */
+    bool streaming;                               /* prefer stores that bypass the caches */
+    bool prefetch; /* prefetch the inputs if streaming, else the output */
+};
 
 typedef void bitdrop_kernel(const struct bitdrop_job *job);
 
@@ -46,18 +67,11 @@ enum { BITDROP_DTYPE_COUNT = 4 };
 
 struct bitdrop_kernels {
     bitdrop_isa isa;
-    bitdrop_kernel *mask;                          /* makes mask */
-    bitdrop_kernel *forward[BITDROP_DTYPE_COUNT];  /* makes y, and mask unless NULL */
-    bitdrop_kernel *backward[BITDROP_DTYPE_COUNT]; /* makes y from x and keep */
+    bitdrop_kernel *mask;                               /* makes bits and applies none */
+    bitdrop_kernel *const *bodies[BITDROP_DTYPE_COUNT]; /* bodies[dtype][body] */
 };
 
-extern const struct bitdrop_kernels bitdrop_kernels_scalar;
-extern const struct bitdrop_kernels bitdrop_kernels_avx2;
-extern const struct bitdrop_kernels bitdrop_kernels_avx512;
-extern const struct bitdrop_kernels bitdrop_kernels_avx512_bf16; /* on CPUs with AVX512_BF16 */
-extern const struct bitdrop_kernels bitdrop_kernels_neon;
-
-/* In bitdrop_kernels_avx512_bf16, from a file with further flags. */
-bitdrop_kernel bitdrop_avx512_bf16_forward, bitdrop_avx512_bf16_backward;
+/* Of the AVX-512 table for CPUs with AVX512_BF16, from a file with further flags. */
+extern bitdrop_kernel *const bitdrop_avx512_bf16_row[BITDROP_BODY_COUNT];
 
 #endif

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A job in tasks. It is cut into units, a row or a part of one that is about a tile, and a task is
- * a run of units. Parts of a row begin at multiples of 8 of its elements, so that no two tasks
- * write to one byte of the mask, and where that allows it at tiles, so that none is made twice.
+ * A job in tasks. It is cut into shares, a row or a part of one that is about a tile, and a task
+ * has successive shares. Parts of a row begin at multiples of 8 of its elements, so that no two
+ * tasks write to one byte of the mask, and where that allows it at tiles, so that none is made
+ * twice. A job that stores generated bits has one row in each group, so cuts between rows are free.
  */
 #include "parallel.h"
-
-/* Below so many elements, 4 us by the fastest kernels, waking a thread costs more than it saves. */
-enum { TASK_ELEMENTS = 1 << 15 };
 
 struct shares {
     const struct bitdrop_job *job;
@@ -25,21 +23,35 @@ static size_t column_of(const struct shares *s, size_t part)
     return part == 0 ? 0 : smaller(s->job->cols, s->lead + (part - 1) * TILE_ELEMENTS);
 }
 
+static void move(struct bitdrop_operand *o, size_t row, size_t col)
+{
+    if (o->at != NULL)
+        o->at += row * o->row_bytes + col * o->col_bytes;
+}
+
 static void run_part(const struct shares *s, size_t row, size_t rows, size_t col, size_t end)
 {
     struct bitdrop_job part = *s->job;
+    const size_t group = (part.phase + row) / part.repeat;
 
     part.rows = rows;
     part.cols = end - col;
-    part.offset += row * part.pitch + col;
-    if (part.size > 0) {
-        part.x += row * part.x_stride + col * part.size;
-        part.y += row * part.y_stride + col * part.size;
+    part.phase = (part.phase + row) % part.repeat;
+    for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
+        move(&part.in[i], row, col);
+    move(&part.out, row, col);
+    if (part.marks != NULL)
+        part.marks += row * part.mask_stride + col / 8;
+    if (part.unit == UNIT_ROW) {
+        part.offset += group;
+        part.keep_bit += group;
+    } else {
+        part.offset += group * part.pitch + col;
+        if (part.mask != NULL)
+            part.mask += group * part.mask_stride + col / 8;
+        if (part.keep != NULL)
+            part.keep += group * part.mask_stride + col / 8;
     }
-    if (part.mask != NULL)
-        part.mask += row * part.mask_stride + col / 8;
-    if (part.keep != NULL)
-        part.keep += row * part.mask_stride + col / 8;
     s->kernel(&part);
 }
 
@@ -84,7 +96,7 @@ void bitdrop_share_out(const struct bitdrop_job *job, bitdrop_kernel *kernel,
     if (parallel != NULL) /* rows * cols may not fit where there is nothing but a mask */
         s.tasks = smaller(parallel->tasks, job->cols > SIZE_MAX / job->rows
                                                ? SIZE_MAX
-                                               : job->rows * job->cols / TASK_ELEMENTS);
+                                               : job->rows * job->cols / BITDROP_TASK_ELEMENTS);
     if (s.tasks > 1)
         parallel->run(parallel->context, s.tasks, run_task, &s);
     else

@@ -4,6 +4,9 @@
 
 #include "kernels.h"
 
+/* Below so many elements, 4 us by the fastest kernels, waking a thread costs more than it saves. */
+enum { BITDROP_TASK_ELEMENTS = 1 << 15 };
+
 /* Runs a kernel on a job, by the tasks of parallel if that is not NULL and the job is worth it. */
 void bitdrop_share_out(const struct bitdrop_job *job, bitdrop_kernel *kernel,
                        const bitdrop_parallel *parallel);

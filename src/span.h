@@ -7,23 +7,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define INLINE static inline __attribute__((always_inline))
+
 struct span {
     uintptr_t base;
     size_t rows, bytes; /* both > 0 */
     size_t stride;      /* bytes from row to row, at least bytes; of a single row: 0 */
 };
 
-static inline uintptr_t span_row(const struct span *s, size_t row)
-{
-    return s->base + row * s->stride;
-}
+INLINE uintptr_t span_row(const struct span *s, size_t row) { return s->base + row * s->stride; }
 
 /*
  * rows x cols elements of size bytes, stride elements from row to row. False if they reach past the
  * end of the address space.
  */
-static inline bool span_make(struct span *s, const void *base, size_t rows, size_t cols,
-                             size_t stride, size_t size)
+INLINE bool span_make(struct span *s, const void *base, size_t rows, size_t cols, size_t stride,
+                      size_t size)
 {
     const uintptr_t room = UINTPTR_MAX - (uintptr_t)base;
 
@@ -38,17 +37,14 @@ static inline bool span_make(struct span *s, const void *base, size_t rows, size
 }
 
 /* Exact: rows that lie in the gaps of the other set do not overlap it. */
-static inline bool spans_overlap(const struct span *a, const struct span *b)
+static __attribute__((noinline)) bool rows_overlap(struct span a, struct span b)
 {
     size_t i = 0, j = 0;
 
-    if (span_row(a, a->rows - 1) + a->bytes <= b->base ||
-        span_row(b, b->rows - 1) + b->bytes <= a->base)
-        return false;
-    while (i < a->rows && j < b->rows) {
-        if (span_row(a, i) + a->bytes <= span_row(b, j))
+    while (i < a.rows && j < b.rows) {
+        if (span_row(&a, i) + a.bytes <= span_row(&b, j))
             i++;
-        else if (span_row(b, j) + b->bytes <= span_row(a, i))
+        else if (span_row(&b, j) + b.bytes <= span_row(&a, i))
             j++;
         else
             return true;
@@ -56,7 +52,14 @@ static inline bool spans_overlap(const struct span *a, const struct span *b)
     return false;
 }
 
-static inline bool spans_same(const struct span *a, const struct span *b)
+/* Most sets lie apart: that is found without a call, so that spans need not be in memory. */
+INLINE bool spans_overlap(const struct span *a, const struct span *b)
+{
+    return span_row(a, a->rows - 1) + a->bytes > b->base &&
+           span_row(b, b->rows - 1) + b->bytes > a->base && rows_overlap(*a, *b);
+}
+
+INLINE bool spans_same(const struct span *a, const struct span *b)
 {
     return a->base == b->base && a->stride == b->stride;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "case.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "call.h"
-#include "guard.h"
+#include "case_running.h"
+#include "layout.h"
 #include "oracle.h"
+
+enum { EVERY_DTYPE = 256 /* elements */ };
 
 static struct place random_place(struct check *c)
 {
@@ -21,206 +21,165 @@ struct test_case case_random(struct check *c, size_t n)
         .shape = {.rows = 1, .cols = n},
         .flat = true,
         .in_place = check_below(c, 3) == 0,
-        .x = random_place(c),
         .y = random_place(c),
         .mask = random_place(c),
     };
 
+    for (int i = 0; i < INPUTS; i++)
+        t.in[i] = random_place(c);
+    t.overlapping = !t.in_place && check_below(c, 8) == 0;
     if (t.cfg.offset > UINT64_MAX - n)
         t.cfg.offset -= n;
     return t;
 }
 
-/* A buffer of rows in guarded memory. */
-struct rows {
-    struct guard *guard;
-    unsigned char *at;
-    size_t stride, bytes; /* of a row */
-};
-
-static struct rows place_rows(struct guard guards[3], size_t rows, size_t bytes, size_t stride,
-                              struct place place)
+void case_place(struct check *c, struct test_case *t, bool last)
 {
-    const size_t total = rows == 0 || bytes == 0 ? 0 : (rows - 1) * stride + bytes;
-    struct rows r = {.guard = guards, .stride = stride, .bytes = bytes};
+    bitdrop_2d full;
 
-    while (r.guard->size < total + place.gap)
-        r.guard++;
-    guard_reset(r.guard);
-    r.at = place.behind ? guard_back(r.guard, total, place.gap) : guard_front(r.guard, place.gap);
-    return r;
+    t->shape.first_row = check_below(c, 3) == 0 ? 0 : check_random(c) >> check_below(c, 64);
+    full = layout_filled(&t->shape);
+    /* Indices are multiplied out in 64 bits, so they must not be too many. */
+    while (full.first_row > UINT64_MAX / 4 / (full.pitch + 1) - full.rows)
+        full.first_row /= 2;
+    t->shape.first_row = full.first_row;
+    t->cfg.offset >>= 1;
+    if (last)
+        t->cfg.offset = -layout_indices(&full);
 }
 
-static unsigned char *row_shadow(const struct rows *r, size_t row)
+struct element running_element(const struct running *r, size_t row, size_t col)
 {
-    return guard_shadow(r->guard, r->at + row * r->stride);
-}
+    const size_t bit = layout_bit(&r->full, operation_marks(r->op), row, col);
+    const size_t made =
+        layout_group(&r->full, row) * (r->full.unit == BITDROP_EACH_ROW ? 1 : r->full.cols) +
+        (r->full.unit == BITDROP_EACH_ROW ? 0 : col);
+    struct element e = {.op = r->op, .cfg = &r->cfg, .dtype = r->dtype, .keep = r->made[made]};
 
-/* Makes the real rows equal to their shadow. */
-static void rows_settle(const struct rows *r, size_t rows)
-{
-    for (size_t i = 0; i < rows; i++)
-        memcpy(r->at + i * r->stride, row_shadow(r, i), r->bytes);
-}
-
-struct running {
-    struct check *c;
-    const struct test_case *t;
-    enum operation op;
-    bitdrop_dtype dtype;
-    bitdrop_2d shape; /* defaults filled in */
-    struct rows x, y, mask;
-};
-
-static void report(const struct running *r, const char *what, size_t row, size_t col)
-{
-    const bitdrop_config *cfg = &r->t->cfg;
-
-    check_fail(r->c,
-               "%s %s %s: %s (%zu, %zu) of %zu x %zu, pitch %" PRIu64 ", strides %zu %zu %zu; "
-               "offset %" PRIu64 " p %a seed %" PRIu64 " stream %" PRIu32
-               " rounds %d scaling %d stores %d%s; addresses %p %p %p",
-               operation_name(r->op), dtype_name(r->dtype), r->t->flat ? "flat" : "2d", what, row,
-               col, r->shape.rows, r->shape.cols, r->shape.pitch, r->shape.x_stride,
-               r->shape.y_stride, r->shape.mask_stride, cfg->offset, cfg->p, cfg->seed, cfg->stream,
-               cfg->rounds, cfg->scaling, cfg->stores, r->t->in_place ? " in place" : "",
-               (void *)r->x.at, (void *)r->y.at, (void *)r->mask.at);
-}
-
-/* Compares a buffer and all around it with the shadow; unit is the bits of an element. */
-static void compare(const struct running *r, const char *name, const struct rows *rows, size_t unit)
-{
-    const unsigned char *p = guard_difference(rows->guard);
-
-    if (p == NULL)
-        return;
-    if (p >= rows->at && rows->stride > 0) {
-        const size_t row = (size_t)(p - rows->at) / rows->stride;
-        const size_t byte = (size_t)(p - rows->at) % rows->stride;
-
-        if (row < r->shape.rows && byte < rows->bytes) {
-            report(r, name, row, byte * 8 / unit);
-            return;
-        }
+    if (running_reads_mask(r)) {
+        e.stored = true;
+        e.keep = rows_shadow(&r->mask, 0)[bit / 8] >> (bit % 8) & 1;
     }
-    report(r, "written outside of", 0, 0);
-}
-
-static bitdrop_status run_call(const struct running *r)
-{
-    return call_run(&(struct call){r->op, r->t->flat, &r->t->cfg, r->dtype, r->t->shape.cols,
-                                   &r->t->shape, r->x.at, r->y.at, r->mask.at});
-}
-
-/* What an ISA may have made of x is what it must have made. Row after row of x is at input. */
-static void forgive(const struct running *r, const unsigned char *input)
-{
-    const size_t bytes = oracle_bytes(r->dtype);
-
-    for (size_t row = 0; row < r->shape.rows; row++)
-        for (size_t i = 0; i < r->y.bytes; i += bytes, input += bytes) {
-            const unsigned char *y = r->y.at + row * r->y.stride + i;
-            unsigned char *wanted = row_shadow(&r->y, row) + i;
-
-            if (oracle_accepts(r->t->cfg.isa, r->dtype, input, wanted, y))
-                memcpy(wanted, y, bytes);
-        }
+    for (int i = 0; i < INPUTS; i++)
+        if (!r->null[i])
+            e.in[i] =
+                r->copy[i] + (r->rows[i].count > 1 ? row * r->rows[i].bytes : 0) + col * r->bytes;
+    reference(&e);
+    return e;
 }
 
 /* What the call must leave behind, into the shadows of y and mask. */
-static void expect(const struct running *r, const bool *kept)
+static void expect(const struct running *r)
 {
-    const bitdrop_config *cfg = &r->t->cfg;
-    const size_t bytes = oracle_bytes(r->dtype);
+    const bool writes = running_writes_mask(r);
 
-    for (size_t row = 0; row < r->shape.rows; row++) {
-        const unsigned char *x = row_shadow(&r->x, row);
-        unsigned char *y = row_shadow(&r->y, row);
-        unsigned char *mask = row_shadow(&r->mask, row);
+    for (size_t row = 0; row < r->mask.count && writes; row++)
+        memset(rows_shadow(&r->mask, row), 0, r->mask.bytes);
+    for (size_t row = 0; row < r->full.rows; row++)
+        for (size_t col = 0; col < r->full.cols; col++) {
+            const struct element e = running_element(r, row, col);
+            const size_t bit = layout_bit(&r->full, operation_marks(r->op), row, col);
 
-        if (r->op == MASK || r->op == FORWARD)
-            memset(mask, 0, r->mask.bytes);
-        for (size_t col = 0; col < r->shape.cols; col++) {
-            bool keep = kept[row * r->shape.cols + col];
-
-            if (r->op == BACKWARD)
-                keep = mask[col / 8] >> (col % 8) & 1;
-            else if (r->op == MASK || r->op == FORWARD)
-                mask[col / 8] |= (uint8_t)(keep << (col % 8));
-            if (r->op == INFER)
-                oracle_infer(cfg, r->dtype, x + col * bytes, y + col * bytes);
-            else if (r->op != MASK)
-                oracle_train(cfg, r->dtype, keep, x + col * bytes, y + col * bytes);
+            if (writes)
+                rows_shadow(&r->mask, 0)[bit / 8] |= (uint8_t)(e.bit << (bit % 8));
+            if (operation_has_data(r->op))
+                memcpy(rows_shadow(&r->y, row) + col * r->bytes, e.y, r->bytes);
         }
-    }
 }
 
-static void run_one(struct running *r, struct guard guards[3][3], const bool *kept)
+/* What an ISA may have made of an element is what it must have made. */
+static void forgive(const struct running *r)
 {
-    const struct test_case *t = r->t;
-    const bitdrop_2d *s = &r->shape;
-    const size_t bytes = oracle_bytes(r->dtype);
-    static unsigned char input[CASE_ELEMENTS * 8];
+    const bool marked = running_writes_mask(r) && operation_marks(r->op);
 
-    r->x = place_rows(guards[0], s->rows, s->cols * bytes, s->x_stride * bytes, t->x);
-    r->y = r->x;
-    if (!t->in_place)
-        r->y = place_rows(guards[1], s->rows, s->cols * bytes, s->y_stride * bytes, t->y);
-    r->mask = place_rows(guards[2], s->rows, (s->cols + 7) / 8, s->mask_stride, t->mask);
+    for (size_t row = 0; row < r->full.rows; row++)
+        for (size_t col = 0; col < r->full.cols; col++) {
+            const size_t bit = layout_bit(&r->full, operation_marks(r->op), row, col);
+            const unsigned char *y = r->y.at + row * r->y.stride + col * r->bytes;
+            unsigned char *wanted = rows_shadow(&r->y, row) + col * r->bytes;
+            uint8_t *mask = marked ? rows_shadow(&r->mask, 0) + bit / 8 : NULL;
+            const uint8_t in_mask = (uint8_t)(1 << (bit % 8));
+            const bool got = marked && (r->mask.at[bit / 8] & in_mask) != 0;
 
-    for (size_t row = 0; row < s->rows; row++) {
-        check_fill(r->c, r->dtype, row_shadow(&r->x, row), s->cols);
-        for (size_t i = 0; i < r->mask.bytes && r->op == BACKWARD; i++)
-            row_shadow(&r->mask, row)[i] = (uint8_t)check_random(r->c);
-    }
-    rows_settle(&r->x, s->rows);
-    rows_settle(&r->mask, s->rows);
+            if (memcmp(y, wanted, r->bytes) == 0 && (!marked || got == ((*mask & in_mask) != 0)))
+                continue;
+            const struct element e = running_element(r, row, col);
 
-    for (size_t row = 0; row < s->rows; row++)
-        memcpy(input + row * r->x.bytes, r->x.at + row * r->x.stride, r->x.bytes);
-    expect(r, kept);
-    const bitdrop_status status = run_call(r);
+            if (!reference_accepts((bitdrop_isa)r->cfg.isa, &e, y, marked ? got : e.bit))
+                continue;
+            memcpy(wanted, y, r->bytes);
+            if (marked)
+                *mask = (uint8_t)(got ? *mask | in_mask : *mask & ~in_mask);
+        }
+}
+
+static void run_one(struct running *r, struct guard guards[INPUTS + 2][3])
+{
+    bitdrop_status status;
+
+    running_choose(r);
+    running_place(r, guards);
+    expect(r);
+    status = call_run(&(struct call){
+        .op = r->op,
+        .flat = r->t->flat,
+        .cfg = &r->cfg,
+        .dtype = r->dtype,
+        .n = r->shape.cols,
+        .shape = &r->shape,
+        .in = {r->in[0], r->in[1], r->in[2]},
+        .y = r->y.at,
+        .mask = r->mask.at,
+    });
     if (status != BITDROP_OK)
-        report(r, bitdrop_status_string(status), 0, 0);
-    if (r->op != MASK && guard_difference(r->y.guard) != NULL)
-        forgive(r, input);
-    compare(r, "element", &r->y, 8 * bytes);
-    compare(r, "mask bit", &r->mask, 1);
-    if (!t->in_place)
-        compare(r, "input changed at", &r->x, 8 * bytes);
+        running_report(r, bitdrop_status_string(status));
+    else if (operation_has_data(r->op))
+        forgive(r);
+    running_compare(r);
     r->c->cases++;
+}
+
+/* The generator's bits, once for all operations. */
+static void make_bits(const struct test_case *t, const bitdrop_2d *full, bool *made)
+{
+    const size_t cols = full->unit == BITDROP_EACH_ROW && full->cols > 0 ? 1 : full->cols;
+
+    for (size_t row = 0; row < full->rows; row++)
+        for (size_t col = 0; col < cols; col++)
+            if (row == 0 || layout_group(full, row) != layout_group(full, row - 1))
+                made[layout_group(full, row) * cols + col] =
+                    oracle_keep(&t->cfg, layout_index(full, t->cfg.offset, row, col));
 }
 
 void case_run(struct check *c, const struct test_case *t)
 {
-    static struct guard guards[3][3]; /* of x, y, mask: the smallest that fits is used */
-    static bool kept[CASE_ELEMENTS];
-    struct running r = {.c = c, .t = t, .shape = t->shape};
+    static struct guard guards[INPUTS + 2][3]; /* the smallest that fits is used */
+    static bool made[CASE_ELEMENTS];
+    static unsigned char copies[INPUTS][CASE_ELEMENTS * 8];
+    const bitdrop_2d full = layout_filled(&t->shape);
+    struct running r = {.c = c, .t = t, .made = made};
 
-    for (int i = 0; i < 3 && guards[i][0].size == 0; i++) {
+    for (int i = 0; i < INPUTS + 2 && guards[i][0].size == 0; i++) {
         guards[i][0] = guard_new(1);
         guards[i][1] = guard_new(40000);
         guards[i][2] = guard_new(CASE_BYTES + 1024);
     }
-    if (r.shape.pitch == 0)
-        r.shape.pitch = r.shape.cols;
-    if (r.shape.x_stride == 0)
-        r.shape.x_stride = r.shape.cols;
-    if (r.shape.y_stride == 0)
-        r.shape.y_stride = r.shape.cols;
-    if (r.shape.mask_stride == 0)
-        r.shape.mask_stride = (r.shape.cols + 7) / 8;
+    for (int i = 0; i < INPUTS; i++)
+        r.copy[i] = copies[i];
+    make_bits(t, &full, made);
+    for (int op = 0; op < BITDROP_OPERATION_COUNT; op++) {
+        const bool every = full.rows * full.cols <= EVERY_DTYPE;
+        const size_t one = check_below(c, 4);
 
-    for (size_t row = 0; row < r.shape.rows; row++)
-        for (size_t col = 0; col < r.shape.cols; col++)
-            kept[row * r.shape.cols + col] =
-                oracle_keep(&t->cfg, t->cfg.offset + row * r.shape.pitch + col);
-
-    for (int op = 0; op < OPERATIONS; op++) {
-        for (int dtype = 0; dtype < (op == MASK ? 1 : 4); dtype++) {
-            r.op = (enum operation)op;
+        r.op = (enum bitdrop_operation)op;
+        for (size_t dtype = 0; dtype < 4; dtype++) {
+            if (operation_has_data(r.op) ? !every && dtype != one : dtype != 0)
+                continue;
             r.dtype = (bitdrop_dtype)dtype;
-            run_one(&r, guards, kept);
+            r.bytes = dtype_bytes(r.dtype);
+            r.cfg = t->cfg;
+            r.shape = t->shape;
+            run_one(&r, guards);
         }
     }
 }

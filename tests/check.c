@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "call.h"
 #include "oracle.h"
 
 enum { FAILURES_SHOWN = 10 };
@@ -57,7 +58,8 @@ bitdrop_config check_random_config(struct check *c)
     };
 }
 
-void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n)
+/* One element of a dtype: a special, an ordinary number near 1, or any bits. */
+static uint64_t random_element(struct check *c, bitdrop_dtype t)
 {
     /* Exponent and fraction bits of each dtype's specials. */
     static const uint64_t specials[][8] = {
@@ -68,12 +70,29 @@ void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n)
         [BITDROP_F16] = {0, 1, 0x3FF, 0x400, 0x7C00, 0x7C01, 0x7E55, 0x7BFF},
         [BITDROP_BF16] = {0, 1, 0x7F, 0x80, 0x7F80, 0x7F81, 0x7FD5, 0x7F7F},
     };
-    const size_t bytes = oracle_bytes(t);
+    static const struct {
+        unsigned fraction, bias;
+    } formats[] = {[BITDROP_F32] = {23, 127},
+                   [BITDROP_F64] = {52, 1023},
+                   [BITDROP_F16] = {10, 15},
+                   [BITDROP_BF16] = {7, 127}};
+    const uint64_t r = check_random(c), width = 8 * dtype_bytes(t);
+    const uint64_t sign = (r >> 8 & 1) << (width - 1);
+
+    if (r % 4 == 0)
+        return specials[t][r >> 2 & 7] | sign;
+    if (r % 4 > 1)
+        return r >> (64 - width);
+    return sign | ((formats[t].bias - 4 + (r >> 2 & 7)) << formats[t].fraction) |
+           r >> (64 - formats[t].fraction);
+}
+
+void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n)
+{
+    const size_t bytes = dtype_bytes(t);
 
     for (size_t i = 0; i < n; i++) {
-        const uint64_t r = check_random(c);
-        const uint64_t sign = (r >> 8 & 1) << (8 * bytes - 1);
-        const uint64_t bits = r % 4 == 0 ? specials[t][r >> 2 & 7] | sign : r >> (64 - 8 * bytes);
+        const uint64_t bits = random_element(c, t);
         unsigned char *at = (unsigned char *)x + i * bytes;
 
         if (bytes == 8)
@@ -85,42 +104,67 @@ void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n)
     }
 }
 
-bitdrop_isa check_isa_named(const char *name)
+bool check_same_values(bitdrop_dtype t, const void *a, const void *b, size_t n)
 {
-    bitdrop_isa isa = BITDROP_ISA_NEON;
+    const size_t bytes = dtype_bytes(t);
 
-    while (isa != BITDROP_ISA_AUTO && strcmp(name, bitdrop_isa_name(isa)) != 0)
-        isa--;
-    return isa;
+    if (memcmp(a, b, n * bytes) == 0)
+        return true;
+    for (size_t i = 0; i < n * bytes; i += bytes)
+        if (!oracle_same(t, (const unsigned char *)a + i, (const unsigned char *)b + i))
+            return false;
+    return true;
 }
 
+bitdrop_isa check_isa_named(const char *name)
+{
+    for (int isa = BITDROP_ISA_AUTO + 1; isa < BITDROP_ISA_COUNT; isa++)
+        if (strcmp(name, bitdrop_isa_name((bitdrop_isa)isa)) == 0)
+            return (bitdrop_isa)isa;
+    return BITDROP_ISA_AUTO;
+}
+
+/* The tables that are built: each has a vocabulary, compiled with its flags. */
 static const struct {
+    bitdrop_isa isa;
+    bitdrop_isa_set extensions;
     check_isa_function *philox, *vocabulary;
-} isa_checks[] = {
-    [BITDROP_ISA_SCALAR] = {check_philox_scalar, check_vocabulary_scalar},
-#ifdef BITDROP_HAVE_AVX2
-    [BITDROP_ISA_AVX2] = {check_philox_avx2, check_vocabulary_avx2},
-#endif
-#ifdef BITDROP_HAVE_AVX512
-    [BITDROP_ISA_AVX512] = {check_philox_avx512, check_vocabulary_avx512},
-#endif
-#ifdef BITDROP_HAVE_NEON
-    [BITDROP_ISA_NEON] = {check_philox_neon, check_vocabulary_neon},
-#endif
-};
+} tables[] = {
+#define TABLE(table, have, isa, extensions)                                                        \
+    BITDROP_IF(have,                                                                               \
+               {BITDROP_ISA_##isa, extensions, check_philox_##table, check_vocabulary_##table}, )
+    BITDROP_TABLES(TABLE)};
+
+enum { TABLES = sizeof tables / sizeof *tables };
 
 bool check_isa_built(bitdrop_isa isa)
 {
-    return (size_t)isa < sizeof isa_checks / sizeof *isa_checks && isa_checks[isa].philox != NULL;
+    for (size_t i = 0; i < TABLES; i++)
+        if (tables[i].isa == isa)
+            return true;
+    return false;
 }
 
-void check_philox(struct check *c) { isa_checks[c->isa].philox(c); }
+static bool has_extensions(bitdrop_isa_set extensions)
+{
+#ifdef __x86_64__
+    if (extensions >> BITDROP_AVX512_BF16 & 1 && !__builtin_cpu_supports("avx512bf16"))
+        return false;
+    extensions &= ~(UINT32_C(1) << BITDROP_AVX512_BF16);
+#endif
+    return extensions == 0; /* of another nobody has said here how to ask */
+}
+
+void check_philox(struct check *c)
+{
+    for (size_t i = 0; i < TABLES; i++)
+        if (tables[i].isa == c->isa && has_extensions(tables[i].extensions))
+            tables[i].philox(c);
+}
 
 void check_vocabulary(struct check *c)
 {
-    isa_checks[c->isa].vocabulary(c);
-#ifdef BITDROP_HAVE_AVX512_BF16
-    if (c->isa == BITDROP_ISA_AVX512 && __builtin_cpu_supports("avx512bf16"))
-        check_vocabulary_avx512_bf16(c);
-#endif
+    for (size_t i = 0; i < TABLES; i++)
+        if (tables[i].isa == c->isa && has_extensions(tables[i].extensions))
+            tables[i].vocabulary(c);
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "bitdrop/bitdrop.h"
+#include "isas.h"
 
 #ifdef __MINGW_PRINTF_FORMAT /* MinGW has two, and takes "printf" for the one without %zu */
 #define CHECK_PRINTF __MINGW_PRINTF_FORMAT
@@ -40,17 +41,23 @@ struct check {
     X(every_probability, "listed and random p, both scalings and round counts")                    \
     X(every_alignment, "data and masks at each alignment, against unmapped pages")                 \
     X(large_calls, "calls that stream their stores")                                               \
-    X(matrices, "two dimensions: pitch, strides and mask rows")                                    \
+    X(matrices, "two dimensions: pitch, strides, units, shared mask rows, first rows")             \
+    X(short_rows, "many rows of few columns")                                                      \
     X(half_values, "all 65,536 values of f16 and bf16 through each kernel")                        \
     X(blocks, "blocks by themselves against the whole, by number of planes")                       \
-    X(cuts, "calls on parts against the whole")                                                    \
+    X(cuts, "flat calls on parts against the whole")                                               \
     X(parallel, "calls shared out among tasks against the same alone")                             \
-    X(shards, "column shards against the whole matrix")                                            \
+    X(tasks,                                                                                       \
+      "which bytes each task writes: none twice, and no tile twice where that can be helped")      \
+    X(shards, "rows and columns of a matrix against the whole")                                    \
     X(unrelated, "neighbouring seeds, streams and offsets")                                        \
     X(nested, "what p1 drops, every greater p drops too")                                          \
     X(fp_control, "rounding, FTZ, DAZ and traps are left as they are")                             \
     X(statuses, "each row of the status table, in its order, and nothing written")                 \
-    X(overlaps, "what counts as an overlap")
+    X(overlaps, "what counts as an overlap")                                                       \
+    X(masks, "bytes, counting, unpacking and packing of masks")                                    \
+    X(dropblock, "masks of DropBlock")                                                             \
+    X(library, "names, versions, sizes, and activations that there are not")
 
 #define DECLARE_CHECK(name, what) void check_##name(struct check *c);
 CHECKS(DECLARE_CHECK)
@@ -84,14 +91,19 @@ extern const size_t check_probability_count;
 /* A config with random p, seed, stream, offset, rounds and scaling, for c->isa. */
 bitdrop_config check_random_config(struct check *c);
 
-/* Random data of a dtype, a quarter of it specials: NaNs, infinities, zeros, denormals. */
+/*
+ * Random data of a dtype: a quarter of it specials (NaNs, infinities, zeros, denormals), a quarter
+ * near 1, so that sums are rounded, and the rest any bits.
+ */
 void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n);
 
-/* The vocabulary and Philox of each ISA that is built, compiled with that ISA's flags. */
+/* Whether n elements are the same once all NaNs are made one. */
+bool check_same_values(bitdrop_dtype t, const void *a, const void *b, size_t n);
+
+/* The vocabulary and Philox of each table that is built, compiled with its flags. */
 typedef void check_isa_function(struct check *c);
-check_isa_function check_vocabulary_scalar, check_vocabulary_avx2, check_vocabulary_avx512,
-    check_vocabulary_neon, check_vocabulary_avx512_bf16;
-check_isa_function check_philox_scalar, check_philox_avx2, check_philox_avx512, check_philox_neon,
-    check_philox_avx512_bf16;
+#define CHECK_TABLE(table, have, isa, extensions)                                                  \
+    check_isa_function check_vocabulary_##table, check_philox_##table;
+BITDROP_TABLES(CHECK_TABLE)
 
 #endif

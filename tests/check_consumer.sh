@@ -22,9 +22,10 @@ cp -r "$source/examples/consumers" "$dir"
 cd "$dir/consumers/$consumer"
 
 export PKG_CONFIG_LIBDIR="$lib/pkgconfig" CMAKE_GENERATOR=Ninja
+pkg_config_options=
 run_make() {
     need make pkg-config
-    make -s -B "$@" CC="$CC -Werror" CXX="${CXX:-} -Werror" PKG_CONFIG="pkg-config --define-variable=prefix=$prefix"
+    make -s -B "$@" CC="$CC -Werror" CXX="${CXX:-} -Werror" PKG_CONFIG="pkg-config $pkg_config_options --define-variable=prefix=$prefix"
 }
 run_cmake() {
     need cmake ninja
@@ -46,17 +47,20 @@ case $consumer in
         run_cmake
         links_to build/app libbitdrop
         build/app
-        sed -i 's/bitdrop 0\.1/bitdrop 99/' CMakeLists.txt
-        if run_cmake >log 2>&1; then
-            echo 'CMake took this version for version 99'
-            exit 1
-        fi
-        grep -q 'compatible with requested version' log
+        for other in 0.1 99; do # while the major version is 0, each minor version may have other structures
+            sed -i "s/find_package(bitdrop [0-9.]*/find_package(bitdrop $other/" CMakeLists.txt
+            if run_cmake >log 2>&1; then
+                echo "CMake took this version for version $other"
+                exit 1
+            fi
+            grep -q 'compatible with requested version' log
+        done
         ;;
     static)
         run_cmake
         build/app
         cd ../make
+        pkg_config_options=--static
         run_make LDFLAGS=-static
         ./app
         for app in ../static/build/app app; do

@@ -6,7 +6,6 @@
 
 #include "call.h"
 #include "check.h"
-#include "oracle.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -66,52 +65,73 @@ static void set_control(uint32_t value) { fesetround((int)value); }
 
 enum { N = 5000 };
 
+static unsigned char x[N * 8], y[N * 8];
+static uint8_t mask[N / 8];
+
 /*
- * Nothing in the data traps: 0x3C3C… is an ordinary number in every dtype, and 0 may be among them
- * but for backward, which at p = 1 multiplies by infinity.
+ * Nothing in the data traps: 0x3C3C... is an ordinary number in every dtype, and 0 may be among
+ * them, except where the bits are given, for at p = 1 that multiplies by infinity.
  */
-static void call_all(struct check *c, const bitdrop_config *cfg, bitdrop_dtype t, unsigned char *x,
-                     void *y, uint8_t *mask)
+static void call_one(struct check *c, const bitdrop_config *cfg, enum bitdrop_operation op,
+                     bitdrop_dtype t)
 {
     const uint64_t before = controls();
+    const bool given = operation_row(op)->bits == BITS_READ && cfg->mask_use == BITDROP_MASK_STORED;
+    struct call call = {.op = op,
+                        .flat = true,
+                        .cfg = cfg,
+                        .dtype = t,
+                        .n = N,
+                        .in = {x, x, x},
+                        .y = y,
+                        .mask = operation_uses_mask(op, cfg->mask_use) ? mask : NULL};
 
-    memset(x, 0x3C, N * oracle_bytes(t));
+    memset(x, 0x3C, N * dtype_bytes(t));
+    memset(x, given ? 0x3C : 0, N / 2 * dtype_bytes(t));
+    const bitdrop_status status = call_run(&call);
 
-    for (int op = 0; op < OPERATIONS; op++) {
-        memset(x, op == BACKWARD ? 0x3C : 0, N / 2 * oracle_bytes(t));
-        const bitdrop_status status =
-            call_run(&(struct call){(enum operation)op, true, cfg, t, N, NULL, x, y, mask});
+    if (status != BITDROP_OK)
+        check_fail(c, "refused: %s", bitdrop_status_string(status));
+    if (controls() != before)
+        check_fail(c, "%s %s: controls %" PRIx64 ", before %" PRIx64, operation_name(op),
+                   dtype_name(t), controls(), before);
+    c->cases++;
+}
 
-        if (status != BITDROP_OK)
-            check_fail(c, "refused: %s", bitdrop_status_string(status));
-        if (controls() != before)
-            check_fail(c, "%s %s: controls %" PRIx64 ", before %" PRIx64,
-                       operation_name((enum operation)op), dtype_name(t), controls(), before);
-        c->cases++;
+/* All operations by one setting. Those that write the generator's bits write the usual ones. */
+static void call_all(struct check *c, bitdrop_config *cfg, bitdrop_dtype t, uint32_t setting,
+                     const uint8_t *usual)
+{
+    const uint32_t control = (uint32_t)controls();
+
+    for (int i = 0; i < 2 * BITDROP_OPERATION_COUNT; i++) {
+        const enum bitdrop_operation op = (enum bitdrop_operation)(i / 2);
+
+        cfg->mask_use = (uint8_t)(i % 2);
+        memcpy(mask, usual, sizeof mask);
+        set_control(setting);
+        call_one(c, cfg, op, t);
+        set_control(control); /* MinGW's fesetenv leaves MXCSR as it is */
+        if (!operation_marks(op) && memcmp(mask, usual, sizeof mask) != 0)
+            check_fail(c, "%s: the mask depends on the control word %" PRIx32, operation_name(op),
+                       setting);
     }
+    cfg->mask_use = BITDROP_MASK_STORED;
 }
 
 void check_fp_control(struct check *c)
 {
-    static unsigned char x[N * 8], y[N * 8];
-    static uint8_t mask[N / 8], usual[N / 8];
-    const uint32_t control = (uint32_t)controls();
+    static uint8_t usual[N / 8];
     static const double ps[] = {0, 0.3, 0.7, 1};
 
     for (int i = 0; i < 4 * 4; i++) {
-        const bitdrop_dtype t = (bitdrop_dtype)(i % 4);
         bitdrop_config cfg = check_random_config(c);
 
         cfg.p = ps[i / 4];
         cfg.offset >>= 1;
         if (bitdrop_mask(&cfg, N, usual) != BITDROP_OK)
             check_fail(c, "refused");
-        for (size_t j = 0; j < sizeof settings / sizeof *settings; j++) {
-            set_control(settings[j]);
-            call_all(c, &cfg, t, x, y, mask);
-            set_control(control); /* MinGW's fesetenv leaves MXCSR as it is */
-            if (memcmp(mask, usual, sizeof mask) != 0)
-                check_fail(c, "the mask depends on the control word %" PRIx32, settings[j]);
-        }
+        for (size_t j = 0; j < sizeof settings / sizeof *settings; j++)
+            call_all(c, &cfg, (bitdrop_dtype)(i % 4), settings[j], usual);
     }
 }

@@ -8,6 +8,7 @@
 #include "call.h"
 #include "check.h"
 #include "oracle.h"
+#include "reference.h"
 
 #define VECTORS(name) static const char *const name[] = {
 #define END_VECTORS                                                                                \
@@ -156,7 +157,7 @@ static void fill_input(bitdrop_dtype t, unsigned char *x)
 {
     static const uint64_t infinity[] = {0x7F800000, UINT64_C(0x7FF0000000000000), 0x7C00, 0x7F80};
     static const uint64_t top[] = {0x40000000, UINT64_C(0x4000000000000000), 0x4000, 0x4000};
-    const size_t bytes = oracle_bytes(t);
+    const size_t bytes = dtype_bytes(t);
     const uint64_t magnitude = UINT64_MAX >> (65 - 8 * bytes);
 
     for (size_t i = 0; i < VALUES; i++) {
@@ -170,63 +171,82 @@ static void fill_input(bitdrop_dtype t, unsigned char *x)
     to_little_endian(x, bytes); /* and back: from the file's order to this machine's */
 }
 
-static bitdrop_status golden_call(const bitdrop_config *cfg, const char *op, bitdrop_dtype t,
-                                  const void *x, void *y)
-{
-    static uint8_t mask[(VALUES + 7) / 8];
+/* The call that a line of values.txt describes. */
+struct golden {
+    bitdrop_config cfg;
+    enum bitdrop_operation op;
+    bitdrop_dtype dtype;
+    uint64_t hash;
+};
 
-    if (strcmp(op, "forward") == 0)
-        return bitdrop_forward(cfg, t, VALUES, x, y, mask);
-    if (strcmp(op, "infer") == 0)
-        return bitdrop_infer(cfg, t, VALUES, x, y);
-    for (size_t i = 0; i < sizeof mask; i++)
-        mask[i] = (uint8_t)mix(i);
-    return bitdrop_backward(cfg, t, VALUES, x, y, mask);
+static bool read_golden(const char *line, struct golden *g)
+{
+    char dtype[8], op[16], scaling[16];
+    int t = 0, o = 0;
+
+    if (sscanf(line, "%7s %15s %15s %lf %" SCNx64, dtype, op, scaling, &g->cfg.p, &g->hash) != 5)
+        return false;
+    while (t < 4 && strcmp(dtype, dtype_name((bitdrop_dtype)t)) != 0)
+        t++;
+    while (o < BITDROP_OPERATION_COUNT &&
+           strcmp(op, operation_name((enum bitdrop_operation)o)) != 0)
+        o++;
+    g->dtype = (bitdrop_dtype)t;
+    g->op = (enum bitdrop_operation)o;
+    g->cfg.scaling = strcmp(scaling, "SCALE_INFER") == 0;
+    return t < 4 && o < BITDROP_OPERATION_COUNT;
 }
 
-/* Where an ISA may differ: the scalar kernels give the answer, and each element of y may stand for
- * theirs. */
-static bool accepts_all(const struct check *c, const bitdrop_config *cfg, const char *op,
-                        bitdrop_dtype t, const unsigned char *x, const unsigned char *y,
-                        uint64_t hash)
+/* Where an ISA may differ: the reference gives the answer, which each element may stand for. */
+static bool accepts_all(const struct check *c, const struct golden *g, const unsigned char *x,
+                        const unsigned char *y, const uint8_t *mask)
 {
-    static unsigned char scalar[VALUES * 8];
-    const size_t bytes = oracle_bytes(t);
-    bitdrop_config scalar_cfg = *cfg;
+    static unsigned char wanted[VALUES * 8];
+    const size_t bytes = dtype_bytes(g->dtype);
     bool accepted = true;
 
-    scalar_cfg.isa = BITDROP_ISA_SCALAR;
-    if (golden_call(&scalar_cfg, op, t, x, scalar) != BITDROP_OK)
-        return false;
-    to_little_endian(scalar, bytes);
-    for (size_t i = 0; i < VALUES * bytes; i += bytes)
-        accepted &= oracle_accepts(c->isa, t, x + i, scalar + i, y + i);
-    return accepted && oracle_hash(scalar, VALUES * bytes) == hash;
+    for (size_t i = 0; i < VALUES; i++) {
+        struct element e = {.op = g->op, .cfg = &g->cfg, .dtype = g->dtype, .in = {x + i * bytes}};
+
+        e.keep = operation_row(g->op)->bits == BITS_READ ? mask[i / 8] >> (i % 8) & 1
+                                                         : oracle_keep(&g->cfg, g->cfg.offset + i);
+        e.stored = true;
+        reference(&e);
+        memcpy(wanted + i * bytes, e.y, bytes);
+        accepted &= reference_accepts(c->isa, &e, y + i * bytes, e.bit);
+    }
+    to_little_endian(wanted, bytes);
+    return accepted && oracle_hash(wanted, VALUES * bytes) == g->hash;
 }
 
 static void check_value_line(struct check *c, const char *line)
 {
-    static unsigned char x[VALUES * 8], y[VALUES * 8];
-    bitdrop_config cfg = {.seed = 7, .stream = 3, .offset = 1000, .isa = (uint8_t)c->isa};
-    char dtype[8], op[16], scaling[16];
-    uint64_t wanted;
-    int t = 0;
+    static unsigned char x[VALUES * 8], y[VALUES * 8], ordered[VALUES * 8];
+    static uint8_t mask[(VALUES + 7) / 8];
+    struct golden g = {.cfg = {.seed = 7, .stream = 3, .offset = 1000, .isa = (uint8_t)c->isa}};
 
-    if (sscanf(line, "%7s %15s %15s %lf %" SCNx64, dtype, op, scaling, &cfg.p, &wanted) != 5) {
+    if (!read_golden(line, &g)) {
         check_fail(c, "cannot read: %s", line);
         return;
     }
-    while (t < 3 && strcmp(dtype, dtype_name((bitdrop_dtype)t)) != 0)
-        t++;
-    const size_t bytes = oracle_bytes((bitdrop_dtype)t);
+    const size_t bytes = dtype_bytes(g.dtype);
+    const struct call call = {.op = g.op,
+                              .flat = true,
+                              .cfg = &g.cfg,
+                              .dtype = g.dtype,
+                              .n = VALUES,
+                              .in = {x},
+                              .y = y,
+                              .mask = operation_has_mask(g.op) ? mask : NULL};
 
-    cfg.scaling = strcmp(scaling, "SCALE_INFER") == 0;
-    fill_input((bitdrop_dtype)t, x);
-    if (golden_call(&cfg, op, (bitdrop_dtype)t, x, y) != BITDROP_OK)
+    fill_input(g.dtype, x);
+    for (size_t i = 0; i < sizeof mask; i++)
+        mask[i] = (uint8_t)mix(i);
+    if (call_run(&call) != BITDROP_OK)
         check_fail(c, "refused: %s", line);
-    to_little_endian(y, bytes);
-    if (oracle_hash(y, VALUES * bytes) != wanted &&
-        !accepts_all(c, &cfg, op, (bitdrop_dtype)t, x, y, wanted))
+    memcpy(ordered, y, sizeof y);
+    to_little_endian(ordered, bytes);
+    if (oracle_hash(ordered, VALUES * bytes) != g.hash && !accepts_all(c, &g, x, y, mask))
         check_fail(c, "golden values: %s", line);
     c->cases++;
 }

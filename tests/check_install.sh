@@ -10,9 +10,12 @@ lib=$prefix/$2
 version=$3
 
 soname=$(objdump -p "$lib/libbitdrop.so" | awk '$1 == "SONAME" { print $2 }')
-[ "$soname" = "libbitdrop.so.${version%%.*}" ]
+case $version in # the minor version is part of the name while the major one is 0
+    0.*) [ "$soname" = "libbitdrop.so.${version%.*}" ] ;;
+    *) [ "$soname" = "libbitdrop.so.${version%%.*}" ] ;;
+esac
 [ "$(PKG_CONFIG_LIBDIR="$lib/pkgconfig" pkg-config --modversion bitdrop)" = "$version" ]
 grep -qx "set(PACKAGE_VERSION $version)" "$lib/cmake/bitdrop/bitdrop-config-version.cmake"
-installed=$(sed -n 's/^#define BITDROP_VERSION_[A-Z]* //p' "$prefix/include/bitdrop/bitdrop.h" | paste -sd.)
+installed=$(sed -n 's/^#define BITDROP_VERSION_[A-Z]* \([0-9]*\)$/\1/p' "$prefix/include/bitdrop/bitdrop.h" | paste -sd.)
 [ "$installed" = "$version" ]
 LD_LIBRARY_PATH=$lib "$prefix/bin/bitdrop-selftest" --quick scalar >/dev/null

@@ -79,13 +79,38 @@ void check_every_alignment(struct check *c)
         for (int which = 0; which < 8; which += 1 + (int)check_below(c, c->thin)) {
             struct test_case t = case_random(c, check_below(c, 2600 / c->thin));
 
-            t.x = (struct place){gap, which & 1};
+            for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
+                t.in[i] = (struct place){i == 0 ? gap : check_below(c, 64), which & 1};
             t.y = (struct place){check_below(c, 64), which & 2};
             t.mask = (struct place){gap, which & 4};
             t.in_place = gap % 4 == 3;
+            t.overlapping = false;
             case_run(c, &t);
         }
     }
+}
+
+/* A random matrix of at most so many columns, with what may differ from the dense one. */
+static bitdrop_2d random_shape(struct check *c, size_t rows, size_t cols)
+{
+    bitdrop_2d s = {.rows = rows, .cols = cols};
+
+    s.unit = check_below(c, 4) == 0 ? BITDROP_EACH_ROW : BITDROP_EACH_ELEMENT;
+    if (s.unit == BITDROP_EACH_ELEMENT && check_below(c, 2))
+        s.pitch = cols + check_below(c, check_below(c, 2) ? 3000 : 9);
+    else if (s.unit == BITDROP_EACH_ELEMENT && check_below(c, 2) && cols <= 4096)
+        s.pitch = (uint64_t)4096 << check_below(c, 4); /* tiles that may take one another's place */
+    if (check_below(c, 2))
+        s.x_stride = cols + check_below(c, 70);
+    if (check_below(c, 2))
+        s.y_stride = cols + check_below(c, 70);
+    if (check_below(c, 2))
+        s.z_stride = cols + check_below(c, 70);
+    if (check_below(c, 2))
+        s.mask_stride = (cols + 7) / 8 + check_below(c, 5);
+    if (check_below(c, 2))
+        s.mask_repeat = 1 + check_below(c, check_below(c, 3) == 0 ? rows + 2 : 4);
+    return s;
 }
 
 void check_matrices(struct check *c)
@@ -98,66 +123,75 @@ void check_matrices(struct check *c)
         const size_t cols = check_below(c, widest[i % 3]) / unit * unit;
         struct test_case t = case_random(c, 0);
 
+        if ((cols + 70) * rows * 8 > CASE_BYTES)
+            continue;
         t.flat = false;
-        t.shape = (bitdrop_2d){.rows = rows, .cols = cols};
-        if (check_below(c, 2))
-            t.shape.pitch = cols + check_below(c, check_below(c, 2) ? 3000 : 9);
-        else if (check_below(c, 2)) /* rows in tiles that may take one another's place */
-            t.shape.pitch = (uint64_t)4096 << check_below(c, 4);
-        if (check_below(c, 2))
-            t.shape.x_stride = cols + check_below(c, 70);
-        if (check_below(c, 2))
-            t.shape.y_stride = cols + check_below(c, 70);
-        if (check_below(c, 2))
-            t.shape.mask_stride = (cols + 7) / 8 + check_below(c, 5);
-        if (t.in_place)
-            t.shape.y_stride = t.shape.x_stride;
-        if (i % 4 == 0) { /* end at 2^64, the last legal end */
-            const uint64_t pitch = t.shape.pitch == 0 ? cols : t.shape.pitch;
-
-            t.cfg.offset = rows == 0 ? 0 : -((rows - 1) * pitch + cols);
-        } else {
-            t.cfg.offset >>= 1;
-        }
-        if (cols * rows * 8 + rows * 70 * 8 <= CASE_BYTES)
-            case_run(c, &t);
+        t.shape = random_shape(c, rows, cols);
+        case_place(c, &t, i % 4 == 0);
+        case_run(c, &t);
     }
 }
 
-/* Beyond the size from which STORES_AUTO streams: the same bytes as through the caches. */
+/* Many short rows: of EACH_ROW and of shared masks so many that their bits fill tiles. */
+void check_short_rows(struct check *c)
+{
+    for (size_t i = 0; i < 40 / c->thin + 2; i++) {
+        const size_t cols = 1 + check_below(c, 4), rows = check_below(c, CASE_ELEMENTS / 4 / cols);
+        struct test_case t = case_random(c, 0);
+
+        t.flat = false;
+        t.shape = (bitdrop_2d){.rows = rows, .cols = cols, .mask_repeat = check_below(c, 4)};
+        t.shape.unit = i % 2 ? BITDROP_EACH_ELEMENT : BITDROP_EACH_ROW;
+        case_place(c, &t, i % 4 == 0);
+        case_run(c, &t);
+    }
+}
+
+enum { LARGE = (64 << 20) / 8 + 12345 };
+
+/* By streaming stores as through the caches. Inputs may be one buffer. */
+static void compare_large(struct check *c, enum bitdrop_operation op, const float *x, float *y[2],
+                          uint8_t *mask)
+{
+    bitdrop_config cfg = check_random_config(c);
+    struct call call = {
+        .op = op, .flat = true, .cfg = &cfg, .n = LARGE, .in = {x, x, x}, .mask = mask};
+
+    cfg.p = 0.3;
+    cfg.offset >>= 1;
+    for (int i = 0; i < 2; i++) {
+        cfg.stores = i == 0 ? BITDROP_STORES_CACHED : BITDROP_STORES_AUTO;
+        memset(y[i], 0x55, LARGE * sizeof *x);
+        call.y = y[i];
+        if (call_run(&call) != BITDROP_OK)
+            check_fail(c, "%s is refused", operation_name(op));
+    }
+    if (memcmp(y[0], y[1], LARGE * sizeof *x) != 0)
+        check_fail(c, "%s of %d elements", operation_name(op), LARGE);
+    c->cases++;
+}
+
+/* Beyond the size from which STORES_AUTO streams. */
 void check_large_calls(struct check *c)
 {
-    enum { N = (64 << 20) / 8 + 12345 };
-    float *x = malloc(N * sizeof *x), *cached = malloc(N * sizeof *x), *y = malloc(N * sizeof *x);
-    uint8_t *mask = malloc(N / 8 + 1);
-    bitdrop_config cfg = check_random_config(c);
+    float *x = malloc(LARGE * sizeof *x);
+    float *y[2] = {malloc(LARGE * sizeof *x), malloc(LARGE * sizeof *x)};
+    uint8_t *mask = malloc(LARGE / 8 + 1);
+    const size_t step = c->thin > 1 ? 4 : 1;
 
-    if (x == NULL || cached == NULL || y == NULL || mask == NULL) {
+    if (x == NULL || y[0] == NULL || y[1] == NULL || mask == NULL) {
         check_fail(c, "out of memory");
         goto out;
     }
-    for (size_t i = 0; i < N; i++)
-        x[i] = (float)i;
-    cfg.p = 0.3;
-    cfg.offset >>= 1;
-    for (int op = FORWARD; op < OPERATIONS; op++) {
-        bitdrop_status status[2];
-
-        cfg.stores = BITDROP_STORES_CACHED;
-        status[0] = call_run(
-            &(struct call){(enum operation)op, true, &cfg, BITDROP_F32, N, NULL, x, cached, mask});
-        cfg.stores = BITDROP_STORES_AUTO;
-        memset(y, 0x55, N * sizeof *y);
-        status[1] = call_run(
-            &(struct call){(enum operation)op, true, &cfg, BITDROP_F32, N, NULL, x, y, mask});
-        if (status[0] != BITDROP_OK || status[1] != BITDROP_OK ||
-            memcmp(y, cached, N * sizeof *y) != 0)
-            check_fail(c, "%s of %d elements", operation_name((enum operation)op), N);
-        c->cases++;
-    }
+    for (size_t i = 0; i < LARGE; i++)
+        x[i] = (float)i - LARGE / 2;
+    memset(mask, 0x5A, LARGE / 8 + 1);
+    for (size_t op = check_below(c, step); op < BITDROP_OPERATION_COUNT; op += step)
+        if (operation_has_data((enum bitdrop_operation)op))
+            compare_large(c, (enum bitdrop_operation)op, x, y, mask);
 out:
     free(x);
-    free(cached);
-    free(y);
+    free(y[0]);
+    free(y[1]);
     free(mask);
 }

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that are shared out among tasks leave the bytes of calls that are not. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "call.h"
 #include "check.h"
-#include "oracle.h"
+#include "layout.h"
 
-enum { ELEMENTS = 200000, STRIDE_MORE = 24, TASK_ELEMENTS = 32768 /* or more */ };
+enum {
+    INPUTS = BITDROP_MAX_INPUTS,
+    ELEMENTS = 200000,
+    ROOM = 2 * ELEMENTS, /* with gaps */
+    STRIDE_MORE = 24,
+    TASK_ELEMENTS = 32768, /* or more */
+    TILE = 8192
+};
 
 /* Runs the tasks from the last to the first, and counts. */
 struct backwards {
@@ -20,91 +28,150 @@ static void run_backwards(void *context, size_t tasks, void (*task)(void *argume
     struct backwards *b = context;
 
     b->runs++;
-    b->tasks = tasks;
+    b->tasks = tasks > b->tasks ? tasks : b->tasks;
     while (tasks-- > 0)
         task(argument, tasks);
 }
 
-/* x is read; y and mask, with what lies around them, are written by the call alone and by tasks. */
+/* The inputs are read; y and mask, with what lies around them, are written alone and by tasks. */
 struct buffers {
-    unsigned char *x, *y[2];
+    unsigned char *in[INPUTS], *y[2];
     uint8_t *mask[2];
-    size_t y_bytes, mask_bytes;
 };
 
 static struct buffers buffers_new(void)
 {
-    struct buffers b = {.y_bytes = 2 * ELEMENTS * 8, .mask_bytes = 2 * ELEMENTS};
+    struct buffers b;
 
-    b.x = malloc(b.y_bytes);
+    for (int i = 0; i < INPUTS; i++)
+        b.in[i] = malloc(ROOM * 8);
     for (int i = 0; i < 2; i++) {
-        b.y[i] = malloc(b.y_bytes);
-        b.mask[i] = malloc(b.mask_bytes);
+        b.y[i] = malloc(ROOM * 8);
+        b.mask[i] = malloc(ROOM);
     }
     return b;
 }
 
 static void buffers_free(struct buffers *b)
 {
-    free(b->x);
+    for (int i = 0; i < INPUTS; i++)
+        free(b->in[i]);
     for (int i = 0; i < 2; i++) {
         free(b->y[i]);
         free(b->mask[i]);
     }
 }
 
-/* A random matrix of about n elements; in_place it has one stride. */
+/* A random matrix of about n elements. */
 static bitdrop_2d random_shape(struct check *c, size_t n, bool in_place)
 {
     static const size_t columns[] = {1, 7, 100, 4096, 8192, 30000, ELEMENTS / 2};
     const size_t cols = columns[check_below(c, sizeof columns / sizeof *columns)];
     bitdrop_2d s = {.rows = n / cols + 1, .cols = cols};
 
-    if (check_below(c, 2) == 0)
+    s.unit = check_below(c, 3) == 0 ? BITDROP_EACH_ROW : BITDROP_EACH_ELEMENT;
+    s.mask_repeat = check_below(c, 2) ? 0 : 1 + check_below(c, 30);
+    s.first_row = check_below(c, 2) ? 0 : check_below(c, 1000);
+    if (s.unit == BITDROP_EACH_ELEMENT && check_below(c, 2) == 0)
         s.pitch = cols + check_below(c, 5000);
     if (cols > STRIDE_MORE && check_below(c, 2) == 0) {
-        s.x_stride = cols + check_below(c, STRIDE_MORE);
-        s.y_stride = in_place ? s.x_stride : cols + check_below(c, STRIDE_MORE);
-        s.mask_stride = bitdrop_mask_bytes(cols) + check_below(c, 3);
+        s.y_stride = cols + check_below(c, STRIDE_MORE);
+        s.x_stride = in_place ? s.y_stride : cols + check_below(c, STRIDE_MORE);
+        s.z_stride = cols + check_below(c, STRIDE_MORE);
+        if (s.unit == BITDROP_EACH_ELEMENT)
+            s.mask_stride = bitdrop_mask_bytes(cols) + check_below(c, 3);
     }
     return s;
 }
 
-/* `most` tasks or fewer, each of enough elements to be worth it; one is no sharing. */
-static void expect_tasks(struct check *c, const struct backwards *b, size_t elements, size_t most)
-{
-    const size_t worth = elements / TASK_ELEMENTS, tasks = worth < most ? worth : most;
+/* A flat call, or one on a matrix, of which op, dtype and buffers are still open. */
+struct plan {
+    bitdrop_config cfg;
+    bitdrop_2d shape;
+    size_t n, elements, tasks; /* at most */
+    bool flat, in_place;
+};
 
-    if (tasks > 1 ? b->runs != 1 || b->tasks != tasks : b->runs != 0)
-        check_fail(c, "%zu elements, %zu tasks at most: %zu runs of %zu", elements, most, b->runs,
-                   b->tasks);
+static struct plan random_plan(struct check *c, bool flat)
+{
+    struct plan p = {.cfg = check_random_config(c), .flat = flat};
+
+    p.n = check_below(c, ELEMENTS);
+    p.tasks = 1 + check_below(c, 9);
+    p.in_place = check_below(c, 3) == 0;
+    p.shape = random_shape(c, check_below(c, ELEMENTS / 2), p.in_place);
+    p.elements = flat ? p.n : p.shape.rows * p.shape.cols;
+    p.cfg.offset >>= 1;
+    if (check_below(c, 2))
+        p.cfg.offset = p.cfg.offset / 2048 * 2048;
+    p.cfg.mask_use = check_below(c, 3) == 0 ? BITDROP_MASK_REMADE : BITDROP_MASK_STORED;
+    return p;
 }
 
-static void compare_one(struct check *c, const struct buffers *b, struct call call, bool in_place,
-                        size_t tasks)
+static void fill_inputs(struct check *c, const struct buffers *b, bitdrop_dtype t)
+{
+    for (int i = 0; i < INPUTS; i++)
+        check_fill(c, t, b->in[i], ROOM * 8 / dtype_bytes(t));
+}
+
+static struct call call_of(const struct plan *p, const struct buffers *b, enum bitdrop_operation op,
+                           bitdrop_dtype t)
+{
+    struct call call = {
+        .op = op, .flat = p->flat, .cfg = &p->cfg, .dtype = t, .n = p->n, .shape = &p->shape};
+
+    for (int i = 0; i < INPUTS; i++)
+        call.in[i] = operation_reads(op, p->cfg.mask_use, i) ? b->in[i] : NULL;
+    return call;
+}
+
+/*
+ * A flat call takes as many tasks as it may, each of enough elements to be worth it; one is no
+ * sharing. Where rows share a mask, run may be called for the mask and for the data.
+ */
+static void expect_tasks(struct check *c, const struct backwards *b, const struct plan *p)
+{
+    const size_t worth = p->elements / TASK_ELEMENTS, tasks = worth < p->tasks ? worth : p->tasks;
+    bool good = b->runs <= 2 && b->tasks <= tasks;
+
+    if (tasks <= 1)
+        good = b->runs == 0;
+    else if (p->flat)
+        good = b->runs == 1 && b->tasks == tasks;
+    if (!good)
+        check_fail(c, "%zu elements, %zu tasks at most: %zu runs of %zu", p->elements, p->tasks,
+                   b->runs, b->tasks);
+}
+
+static void compare_one(struct check *c, const struct buffers *b, const struct plan *p,
+                        struct call call)
 {
     struct backwards count = {0, 0};
-    const bitdrop_parallel parallel = {run_backwards, &count, tasks};
-    const size_t elements = call.flat ? call.n : call.shape->rows * call.shape->cols;
-    bitdrop_config cfg = *call.cfg;
+    const bitdrop_parallel parallel = {.run = run_backwards, .context = &count, .tasks = p->tasks};
+    bitdrop_config cfg = p->cfg;
+    const bool uses_mask = operation_uses_mask(call.op, cfg.mask_use);
 
     call.cfg = &cfg;
     for (int i = 0; i < 2; i++) {
-        memcpy(b->y[i], b->x, b->y_bytes);
-        memcpy(b->mask[i], b->x, b->mask_bytes); /* read by backward */
+        memcpy(b->y[i], b->in[0], ROOM * 8);
+        memcpy(b->mask[i], b->in[0], ROOM); /* read by some */
         cfg.parallel = i == 0 ? NULL : &parallel;
-        call.x = in_place ? b->y[i] : b->x;
+        if (p->in_place && call.in[0] != NULL)
+            call.in[0] = b->y[i];
         call.y = b->y[i];
-        call.mask = b->mask[i];
+        call.mask = uses_mask ? b->mask[i] : NULL;
         if (call_run(&call) != BITDROP_OK)
-            check_fail(c, "refused");
+            check_fail(c, "%s is refused", operation_name(call.op));
     }
-    if (memcmp(b->y[0], b->y[1], b->y_bytes) != 0 ||
-        memcmp(b->mask[0], b->mask[1], b->mask_bytes) != 0)
-        check_fail(c, "%s %s, %zu elements, offset %llu, differs in %zu tasks",
-                   operation_name(call.op), dtype_name(call.dtype), elements,
-                   (unsigned long long)cfg.offset, tasks);
-    expect_tasks(c, &count, elements, tasks);
+    if (!check_same_values(call.dtype, b->y[0], b->y[1], ROOM * 8 / dtype_bytes(call.dtype)) ||
+        memcmp(b->mask[0], b->mask[1], ROOM) != 0)
+        check_fail(c,
+                   "%s %s %s, %zu elements, rows of %zu, pitch %" PRIu64 ", repeat %zu, unit %u, "
+                   "offset %" PRIu64 ", differs in %zu tasks",
+                   operation_name(call.op), dtype_name(call.dtype), call.flat ? "flat" : "2d",
+                   p->elements, p->shape.cols, p->shape.pitch, p->shape.mask_repeat, p->shape.unit,
+                   cfg.offset, p->tasks);
+    expect_tasks(c, &count, p);
     c->cases++;
 }
 
@@ -113,26 +180,153 @@ void check_parallel(struct check *c)
     struct buffers b = buffers_new();
 
     for (size_t i = 0; i < 100 / c->thin; i++) {
-        const size_t n = check_below(c, ELEMENTS), tasks = 1 + check_below(c, 9);
-        const bool in_place = check_below(c, 3) == 0;
-        const bitdrop_2d shape = random_shape(c, check_below(c, ELEMENTS / 2), in_place);
+        const struct plan p = random_plan(c, i % 3 != 0);
         const bitdrop_dtype t = (bitdrop_dtype)check_below(c, 4);
-        bitdrop_config cfg = check_random_config(c);
 
-        cfg.offset >>= 1;
-        if (i % 2 == 0)
-            cfg.offset = cfg.offset / 2048 * 2048;
-        check_fill(c, t, b.x, b.y_bytes / oracle_bytes(t));
-        for (int op = 0; op < OPERATIONS; op++) {
-            const struct call call = {.op = (enum operation)op,
-                                      .flat = i % 3 != 0,
-                                      .cfg = &cfg,
-                                      .dtype = t,
-                                      .n = n,
-                                      .shape = &shape};
+        fill_inputs(c, &b, t);
+        for (int op = 0; op < BITDROP_OPERATION_COUNT; op++)
+            if (c->thin == 1 || check_below(c, 2))
+                compare_one(c, &b, &p, call_of(&p, &b, (enum bitdrop_operation)op, t));
+    }
+    buffers_free(&b);
+}
 
-            compare_one(c, &b, call, in_place && op != MASK, tasks);
+/*
+ * Runs each task twice, by itself, over zeros and over ones, and so finds each byte that it writes.
+ * The owner of a byte is the task that writes it, counted from 1.
+ */
+struct watch {
+    unsigned char *at;
+    unsigned char *owner;
+    size_t bytes;
+    bool shared; /* two tasks write the same byte */
+};
+
+struct watches {
+    struct watch y, mask;
+};
+
+static void mark_owner(struct watch *w, unsigned char fill, size_t task)
+{
+    unsigned char untouched[64];
+
+    memset(untouched, fill, sizeof untouched);
+    for (size_t i = 0; i < w->bytes; i++) {
+        while (i + 64 < w->bytes && memcmp(w->at + i, untouched, 64) == 0)
+            i += 64;
+        if (w->at[i] == fill)
+            continue;
+        w->shared |= w->owner[i] != 0 && w->owner[i] != task + 1;
+        w->owner[i] = (unsigned char)(task + 1);
+    }
+}
+
+static void run_watched(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                        void *argument)
+{
+    struct watches *w = context;
+
+    for (size_t i = 0; i < tasks; i++)
+        for (int fill = 0; fill < 256; fill += 255) {
+            memset(w->y.at, fill, w->y.bytes);
+            memset(w->mask.at, fill, w->mask.bytes);
+            task(argument, i);
+            mark_owner(&w->y, (unsigned char)fill, i);
+            mark_owner(&w->mask, (unsigned char)fill, i);
         }
+}
+
+/*
+ * Where tasks that make bits meet. A tile that lies in two of them is made twice: so in one row
+ * they meet at a tile, or before the next byte of the mask, and in several rows, whose tiles begin
+ * anywhere, a whole number of tiles from the beginning of a row.
+ */
+static void expect_cuts(struct check *c, const struct plan *p, enum bitdrop_operation op,
+                        const struct watch *w, size_t stride, size_t elements, size_t bytes)
+{
+    for (size_t i = bytes; i < w->bytes; i += bytes) {
+        if (w->owner[i] == w->owner[i - bytes] || w->owner[i] == 0 || w->owner[i - bytes] == 0)
+            continue;
+        const size_t col = i % stride / bytes * elements;
+        const bool good = p->shape.rows == 1 ? (p->cfg.offset + col) % TILE < 8 : col % TILE == 0;
+
+        if (!good)
+            check_fail(c,
+                       "%s: tasks %d and %d meet in the midst of a tile, at column %zu of %zu x "
+                       "%zu, offset %" PRIu64,
+                       operation_name(op), w->owner[i - bytes], w->owner[i], col, p->shape.rows,
+                       p->shape.cols, p->cfg.offset);
+    }
+}
+
+/* The rows of a matrix may have gaps, in which nobody writes: they part no two tasks. */
+static void fill_gaps(struct watch *w)
+{
+    for (size_t i = 1; i < w->bytes; i++)
+        if (w->owner[i] == 0)
+            w->owner[i] = w->owner[i - 1];
+}
+
+static void watch_one(struct check *c, const struct buffers *b, const struct plan *p,
+                      enum bitdrop_operation op, bitdrop_dtype t, bool cuts)
+{
+    const bitdrop_2d full = layout_filled(&p->shape);
+    struct call call = call_of(p, b, op, t);
+    bitdrop_config cfg = p->cfg;
+    const bool uses_mask = operation_uses_mask(op, cfg.mask_use);
+    const bool writes = uses_mask && operation_row(op)->bits == BITS_WRITTEN;
+    const size_t y_bytes = full.rows * full.y_stride * dtype_bytes(t);
+    struct watches w = {{b->y[0], b->y[1], operation_has_data(op) ? y_bytes : 0, false},
+                        {b->mask[0], b->mask[1], writes ? ROOM : 0, false}};
+    const bitdrop_parallel parallel = {.run = run_watched, .context = &w, .tasks = p->tasks};
+
+    memset(w.y.owner, 0, w.y.bytes);
+    memset(w.mask.owner, 0, w.mask.bytes);
+    cfg.parallel = &parallel;
+    call.cfg = &cfg;
+    call.y = w.y.at;
+    call.mask = uses_mask ? b->mask[0] : NULL;
+    if (call_run(&call) != BITDROP_OK)
+        check_fail(c, "%s is refused", operation_name(op));
+    if (w.y.shared || w.mask.shared)
+        check_fail(c, "%s: two tasks write the same byte of the %s; %zu x %zu, repeat %zu, unit %u",
+                   operation_name(op), w.y.shared ? "output" : "mask", full.rows, full.cols,
+                   full.mask_repeat, full.unit);
+    if (cuts && operation_makes_bits(op, cfg.mask_use)) {
+        fill_gaps(&w.y);
+        fill_gaps(&w.mask);
+        if (w.y.bytes > 0)
+            expect_cuts(c, p, op, &w.y, full.rows == 1 ? SIZE_MAX : full.y_stride * dtype_bytes(t),
+                        1, dtype_bytes(t));
+        if (w.mask.bytes > 0)
+            expect_cuts(c, p, op, &w.mask, full.rows == 1 ? SIZE_MAX : full.mask_stride, 8, 1);
+    }
+    c->cases++;
+}
+
+/* A third is flat, a third are matrices that no call can take for one row, and a third is any. */
+void check_tasks(struct check *c)
+{
+    struct buffers b = buffers_new();
+
+    for (size_t i = 0; i < 132 / c->thin; i++) {
+        const enum bitdrop_operation op = (enum bitdrop_operation)(i % BITDROP_OPERATION_COUNT);
+        const bitdrop_dtype t = (bitdrop_dtype)check_below(c, 4);
+        struct plan p = random_plan(c, i % 3 == 0);
+
+        p.in_place = false;
+        p.tasks = 2 + check_below(c, 6);
+        if (i % 3 == 0) {
+            p.n = ELEMENTS / 2 + check_below(c, ELEMENTS / 2);
+            p.shape = (bitdrop_2d){.rows = 1, .cols = p.n};
+        } else if (i % 3 == 1) {
+            p.shape = (bitdrop_2d){.rows = 2 + check_below(c, 8), .cols = 10000};
+            p.shape.cols += check_below(c, 10000);
+            p.shape.pitch = p.shape.cols + 1 + check_below(c, 5000);
+            p.shape.y_stride = p.shape.cols + 1 + check_below(c, 20);
+        }
+        fill_inputs(c, &b, t);
+        watch_one(c, &b, &p, op, t, i % 3 != 2);
     }
     buffers_free(&b);
 }

@@ -4,90 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "call.h"
-#include "check.h"
+#include "arguments.h"
 
-enum { N = 100 };
-
-/* A call with its config and shape, either of which a test may change or leave out. */
-struct arguments {
-    struct call call;
-    bitdrop_config cfg;
-    bitdrop_2d shape;
-};
-
-static float x[N * 4], y[N * 4];
-static uint8_t mask[N * 4];
-
-static struct arguments good(struct check *c, bool flat)
-{
-    static const bitdrop_config some_config;
-    static const bitdrop_2d some_shape;
-
-    return (struct arguments){
-        /* The pointers stand for the config and shape beside them, unless a test sets them NULL. */
-        .call = {MASK, flat, &some_config, BITDROP_F32, N, &some_shape, x, y, mask},
-        .cfg = {.p = 0.25, .seed = 5, .isa = (uint8_t)c->isa},
-        .shape = {.rows = 4, .cols = N / 4},
-    };
-}
-
-/* Sets of operations. */
-enum {
-    GENERATING = 1 << MASK | 1 << FORWARD | 1 << RECOMPUTE,
-    MASKED = 1 << MASK | 1 << FORWARD | 1 << BACKWARD,
-    BOTH = 1 << FORWARD | 1 << BACKWARD, /* data and a mask */
-    UNMASKED = 1 << RECOMPUTE | 1 << INFER,
-    DATA = BOTH | UNMASKED,
-    ALL = 1 << MASK | DATA
-};
-
-static bitdrop_status run(const struct arguments *a, enum operation op)
-{
-    struct call call = a->call;
-
-    call.op = op;
-    if (call.cfg != NULL)
-        call.cfg = &a->cfg;
-    if (call.shape != NULL)
-        call.shape = &a->shape;
-    return call_run(&call);
-}
-
-/* Each operation of the set returns the status; if that is an error, nothing is written. */
-static void expect(struct check *c, const char *what, struct arguments a, int operations,
-                   bitdrop_status wanted)
-{
-    static unsigned char before[sizeof x + sizeof y + sizeof mask], after[sizeof before];
-
-    for (int i = 0; i < OPERATIONS; i++) {
-        if (!(operations >> i & 1))
-            continue;
-        for (size_t j = 0; j < sizeof before; j++)
-            before[j] = (unsigned char)check_random(c);
-        memcpy(x, before, sizeof x);
-        memcpy(y, before + sizeof x, sizeof y);
-        memcpy(mask, before + sizeof x + sizeof y, sizeof mask);
-        const bitdrop_status got = run(&a, (enum operation)i);
-
-        if (got != wanted)
-            check_fail(c, "%s%s, %s: status %d, not %d", operation_name((enum operation)i),
-                       a.call.flat ? "" : "_2d", what, got, wanted);
-        memcpy(after, x, sizeof x);
-        memcpy(after + sizeof x, y, sizeof y);
-        memcpy(after + sizeof x + sizeof y, mask, sizeof mask);
-        if (got != BITDROP_OK && memcmp(before, after, sizeof before) != 0)
-            check_fail(c, "%s, %s: written on an error", operation_name((enum operation)i), what);
-        c->cases++;
-    }
-}
-
-#define EXPECT(change, operations, status)                                                         \
-    do {                                                                                           \
-        struct arguments a = good(c, flat);                                                        \
-        change;                                                                                    \
-        expect(c, #change, a, operations, status);                                                 \
-    } while (0)
+enum { N = ARGUMENTS_N, ROWS = ARGUMENTS_ROWS, COLS = ARGUMENTS_COLS };
 
 static void run_nothing(void *context, size_t tasks, void (*task)(void *argument, size_t index),
                         void *argument)
@@ -98,162 +17,246 @@ static void run_nothing(void *context, size_t tasks, void (*task)(void *argument
     (void)argument;
 }
 
-static const bitdrop_parallel no_run = {NULL, NULL, 2}, no_tasks = {run_nothing, NULL, 0};
+static const bitdrop_parallel no_run = {NULL, NULL, 2, {0}}, no_tasks = {run_nothing, NULL, 0, {0}},
+                              reserved_0 = {run_nothing, NULL, 2, {1, 0}},
+                              reserved_1 = {run_nothing, NULL, 2, {0, UINT64_C(1) << 63}};
 
-static void expect_arguments(struct check *c, bool flat)
+static void expect_pointers(const struct setting *s)
 {
+    const operations data_and_mask = with_data() & with_mask();
+
     EXPECT((void)0, ALL, BITDROP_OK);
-
     EXPECT(a.call.cfg = NULL, ALL, BITDROP_ERR_NULL);
-    EXPECT(a.call.x = NULL, DATA, BITDROP_ERR_NULL);
-    EXPECT(a.call.y = NULL, DATA, BITDROP_ERR_NULL);
-    EXPECT(a.call.mask = NULL, MASKED, BITDROP_ERR_NULL);
-    EXPECT(a.call.mask = NULL, UNMASKED, BITDROP_OK);
+    for (int i = 0; i < INPUTS; i++)
+        EXPECT_ONLY(a.call.in[i] = NULL, that_need(s, i), BITDROP_ERR_NULL);
+    EXPECT_ONLY(a.call.y = NULL, with_data(), BITDROP_ERR_NULL);
+    EXPECT_ONLY(a.call.mask = NULL, that_use_mask(s), BITDROP_ERR_NULL);
+    if (s->mask_use == BITDROP_MASK_REMADE)
+        EXPECT_ONLY(a.mask_as_given = true, data_and_mask, BITDROP_ERR_NULL);
+}
 
+/* mask_use is checked with the config, and until then an unknown one is the first. */
+static void expect_unknown_mask_use(const struct setting *s)
+{
+    if (s->mask_use != BITDROP_MASK_STORED)
+        return;
+    for (int use = 2; use < 256; use++) {
+        EXPECT(a.cfg.mask_use = (uint8_t)use, ALL, BITDROP_ERR_CONFIG);
+        EXPECT((a.cfg.mask_use = (uint8_t)use, a.call.mask = NULL), with_mask(), BITDROP_ERR_NULL);
+        EXPECT((a.cfg.mask_use = (uint8_t)use, a.call.mask = NULL), ALL & ~with_mask(),
+               BITDROP_ERR_CONFIG);
+        EXPECT((a.cfg.mask_use = (uint8_t)use, a.cfg.p = 2), ALL, BITDROP_ERR_PROBABILITY);
+    }
+    for (int i = 0; i < INPUTS; i++) {
+        EXPECT((a.cfg.mask_use = 2, a.call.in[i] = NULL), that_need(s, i), BITDROP_ERR_NULL);
+        EXPECT((a.cfg.mask_use = 2, a.call.in[i] = NULL), ALL & ~that_need(s, i),
+               BITDROP_ERR_CONFIG);
+    }
+}
+
+static void expect_config(const struct setting *s)
+{
     EXPECT(a.cfg.p = -0x1p-1074, ALL, BITDROP_ERR_PROBABILITY);
     EXPECT(a.cfg.p = 1 + 0x1p-52, ALL, BITDROP_ERR_PROBABILITY);
     EXPECT(a.cfg.p = NAN, ALL, BITDROP_ERR_PROBABILITY);
     EXPECT(a.cfg.p = INFINITY, ALL, BITDROP_ERR_PROBABILITY);
     EXPECT(a.cfg.p = -0.0, ALL, BITDROP_OK);
+    EXPECT(a.cfg.p = 1, ALL, BITDROP_OK);
 
     for (int rounds = 0; rounds < 256; rounds++)
         EXPECT(a.cfg.rounds = (uint8_t)rounds, ALL,
                rounds == 0 || rounds == 7 || rounds == 10 ? BITDROP_OK : BITDROP_ERR_CONFIG);
     EXPECT(a.cfg.scaling = 2, ALL, BITDROP_ERR_CONFIG);
+    EXPECT(a.cfg.scaling = 255, ALL, BITDROP_ERR_CONFIG);
     EXPECT(a.cfg.stores = 3, ALL, BITDROP_ERR_CONFIG);
+    EXPECT(a.cfg.stores = 255, ALL, BITDROP_ERR_CONFIG);
     EXPECT(a.cfg.parallel = &no_run, ALL, BITDROP_ERR_CONFIG);
     EXPECT(a.cfg.parallel = &no_tasks, ALL, BITDROP_ERR_CONFIG);
+    EXPECT(a.cfg.parallel = &reserved_0, ALL, BITDROP_ERR_CONFIG);
+    EXPECT(a.cfg.parallel = &reserved_1, ALL, BITDROP_ERR_CONFIG);
+    EXPECT(a.cfg.reserved32 = 1, ALL, BITDROP_ERR_CONFIG);
+    EXPECT(a.cfg.reserved32 = UINT32_C(1) << 31, ALL, BITDROP_ERR_CONFIG);
+    for (int i = 0; i < 3; i++)
+        EXPECT(a.cfg.reserved8[i] = 128, ALL, BITDROP_ERR_CONFIG);
     EXPECT(a.cfg.reserved[0] = 1, ALL, BITDROP_ERR_CONFIG);
-    EXPECT(a.cfg.reserved[1] = 1, ALL, BITDROP_ERR_CONFIG);
-    EXPECT(a.cfg.reserved[2] = UINT64_C(1) << 63, ALL, BITDROP_ERR_CONFIG);
+    EXPECT(a.cfg.reserved[1] = UINT64_C(1) << 63, ALL, BITDROP_ERR_CONFIG);
 
-    EXPECT(a.call.dtype = (bitdrop_dtype)4, DATA, BITDROP_ERR_DTYPE);
-    EXPECT(a.call.dtype = (bitdrop_dtype)-1, DATA, BITDROP_ERR_DTYPE);
+    EXPECT_ONLY(a.call.dtype = (bitdrop_dtype)4, with_data(), BITDROP_ERR_DTYPE);
+    EXPECT_ONLY(a.call.dtype = (bitdrop_dtype)-1, with_data(), BITDROP_ERR_DTYPE);
 
     for (int isa = 0; isa < 256; isa++)
         EXPECT(a.cfg.isa = (uint8_t)isa, ALL,
-               isa <= BITDROP_ISA_NEON && bitdrop_isa_supported((bitdrop_isa)isa)
-                   ? BITDROP_OK
-                   : BITDROP_ERR_ISA);
+               bitdrop_isa_supported((bitdrop_isa)isa) ? BITDROP_OK : BITDROP_ERR_ISA);
 
     EXPECT(a.cfg.offset = -(uint64_t)N, ALL, BITDROP_OK);
-    EXPECT(a.cfg.offset = -(uint64_t)N + 1, GENERATING, BITDROP_ERR_RANGE);
-    EXPECT(a.cfg.offset = -(uint64_t)N + 1, ALL & ~GENERATING, BITDROP_OK);
+    EXPECT_ONLY(a.cfg.offset = -(uint64_t)N + 1, that_make_bits(s), BITDROP_ERR_RANGE);
+    EXPECT_ONLY(a.cfg.offset = UINT64_MAX, that_make_bits(s), BITDROP_ERR_RANGE);
 }
 
 /* Of two faults the one that stands higher in the table is told. */
-static void expect_order(struct check *c, bool flat)
+static void expect_order(const struct setting *s)
 {
-    EXPECT((a.call.x = NULL, a.call.mask = NULL, a.cfg.p = 2), MASKED, BITDROP_ERR_NULL);
+    float *within = buffers.in[0] + 1;
+
+    EXPECT((a.call.in[0] = NULL, a.cfg.p = 2), with_data(), BITDROP_ERR_NULL);
+    EXPECT((a.call.mask = NULL, a.cfg.p = 2), that_use_mask(s), BITDROP_ERR_NULL);
     EXPECT((a.cfg.p = 2, a.cfg.rounds = 1), ALL, BITDROP_ERR_PROBABILITY);
-    EXPECT((a.cfg.rounds = 1, a.call.dtype = (bitdrop_dtype)9), DATA, BITDROP_ERR_CONFIG);
-    EXPECT((a.cfg.isa = 99, a.call.dtype = (bitdrop_dtype)9), DATA, BITDROP_ERR_DTYPE);
+    EXPECT((a.cfg.rounds = 1, a.call.dtype = (bitdrop_dtype)9), ALL, BITDROP_ERR_CONFIG);
+    EXPECT((a.cfg.isa = 99, a.call.dtype = (bitdrop_dtype)9), with_data(), BITDROP_ERR_DTYPE);
     EXPECT((a.cfg.isa = 99, a.cfg.offset = UINT64_MAX), ALL, BITDROP_ERR_ISA);
-    EXPECT((a.cfg.offset = UINT64_MAX, a.call.y = x + 1), GENERATING, BITDROP_ERR_RANGE);
-    EXPECT(a.call.y = x + 1, DATA, BITDROP_ERR_OVERLAP);
+    EXPECT((a.cfg.offset = UINT64_MAX, a.call.y = within), that_make_bits(s), BITDROP_ERR_RANGE);
+    EXPECT(a.call.y = within, with_data(), BITDROP_ERR_OVERLAP);
+    if (s->flat)
+        return;
+    EXPECT((a.shape.unit = 2, a.cfg.p = 2), ALL, BITDROP_ERR_PROBABILITY);
+    EXPECT((a.shape.unit = 2, a.call.dtype = (bitdrop_dtype)9), ALL, BITDROP_ERR_CONFIG);
+    EXPECT((a.shape.unit = 2, a.call.y = NULL), with_data(), BITDROP_ERR_NULL);
+    EXPECT((a.shape.flags = 1, a.cfg.isa = 99), ALL, BITDROP_ERR_CONFIG);
+    EXPECT((a.shape.pitch = 1, a.cfg.isa = 99), ALL, BITDROP_ERR_ISA);
+    EXPECT((a.shape.pitch = 1, a.call.y = within), ALL, BITDROP_ERR_RANGE);
 }
 
-/* Without elements no buffer is needed, but the config is still checked. */
-static void expect_empty(struct check *c, bool flat)
+/* Without elements no buffer is needed, but the rest is still checked. */
+static void expect_empty(const struct setting *s)
 {
-#define EMPTY (a.call.n = 0, a.shape.rows = 0, a.call.x = NULL, a.call.y = NULL, a.call.mask = NULL)
+#define EMPTY                                                                                      \
+    (a.call.n = 0, a.shape.rows = 0, a.call.in[0] = a.call.in[1] = a.call.in[2] = NULL,            \
+     a.call.y = NULL, a.call.mask = NULL)
     EXPECT(EMPTY, ALL, BITDROP_OK);
+    EXPECT((EMPTY, a.shape.rows = 5, a.shape.cols = 0), ALL, BITDROP_OK);
     EXPECT((EMPTY, a.call.cfg = NULL), ALL, BITDROP_ERR_NULL);
     EXPECT((EMPTY, a.cfg.p = 2), ALL, BITDROP_ERR_PROBABILITY);
     EXPECT((EMPTY, a.cfg.rounds = 1), ALL, BITDROP_ERR_CONFIG);
-    EXPECT((EMPTY, a.call.dtype = (bitdrop_dtype)4), DATA, BITDROP_ERR_DTYPE);
+    EXPECT((EMPTY, a.cfg.mask_use = 2), ALL, BITDROP_ERR_CONFIG);
+    EXPECT_ONLY((EMPTY, a.call.dtype = (bitdrop_dtype)4), with_data(), BITDROP_ERR_DTYPE);
     EXPECT((EMPTY, a.cfg.isa = 99), ALL, BITDROP_ERR_ISA);
     EXPECT((EMPTY, a.cfg.offset = UINT64_MAX), ALL, BITDROP_OK);
-    EXPECT((EMPTY, a.shape.rows = 5, a.shape.cols = 0), ALL, BITDROP_OK);
+    EXPECT((EMPTY, a.call.mask = buffers.mask), ALL, BITDROP_OK);
+    if (s->mask_use == BITDROP_MASK_REMADE)
+        EXPECT_ONLY((EMPTY, a.call.mask = buffers.mask, a.mask_as_given = true),
+                    with_data() & with_mask(), BITDROP_ERR_NULL);
+    if (s->flat)
+        return;
+    EXPECT((EMPTY, a.call.shape = NULL), ALL, BITDROP_ERR_NULL);
+    EXPECT((EMPTY, a.shape.unit = 2), ALL, BITDROP_ERR_CONFIG);
+    EXPECT((EMPTY, a.shape.reserved[1] = 1), ALL, BITDROP_ERR_CONFIG);
+    EXPECT((EMPTY, a.shape.pitch = COLS - 1), ALL, BITDROP_ERR_RANGE);
+    EXPECT((EMPTY, a.shape.x_stride = COLS - 1), ALL, BITDROP_ERR_RANGE);
+    EXPECT((EMPTY, a.shape.unit = BITDROP_EACH_ROW, a.shape.pitch = COLS), ALL, BITDROP_ERR_RANGE);
+    EXPECT((EMPTY, a.shape.first_row = UINT64_MAX), ALL, BITDROP_OK);
+    EXPECT((EMPTY, a.shape.rows = 5, a.shape.cols = 0, a.shape.first_row = -(uint64_t)5), ALL,
+           BITDROP_OK);
+    EXPECT((EMPTY, a.shape.rows = 5, a.shape.cols = 0, a.shape.first_row = -(uint64_t)4), ALL,
+           BITDROP_ERR_RANGE);
 #undef EMPTY
 }
 
-/* What needs no call: each status has a sentence of its own, and the version is the header's. */
-static void expect_strings(struct check *c)
+static void expect_strides(const struct setting *s)
 {
-    char version[32];
+    const operations third = that_read_kind(s, IN_THIRD) | that_read_kind(s, IN_THIRD_OR_NULL);
 
-    snprintf(version, sizeof version, "%d.%d.%d", BITDROP_VERSION_MAJOR, BITDROP_VERSION_MINOR,
-             BITDROP_VERSION_PATCH);
-    if (strcmp(bitdrop_version(), version) != 0)
-        check_fail(c, "version %s, the header says %s", bitdrop_version(), version);
-    for (int i = 0; i <= BITDROP_ERR_OVERLAP + 1; i++)
-        for (int j = 0; j < i; j++)
-            if (strcmp(bitdrop_status_string((bitdrop_status)i),
-                       bitdrop_status_string((bitdrop_status)j)) == 0)
-                check_fail(c, "statuses %d and %d have one sentence", i, j);
-    for (size_t n = 0; n < 100; n++)
-        if (bitdrop_mask_bytes(n) != (n + 7) / 8)
-            check_fail(c, "mask of %zu elements: %zu bytes", n, bitdrop_mask_bytes(n));
-    if (bitdrop_mask_bytes(SIZE_MAX) != SIZE_MAX / 8 + 1)
-        check_fail(c, "mask of SIZE_MAX elements");
-}
-
-void check_statuses(struct check *c)
-{
-    expect_strings(c);
-    for (int flat = 0; flat < 2; flat++) {
-        expect_arguments(c, flat);
-        expect_order(c, flat);
-        expect_empty(c, flat);
-    }
-
-    bool flat = true;
-    EXPECT(a.call.n = SIZE_MAX, DATA, BITDROP_ERR_RANGE);
-    EXPECT(a.call.n = SIZE_MAX / 4, DATA, BITDROP_ERR_RANGE);
-    EXPECT((a.call.n = SIZE_MAX / 8 + 2, a.call.dtype = BITDROP_F64), DATA, BITDROP_ERR_RANGE);
-
-    flat = false;
-    EXPECT(a.call.shape = NULL, ALL, BITDROP_ERR_NULL);
-    EXPECT((a.call.shape = NULL, a.cfg.p = 2), ALL, BITDROP_ERR_NULL);
-    EXPECT(a.shape.pitch = N / 4 - 1, ALL, BITDROP_ERR_RANGE);
-    EXPECT(a.shape.x_stride = N / 4 - 1, DATA, BITDROP_ERR_RANGE);
-    EXPECT(a.shape.y_stride = N / 4 - 1, DATA, BITDROP_ERR_RANGE);
-    EXPECT(a.shape.mask_stride = 3, MASKED, BITDROP_ERR_RANGE);
-    EXPECT(a.shape.x_stride = SIZE_MAX / 8, DATA, BITDROP_ERR_RANGE);
-    EXPECT(a.shape.y_stride = SIZE_MAX, DATA, BITDROP_ERR_RANGE);
-    EXPECT(a.shape.mask_stride = SIZE_MAX / 2, MASKED, BITDROP_ERR_RANGE);
-    EXPECT(a.shape.pitch = UINT64_MAX / 3, GENERATING, BITDROP_ERR_RANGE);
-    EXPECT((a.shape.pitch = UINT64_MAX / 3 - 10, a.cfg.offset = 0), GENERATING, BITDROP_OK);
+    /* Below the row that they step over, used or not. */
+    EXPECT(a.shape.pitch = COLS - 1, ALL, BITDROP_ERR_RANGE);
+    EXPECT(a.shape.x_stride = COLS - 1, ALL, BITDROP_ERR_RANGE);
+    EXPECT(a.shape.y_stride = COLS - 1, ALL, BITDROP_ERR_RANGE);
+    EXPECT(a.shape.z_stride = COLS - 1, ALL, BITDROP_ERR_RANGE);
+    EXPECT(a.shape.mask_stride = (COLS + 7) / 8 - 1, ALL, BITDROP_ERR_RANGE);
+    /* Beyond the address space, where there is a buffer. */
+    EXPECT_ONLY(a.shape.x_stride = SIZE_MAX / 8, with_data(), BITDROP_ERR_RANGE);
+    EXPECT_ONLY(a.shape.y_stride = SIZE_MAX, with_data(), BITDROP_ERR_RANGE);
+    EXPECT_ONLY(a.shape.z_stride = SIZE_MAX / 4, third, BITDROP_ERR_RANGE);
+    EXPECT_ONLY((a.shape.z_stride = SIZE_MAX, a.call.in[2] = NULL), that_read_kind(s, IN_THIRD),
+                BITDROP_ERR_RANGE);
+    EXPECT_ONLY(a.shape.mask_stride = SIZE_MAX / 2, that_use_mask(s), BITDROP_ERR_RANGE);
     EXPECT((a.shape.rows = SIZE_MAX, a.shape.cols = 1), ALL, BITDROP_ERR_RANGE);
     EXPECT((a.shape.rows = SIZE_MAX / 2, a.shape.cols = 16), ALL, BITDROP_ERR_RANGE);
 }
 
-void check_overlaps(struct check *c)
+/* The last index is 2^64 - 1, and so is the last row. */
+static void expect_indices(const struct setting *s)
 {
-    bool flat = true;
-    EXPECT(a.call.y = x, DATA, BITDROP_OK);
-    EXPECT(a.call.y = x + N, DATA, BITDROP_OK);
-    EXPECT(a.call.y = x + N - 1, DATA, BITDROP_ERR_OVERLAP);
-    EXPECT((a.call.x = x + N, a.call.y = x), DATA, BITDROP_OK);
-    EXPECT((a.call.x = x + N - 1, a.call.y = x), DATA, BITDROP_ERR_OVERLAP);
-    EXPECT(a.call.y = (float *)(void *)((char *)x + 1), DATA, BITDROP_ERR_OVERLAP);
-    EXPECT(a.call.mask = (uint8_t *)x, BOTH, BITDROP_ERR_OVERLAP);
-    EXPECT(a.call.mask = (uint8_t *)(x + N) - 1, BOTH, BITDROP_ERR_OVERLAP);
-    EXPECT(a.call.mask = (uint8_t *)(x + N), BOTH, BITDROP_OK);
-    EXPECT(a.call.mask = (uint8_t *)y, BOTH, BITDROP_ERR_OVERLAP);
-    EXPECT((a.call.x = x + 2 * N, a.call.mask = (uint8_t *)(x + 2 * N) - (N + 7) / 8), BOTH,
-           BITDROP_OK);
-    EXPECT((a.call.x = x + 2 * N, a.call.mask = (uint8_t *)(x + 2 * N) - N / 8), BOTH,
-           BITDROP_ERR_OVERLAP);
-    EXPECT(a.call.mask = (uint8_t *)x, UNMASKED, BITDROP_OK);
+    const operations makes = that_make_bits(s);
 
-    /* Rows in the gaps of others do not overlap them. */
-    flat = false;
-    EXPECT(a.call.y = x, DATA, BITDROP_OK);
-    EXPECT((a.call.y = x, a.shape.x_stride = 60, a.shape.y_stride = 61), DATA, BITDROP_ERR_OVERLAP);
-    EXPECT((a.call.y = x, a.shape.x_stride = a.shape.y_stride = 60), DATA, BITDROP_OK);
-    EXPECT((a.call.y = x + N / 4, a.shape.x_stride = a.shape.y_stride = N / 2), DATA, BITDROP_OK);
-    EXPECT((a.call.y = x + N / 4 - 1, a.shape.x_stride = a.shape.y_stride = N / 2), DATA,
-           BITDROP_ERR_OVERLAP);
-    EXPECT((a.call.y = x + N / 4 + 1, a.shape.x_stride = a.shape.y_stride = N / 2), DATA,
-           BITDROP_ERR_OVERLAP);
-    EXPECT((a.shape.x_stride = 60, a.call.mask = (uint8_t *)(x + 25), a.shape.mask_stride = 240),
-           BOTH, BITDROP_OK);
-    EXPECT((a.shape.x_stride = 60, a.call.mask = (uint8_t *)(x + 25), a.shape.mask_stride = 241),
-           BOTH, BITDROP_OK);
-    EXPECT((a.shape.x_stride = 60, a.call.mask = (uint8_t *)(x + 25), a.shape.mask_stride = 239),
-           BOTH, BITDROP_ERR_OVERLAP);
-    /* One row has no stride. */
-    EXPECT((a.call.y = x, a.shape.rows = 1, a.shape.x_stride = 60), DATA, BITDROP_OK);
+    EXPECT_ONLY(a.shape.pitch = UINT64_MAX / 3, makes, BITDROP_ERR_RANGE);
+    EXPECT(a.shape.pitch = UINT64_MAX / 3 - 8, ALL, BITDROP_OK); /* 3 * 8 + 1 = COLS */
+    EXPECT_ONLY((a.shape.pitch = UINT64_MAX / 3 - 8, a.cfg.offset = 1), makes, BITDROP_ERR_RANGE);
+    EXPECT((a.shape.mask_repeat = 2, a.cfg.offset = -(uint64_t)(2 * COLS)), ALL, BITDROP_OK);
+    EXPECT_ONLY((a.shape.mask_repeat = 2, a.cfg.offset = -(uint64_t)(2 * COLS) + 1), makes,
+                BITDROP_ERR_RANGE);
+    /* Rows 3 to 6 are of the groups 1 to 3. */
+    EXPECT((a.shape.first_row = 3, a.shape.mask_repeat = 2, a.cfg.offset = -(uint64_t)(4 * COLS)),
+           ALL, BITDROP_OK);
+    EXPECT_ONLY(
+        (a.shape.first_row = 3, a.shape.mask_repeat = 2, a.cfg.offset = -(uint64_t)(4 * COLS) + 1),
+        makes, BITDROP_ERR_RANGE);
+    EXPECT_ONLY(a.shape.first_row = UINT64_MAX / 5, makes, BITDROP_ERR_RANGE);
+    EXPECT_ONLY(a.shape.first_row = -(uint64_t)ROWS, makes, BITDROP_ERR_RANGE);
+    EXPECT((a.shape.first_row = -(uint64_t)ROWS, a.shape.mask_repeat = SIZE_MAX), ALL, BITDROP_OK);
+    EXPECT((a.shape.first_row = -(uint64_t)ROWS + 1, a.shape.mask_repeat = SIZE_MAX), ALL,
+           BITDROP_ERR_RANGE);
+    EXPECT(a.shape.first_row = UINT64_MAX, ALL, BITDROP_ERR_RANGE);
+}
+
+static void expect_rows(const struct setting *s)
+{
+    const operations makes = that_make_bits(s), marks = that_mark();
+
+#define EACH_ROW a.shape.unit = BITDROP_EACH_ROW
+    EXPECT(EACH_ROW, ALL, BITDROP_OK);
+    EXPECT((EACH_ROW, a.shape.pitch = COLS), ALL, BITDROP_ERR_RANGE);
+    EXPECT((EACH_ROW, a.shape.pitch = 1), ALL, BITDROP_ERR_RANGE);
+    EXPECT((EACH_ROW, a.shape.mask_stride = (COLS + 7) / 8), ALL & ~marks, BITDROP_ERR_RANGE);
+    EXPECT((EACH_ROW, a.shape.mask_stride = (COLS + 7) / 8), marks, BITDROP_OK);
+    EXPECT((EACH_ROW, a.shape.mask_stride = (COLS + 7) / 8 - 1), ALL, BITDROP_ERR_RANGE);
+    EXPECT((EACH_ROW, a.cfg.offset = -(uint64_t)ROWS), ALL, BITDROP_OK);
+    EXPECT_ONLY((EACH_ROW, a.cfg.offset = -(uint64_t)ROWS + 1), makes, BITDROP_ERR_RANGE);
+    EXPECT((EACH_ROW, a.shape.mask_repeat = 3, a.cfg.offset = -(uint64_t)2), ALL, BITDROP_OK);
+    EXPECT_ONLY((EACH_ROW, a.shape.mask_repeat = 3, a.cfg.offset = -(uint64_t)1), makes,
+                BITDROP_ERR_RANGE);
+    EXPECT((EACH_ROW, a.shape.first_row = -(uint64_t)ROWS), ALL, BITDROP_OK);
+    EXPECT_ONLY((EACH_ROW, a.shape.first_row = -(uint64_t)ROWS, a.cfg.offset = 1), makes,
+                BITDROP_ERR_RANGE);
+    EXPECT((EACH_ROW, a.shape.first_row = -(uint64_t)ROWS + 1), ALL, BITDROP_ERR_RANGE);
+#undef EACH_ROW
+}
+
+static void expect_shapes(const struct setting *s)
+{
+    EXPECT(a.call.shape = NULL, ALL, BITDROP_ERR_NULL);
+    EXPECT((a.call.shape = NULL, a.cfg.p = 2), ALL, BITDROP_ERR_NULL);
+    EXPECT(a.shape.unit = 2, ALL, BITDROP_ERR_CONFIG);
+    EXPECT(a.shape.unit = 1 + (UINT32_C(1) << 31), ALL, BITDROP_ERR_CONFIG);
+    for (int i = 0; i < 32; i++)
+        EXPECT(a.shape.flags = UINT32_C(1) << i, ALL, BITDROP_ERR_CONFIG);
+    for (int i = 0; i < 3; i++)
+        EXPECT(a.shape.reserved[i] = UINT64_C(1) << (31 * i), ALL, BITDROP_ERR_CONFIG);
+    expect_strides(s);
+    expect_indices(s);
+    expect_rows(s);
+}
+
+/* Flat tensors that do not fit in the address space. */
+static void expect_length(const struct setting *s)
+{
+    EXPECT(a.call.n = SIZE_MAX, with_data(), BITDROP_ERR_RANGE);
+    EXPECT(a.call.n = SIZE_MAX / 4, with_data(), BITDROP_ERR_RANGE);
+    EXPECT((a.call.n = SIZE_MAX / 8 + 2, a.call.dtype = BITDROP_F64), with_data(),
+           BITDROP_ERR_RANGE);
+}
+
+void check_statuses(struct check *c)
+{
+    for (int i = 0; i < 4; i++) {
+        const struct setting setting = {c, i % 2 == 0, (uint8_t)(i / 2)}, *s = &setting;
+
+        expect_pointers(s);
+        expect_unknown_mask_use(s);
+        expect_config(s);
+        expect_order(s);
+        expect_empty(s);
+        if (s->flat)
+            expect_length(s);
+        else
+            expect_shapes(s);
+    }
 }

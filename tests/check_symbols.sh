@@ -1,22 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# usage: check_symbols.sh libbitdrop.so libbitdrop.a
-# Only bitdrop_* is exported; an ISA's object defines nothing but what its tables hold, or the linker could take
-# a copy of a shared function from it; and no AVX or BMI instruction stands in the other objects.
+# usage: check_symbols.sh libbitdrop.so libbitdrop.a bitdrop.h
+# What the header declares is exported, and nothing else; an ISA's object defines only its own tables, or the linker
+# could take its copy of a shared function for the whole library; and no AVX or BMI instruction is in the other objects.
 set -eu
 
-exported=$(nm -D --defined-only "$1" | awk '{print $NF}')
-foreign=$(printf '%s\n' "$exported" | grep -v '^bitdrop_' || true)
-if [ -z "$exported" ] || [ -n "$foreign" ]; then
-    echo "exported beside bitdrop_*: $foreign"
-    exit 1
-fi
-for call in mask forward backward recompute infer; do
-    printf '%s\n' "$exported" | grep -qx "bitdrop_${call}_2d" || { echo "bitdrop_${call}_2d is missing"; exit 1; }
+# The name is the last word before the bracket, which may be on a later line.
+declared=$(sed -n -e '/^BITDROP_API/!d' -e :line -e '/(/!{' -e n -e 'b line' -e '}' -e 's/ *(.*//' \
+    -e 's/.*[ *]//' -e p "$3")
+exported=$(nm -D --defined-only "$1" | awk '{ print $NF }')
+[ -n "$declared" ] || { echo "no function was read from $3"; exit 1; }
+for name in $declared $exported; do
+    printf '%s\n' "$exported" | grep -qx "$name" || { echo "$name is not exported"; exit 1; }
+    printf '%s\n' "$declared" | grep -qx "$name" || { echo "$name is exported, but not in the header"; exit 1; }
 done
 
 nm --extern-only --defined-only "$2" | awk '
-    /(kernels|bf16)\.c\.o:$/ { isa = $1; objects++; next }
+    /(kernels|bf16)_[a-z0-9]+\.c\.o:$/ { isa = $1; objects++; next }
     /:$/ { isa = ""; next }
     isa != "" && NF == 3 && $3 !~ /^bitdrop_(kernels|avx512_bf16)_[a-z0-9_]+$/ { print isa " defines " $3; bad = 1 }
     END { if (objects < 2) { print "fewer than two ISAs were read"; bad = 1 }; exit bad }'

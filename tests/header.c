@@ -1,13 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nothing but the header, as C99, C11 and C++17: that it compiles is the test. */
+/* Nothing but the header, as C99, C11, C++17 and C++20: that it compiles is the test. */
 #include <bitdrop/bitdrop.h>
 
-typedef char config_is_64_bytes[sizeof(void *) != 8 || sizeof(bitdrop_config) == 64 ? 1 : -1];
+#define HAS_BYTES(type, bytes) (sizeof(void *) != 8 || sizeof(type) == (bytes))
 
-extern config_is_64_bytes bitdrop_test_config;
+typedef char sizes_are_documented[HAS_BYTES(bitdrop_config, 64) && HAS_BYTES(bitdrop_2d, 104) &&
+                                          HAS_BYTES(bitdrop_parallel, 40)
+                                      ? 1
+                                      : -1];
+
+extern sizes_are_documented bitdrop_test_sizes;
 size_t bitdrop_test_header(const bitdrop_config *cfg);
+
+#if !defined(__cplusplus) || __cplusplus >= 202002L
+/* The members stand in the order in which people write them: C++20 refuses any other. */
+static const bitdrop_config in_order = {
+    .p = 0.1, .seed = 42, .stream = 3, .offset = 7, .rounds = 7, .mask_use = BITDROP_MASK_REMADE};
+static const bitdrop_2d part = {
+    .rows = 2, .cols = 8, .pitch = 16, .x_stride = 16, .mask_repeat = 2, .first_row = 4};
+#else
+static const bitdrop_config in_order = {};
+static const bitdrop_2d part = {};
+#endif
 
 size_t bitdrop_test_header(const bitdrop_config *cfg)
 {
-    return cfg->p < 1 ? bitdrop_mask_bytes(BITDROP_VERSION_MAJOR) : 0;
+    return cfg->p < in_order.p ? bitdrop_mask_bytes(BITDROP_VERSION_NUMBER) : part.rows;
 }

@@ -55,8 +55,6 @@ bool oracle_keep(const bitdrop_config *cfg, uint64_t e)
     return true; /* equal is not below */
 }
 
-size_t oracle_bytes(bitdrop_dtype t) { return t == BITDROP_F64 ? 8 : t == BITDROP_F32 ? 4 : 2; }
-
 /* A format: bits of its fraction, and the exponents of its least and greatest normal numbers. */
 struct format {
     int fraction, least, greatest;
@@ -117,92 +115,56 @@ uint16_t oracle_narrow(bitdrop_dtype t, float x)
     return (uint16_t)(sign | encoded);
 }
 
-static void multiply(bitdrop_dtype t, double factor, const void *x, void *y)
+/* The bits of an element, and those of its infinity. */
+static uint64_t bits_of(bitdrop_dtype t, const void *x, uint64_t *infinity)
 {
-    const volatile float factor32 = (float)factor;
+    uint64_t u64;
+    uint32_t u32;
+    uint16_t u16;
 
     if (t == BITDROP_F64) {
-        double v;
-        memcpy(&v, x, sizeof v);
-        v *= factor;
-        memcpy(y, &v, sizeof v);
-    } else if (t == BITDROP_F32) {
-        float v;
-        memcpy(&v, x, sizeof v);
-        v *= factor32;
-        memcpy(y, &v, sizeof v);
-    } else {
-        uint16_t h;
-        memcpy(&h, x, sizeof h);
-        h = oracle_narrow(t, oracle_widen(t, h) * factor32);
-        memcpy(y, &h, sizeof h);
+        memcpy(&u64, x, sizeof u64);
+        *infinity = UINT64_C(0x7FF) << 52;
+        return u64;
     }
-}
-
-void oracle_train(const bitdrop_config *cfg, bitdrop_dtype t, bool keep, const void *x, void *y)
-{
-    if (keep)
-        multiply(t, cfg->scaling == BITDROP_SCALE_INFER ? 1.0 : 1.0 / (1.0 - cfg->p), x, y);
-    else
-        memset(y, 0, oracle_bytes(t));
-}
-
-void oracle_infer(const bitdrop_config *cfg, bitdrop_dtype t, const void *x, void *y)
-{
-    if (cfg->scaling == BITDROP_SCALE_TRAIN)
-        memmove(y, x, oracle_bytes(t));
-    else if (cfg->p == 1)
-        memset(y, 0, oracle_bytes(t));
-    else
-        multiply(t, 1.0 - cfg->p, x, y);
-}
-
-#ifdef __arm__
-static float as_float(bitdrop_dtype t, const void *x)
-{
-    uint16_t h;
-    float v;
-
     if (t == BITDROP_F32) {
-        memcpy(&v, x, sizeof v);
-        return v;
+        memcpy(&u32, x, sizeof u32);
+        *infinity = UINT32_C(0xFF) << 23;
+        return u32;
     }
-    memcpy(&h, x, sizeof h);
-    return oracle_widen(t, h);
+    memcpy(&u16, x, sizeof u16);
+    *infinity = t == BITDROP_F16 ? 0x7C00 : 0x7F80;
+    return u16;
 }
 
-static bool is_quiet_nan(float x)
+uint64_t oracle_bits(bitdrop_dtype t, const void *x)
 {
-    uint32_t u;
+    uint64_t infinity;
 
-    memcpy(&u, &x, sizeof u);
-    return isnan(x) && (u & 0x400000) != 0;
+    return bits_of(t, x, &infinity);
 }
 
-static bool neon_accepts(bitdrop_dtype t, const void *x, const void *wanted, const void *y)
+bool oracle_is_nan(bitdrop_dtype t, const void *x)
 {
-    const float in = as_float(t, x), out = as_float(t, wanted), got = as_float(t, y);
-    const bool denormal_in = fpclassify(in) == FP_SUBNORMAL;
-    const bool denormal_out = fabsf(out) <= 0x1p-126F; /* or rounded up to the least that is not */
+    uint64_t infinity;
+    const uint64_t bits = bits_of(t, x, &infinity);
+    const uint64_t fraction = (infinity & -infinity) - 1;
 
-    if (isnan(out) || (denormal_in && isinf(out))) /* 0 times infinity */
-        return is_quiet_nan(got);
-    return (denormal_in || denormal_out) && got == 0 && !signbit(got) == !signbit(out);
+    return (bits & (infinity | fraction)) > infinity;
 }
-#endif
 
-bool oracle_accepts(bitdrop_isa isa, bitdrop_dtype t, const void *x, const void *wanted,
-                    const void *y)
+bool oracle_is_quiet_nan(bitdrop_dtype t, const void *x)
 {
-    if (memcmp(wanted, y, oracle_bytes(t)) == 0)
-        return true;
-#ifdef __arm__
-    return isa == BITDROP_ISA_NEON && t != BITDROP_F64 && neon_accepts(t, x, wanted, y);
-#else
-    (void)isa;
-    (void)x;
-    return false;
-#endif
+    uint64_t infinity;
+    const uint64_t bits = bits_of(t, x, &infinity);
+    const uint64_t quiet = (infinity & -infinity) >> 1; /* the highest bit of the fraction */
+
+    return oracle_is_nan(t, x) && (bits & quiet) != 0;
+}
+
+bool oracle_same(bitdrop_dtype t, const void *a, const void *b)
+{
+    return oracle_bits(t, a) == oracle_bits(t, b) || (oracle_is_nan(t, a) && oracle_is_nan(t, b));
 }
 
 uint64_t oracle_hash(const void *p, size_t n)

@@ -17,22 +17,17 @@ void oracle_philox(const uint32_t counter[4], const uint32_t key[2], int rounds,
 /* Whether element e is kept. Reads p, seed, stream and rounds. */
 bool oracle_keep(const bitdrop_config *cfg, uint64_t e);
 
-size_t oracle_bytes(bitdrop_dtype t);
-
-/* One element, at any address. */
-void oracle_train(const bitdrop_config *cfg, bitdrop_dtype t, bool keep, const void *x, void *y);
-void oracle_infer(const bitdrop_config *cfg, bitdrop_dtype t, const void *x, void *y);
-
-/*
- * Whether y may be what an ISA makes of x where the oracle makes `wanted`: if they are the same, or
- * if this is ARMv7's NEON, which takes denormals of f32 for 0 and has one NaN only.
- */
-bool oracle_accepts(bitdrop_isa isa, bitdrop_dtype t, const void *x, const void *wanted,
-                    const void *y);
-
 /* The conversions of the half types. */
 float oracle_widen(bitdrop_dtype t, uint16_t h);
 uint16_t oracle_narrow(bitdrop_dtype t, float x);
+
+/* An element as a number without sign of its width, and what it is; at any address. */
+uint64_t oracle_bits(bitdrop_dtype t, const void *x);
+bool oracle_is_nan(bitdrop_dtype t, const void *x);
+bool oracle_is_quiet_nan(bitdrop_dtype t, const void *x);
+
+/* Whether two elements are the same once all NaNs are made one. */
+bool oracle_same(bitdrop_dtype t, const void *a, const void *b);
 
 /* FNV-1a, 64 bits. */
 uint64_t oracle_hash(const void *p, size_t n);

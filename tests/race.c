@@ -76,7 +76,7 @@ static bool shared_call_is_right(void)
     static float in[N], out[N], alone[N];
     static uint8_t bits[N / 8], bits_alone[N / 8];
     struct task tasks[TASKS];
-    const bitdrop_parallel parallel = {run_in_threads, tasks, TASKS};
+    const bitdrop_parallel parallel = {.run = run_in_threads, .context = tasks, .tasks = TASKS};
     bitdrop_config cfg = config;
 
     for (size_t i = 0; i < N; i++)

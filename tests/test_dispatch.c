@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu/cpu.h"
 #include "dispatch.h"
 
 #define SET(isa) (1U << BITDROP_ISA_##isa)
@@ -246,9 +246,7 @@ Test(dispatch, environment_unset)
 
 static bitdrop_isa isa_for(unsigned isa, size_t rows, size_t cols)
 {
-    const bitdrop_2d shape = {.rows = rows, .cols = cols};
-
-    return bitdrop_kernels_for(isa, &shape)->isa;
+    return bitdrop_kernels_for(isa, rows, cols)->isa;
 }
 
 /* At most 1,024 elements keep off AVX-512 on Intel, unless somebody has asked for it. */

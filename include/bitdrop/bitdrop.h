@@ -7,14 +7,16 @@
  * during training. Here every mask bit is a pure function of (seed, stream, rounds, p, element
  * index), made by Philox4x32 (Salmon et al., SC'11) and compared with p at full precision. It does
  * not depend on the ISA, the number of threads, or how a tensor is cut into calls. docs/stream.md
- * of the source tree is the contract.
+ * of the source tree is the contract, and docs/reference.md says more about each call.
  *
  * Seeds, streams and offsets: use one seed for a run, one stream for each layer or call site, and
- * at each step advance offset by the element count of that call over all ranks. Two calls with the
- * same (seed, stream, offset) have the same mask. That is what recomputation relies on; never
- * reuse the three for tensors that should be independent.
+ * at each step advance offset by the indices that the whole tensor used over all ranks: its
+ * elements; ceil(rows / mask_repeat) * pitch where rows share masks; ceil(rows / mask_repeat) where
+ * one decision is about a row. Two calls with the same (seed, stream, offset) have the same mask.
+ * That is what recomputation relies on; never reuse the three for tensors that should be
+ * independent.
  *
- * Cutting a tensor among threads or calls: call on elements [b, e) with offset + b and the
+ * Cutting a flat tensor among threads or calls: call on elements [b, e) with offset + b and the
  * pointers moved along. The values are those of one whole call for any cut. A mask cut at a
  * multiple of 8 elements has the bytes of the whole one; cut elsewhere it has its bits, starting
  * at bit 0. Cuts at multiples of 2048 of the absolute index cost nothing.
@@ -32,8 +34,10 @@
 #include <stdint.h>
 
 #define BITDROP_VERSION_MAJOR 0
-#define BITDROP_VERSION_MINOR 1
+#define BITDROP_VERSION_MINOR 2
 #define BITDROP_VERSION_PATCH 0
+#define BITDROP_VERSION_NUMBER                                                                     \
+    (BITDROP_VERSION_MAJOR * 10000 + BITDROP_VERSION_MINOR * 100 + BITDROP_VERSION_PATCH)
 
 #if defined(__GNUC__) && !defined(_WIN32) /* a DLL exports what its .def file lists */
 #define BITDROP_API __attribute__((visibility("default")))
@@ -55,15 +59,19 @@ extern "C" {
 /* What a call returns. They are checked in this order, and on any error nothing is written. */
 typedef enum bitdrop_status {
     BITDROP_OK = 0,
-    BITDROP_ERR_NULL = 1,        /* cfg or shape is NULL, or a buffer is while there are elements */
+    BITDROP_ERR_NULL = 1, /* cfg, shape or kept is NULL, or a buffer that the call needs is while
+                             there are elements; or a mask is given with BITDROP_MASK_REMADE */
     BITDROP_ERR_PROBABILITY = 2, /* p is NaN or outside [0, 1] */
-    BITDROP_ERR_CONFIG = 3, /* rounds, scaling, stores, parallel or reserved is not as listed */
-    BITDROP_ERR_DTYPE = 4,  /* the dtype is not one of bitdrop_dtype */
+    BITDROP_ERR_CONFIG = 3,      /* rounds, scaling, stores, mask_use, parallel, unit, flags, the
+                                    activation or a reserved member is not as listed */
+    BITDROP_ERR_DTYPE = 4,       /* the dtype is not one of bitdrop_dtype */
     BITDROP_ERR_ISA = 5,    /* cfg->isa or BITDROP_ISA is unknown, not built in, or not run here */
-    BITDROP_ERR_RANGE = 6,  /* offset + n passes 2^64, the elements do not fit in the address
-                               space, or a stride or pitch is below cols */
-    BITDROP_ERR_OVERLAP = 7 /* x and y overlap without being the same buffer, or the mask
-                               overlaps either */
+    BITDROP_ERR_RANGE = 6,  /* an index passes 2^64 - 1, the elements do not fit in the address
+                               space, a stride or pitch is below the row that it steps over, pitch or
+                               mask_stride is not 0 with BITDROP_EACH_ROW, or first_row + rows passes
+                               2^64 */
+    BITDROP_ERR_OVERLAP = 7 /* an output overlaps another buffer without being one that the call
+                               allows it to be */
 } bitdrop_status;
 
 typedef enum bitdrop_dtype {
@@ -93,10 +101,27 @@ enum {
                                     whole exceeds the last-level cache */
 };
 
+enum {
+    BITDROP_MASK_STORED = 0, /* the mask argument is written by forward calls and read by backward
+                                calls */
+    BITDROP_MASK_REMADE = 1 /* no mask in memory: the argument must be NULL, and backward calls make
+                               the bits again from the config */
+};
+
+enum {
+    BITDROP_EACH_ELEMENT = 0, /* each element is kept or dropped by itself */
+    BITDROP_EACH_ROW = 1      /* whole rows are: channels of N x C rows, samples (DropPath) */
+};
+
+typedef enum bitdrop_activation {
+    BITDROP_RELU = 1 /* max(0, x); x where x is a NaN */
+} bitdrop_activation;
+
 /*
  * An engine's own threads, for a call to be shared out among: bitdrop starts none. run calls
  * task(argument, i) once for each i below tasks, in any order and on any threads, and returns when
- * all of these have. The bytes that a call writes do not depend on tasks.
+ * all of these have. It may be called more than once in a call. The bytes that a call writes do not
+ * depend on tasks.
  */
 typedef struct bitdrop_parallel {
     void (*run)(void *context, size_t tasks, void (*task)(void *argument, size_t index),
@@ -104,51 +129,85 @@ typedef struct bitdrop_parallel {
     void *context; /* handed to run */
     size_t tasks;  /* at most so many, usually the number of threads; at least 1. A call has fewer
                       if it is short, and none below 64 Ki elements: run is not called then */
+    uint64_t reserved[2]; /* must be 0 */
 } bitdrop_parallel;
 
-/* Zero-initialise it, then set what differs: {.p = 0.1, .seed = 42}. */
+/*
+ * Zero-initialise it, then set what differs: {.p = 0.1, .seed = 42}. The members stand in the order
+ * in which people write them, because C++20 wants designated initialisers in order.
+ */
 typedef struct bitdrop_config {
-    double p;        /* probability that an element is dropped, in [0, 1]; exact to 2^-64 */
-    uint64_t seed;   /* key of the generator */
-    uint64_t offset; /* absolute index of this call's first element in the stream */
-    uint32_t stream; /* independent sequence under the same seed: one for each layer, say */
-    uint8_t rounds;  /* Philox rounds: 0 or 10 = ten, 7 = seven, which is faster */
-    uint8_t scaling; /* BITDROP_SCALE_* */
-    uint8_t stores;  /* BITDROP_STORES_* */
-    uint8_t isa;     /* bitdrop_isa; another than AUTO forces it for this call */
+    double p;             /* probability that an element is dropped, in [0, 1]; exact to 2^-64 */
+    uint64_t seed;        /* key of the generator */
+    uint32_t stream;      /* independent sequence under the same seed: one for each layer, say */
+    uint32_t reserved32;  /* must be 0 */
+    uint64_t offset;      /* absolute index, in the stream, of the first element of the whole that
+                             this call is about */
+    uint8_t rounds;       /* Philox rounds: 0 or 10 = ten, 7 = seven, which is faster */
+    uint8_t scaling;      /* BITDROP_SCALE_* */
+    uint8_t stores;       /* BITDROP_STORES_* */
+    uint8_t isa;          /* bitdrop_isa; another than AUTO forces it for this call */
+    uint8_t mask_use;     /* BITDROP_MASK_*: of calls with data and a mask argument */
+    uint8_t reserved8[3]; /* must be 0 */
     const bitdrop_parallel
         *parallel;        /* NULL: the calling thread alone. Read during the call only */
-    uint64_t reserved[3]; /* must be 0 */
+    uint64_t reserved[2]; /* must be 0 */
 } bitdrop_config;
 
 /*
- * rows x cols elements; element (r, c) has the absolute index offset + r * pitch + c. A column
- * shard of a larger matrix passes that matrix's pitch. Zero stands for the dense value.
+ * rows x cols elements, which may be a part of a larger matrix. Zero-initialise it, then set what
+ * differs: zero stands for the dense value.
+ *
+ * Index. Row r of this call is row R = first_row + r of the whole, and takes the decisions of mask
+ * row m = R / mask_repeat. With EACH_ELEMENT, element (r, c) has the absolute index
+ * offset + m * pitch + c, and the mask has a row of bytes for each m. With EACH_ROW, all elements
+ * of row r have the index offset + m, and the mask has one bit for each m. The first m of the call
+ * is the first row, or bit 0, of its mask.
+ *
+ * A part cut by rows passes the whole's offset and its own first_row. One cut by columns passes
+ * offset + first column and the whole's pitch, or with EACH_ROW the whole's offset.
  */
 typedef struct bitdrop_2d {
     size_t rows, cols;
-    uint64_t pitch;     /* columns of the whole matrix that this is a part of; 0 = cols */
-    size_t x_stride;    /* elements between rows of x (dy); 0 = cols */
-    size_t y_stride;    /* elements between rows of y (dx); 0 = cols */
-    size_t mask_stride; /* bytes between mask rows, each of which starts at a byte;
-                           0 = ceil(cols/8) */
+    uint64_t pitch;       /* columns of the whole matrix that this is a part of; 0 = cols. Must be 0
+                             with EACH_ROW */
+    size_t x_stride;      /* elements between rows of the first input: x, or dy in backward calls;
+                             0 = cols */
+    size_t y_stride;      /* elements between rows of the output: y, or dx; 0 = cols */
+    size_t z_stride;      /* elements between rows of the third matrix: the residual, or the x of
+                             bitdrop_backward_act; 0 = cols */
+    size_t mask_stride;   /* bytes between mask rows, each of which starts at a byte;
+                             0 = ceil(cols/8). Must be 0 with EACH_ROW, except in the _act calls */
+    size_t mask_repeat;   /* so many rows in succession share one mask row; 0 = 1 */
+    uint64_t first_row;   /* row of the whole at which this part begins */
+    uint32_t unit;        /* what one decision is about: BITDROP_EACH_ELEMENT or BITDROP_EACH_ROW */
+    uint32_t flags;       /* must be 0 */
+    uint64_t reserved[3]; /* must be 0 */
 } bitdrop_2d;
 
 /*
  * The calls. Common to all:
  *
- * - x, y, dy, dx are n elements of dtype t, aligned as elements; y == x (dx == dy) is allowed.
- * - mask is bitdrop_mask_bytes(n) bytes of any alignment. Bit i % 8 of byte i / 8 belongs to
- *   element i, 1 = kept; the bits past n in the last byte are written as 0 and never read.
+ * - x, y, dy, dx, a residual are n (or rows x cols) elements of dtype t, aligned as elements. A
+ * bias is cols elements. The output may be the first input (y == x, dx == dy), and others where a
+ * call says so, with the same stride. An output or a written mask overlaps no other buffer; inputs
+ * may overlap one another.
+ * - mask is bitdrop_mask_bytes(n) or bitdrop_mask_2d_bytes(shape) bytes of any alignment. Bit i % 8
+ *   of byte i / 8 belongs to element i, 1 = kept; the bits past the last are written as 0 and never
+ *   read. With BITDROP_MASK_REMADE it must be NULL.
  * - Nothing outside these buffers is read or written, in 2-D nothing outside the rows.
- * - For n == 0 buffers may be NULL, and cfg, dtype and ISA are still checked.
+ * - For n == 0 buffers may be NULL, and cfg, shape, dtype and ISA are still checked.
  * - All stores are ordered before the return, so that an ordinary release publishes them.
  *
- * A kept element becomes x * scale, a dropped one +0 whatever it was. scale = 1/(1-p) is computed
- * in double and rounded once to float (f64 keeps the double); it is 1 with BITDROP_SCALE_INFER.
- * f16 and bf16 are multiplied in f32 and rounded once, to nearest even. No denormal is flushed
- * unless the caller has set FTZ or DAZ, but by ARMv7's NEON, where those of f32 and bf16 may become
- * 0. A signalling NaN becomes quiet; its sign and payload stay on x86, AArch64 and s390x only.
+ * D is dropout: a kept element becomes x * scale, a dropped one +0 whatever it was. scale = 1/(1-p)
+ * is computed in double and rounded once to float (f64 keeps the double); it is 1 with
+ * BITDROP_SCALE_INFER. D' does the same to a gradient, by the bits of the forward call.
+ *
+ * Each step of a formula is one IEEE operation in f32 (f64 for f64), in the order in which it
+ * stands; f16 and bf16 are read to f32 and rounded once at the end, to nearest even. No denormal is
+ * flushed unless the caller has set FTZ or DAZ, or by ARMv7's NEON, where those of f32 and bf16 may
+ * become 0. A signalling NaN becomes quiet; the sign and payload of a NaN input stay on x86,
+ * AArch64 and s390x only, and not where two NaNs meet.
  */
 
 /* mask[i] = kept or dropped, without touching any data. */
@@ -162,8 +221,8 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_forward(const bitdrop_conf
                                                               uint8_t *mask);
 
 /*
- * dx = dy where the given mask keeps, times scale. It obeys the mask at any p. Seed, stream and
- * offset are not looked at, and rounds only checked.
+ * dx = D'(dy): dy times scale where the mask keeps, +0 elsewhere. It obeys a stored mask at any p,
+ * and then seed, stream and offset are not looked at, and rounds only checked.
  */
 BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_backward(const bitdrop_config *cfg,
                                                                bitdrop_dtype t, size_t n,
@@ -171,8 +230,8 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_backward(const bitdrop_con
                                                                const uint8_t *mask);
 
 /*
- * bitdrop_forward that stores no mask; on dy with the same cfg it is the backward pass of such a
- * forward pass.
+ * bitdrop_forward with BITDROP_MASK_REMADE, whatever mask_use says; on dy with the same cfg it is
+ * the backward pass of such a forward pass.
  */
 BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_recompute(const bitdrop_config *cfg,
                                                                 bitdrop_dtype t, size_t n,
@@ -186,7 +245,7 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_infer(const bitdrop_config
                                                             bitdrop_dtype t, size_t n,
                                                             const void *x, void *y);
 
-/* The same on rows x cols elements. Where no mask is made the pitch is only checked. */
+/* The same on rows x cols elements. Where no bits are made the pitch is only checked. */
 BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_mask_2d(const bitdrop_config *cfg,
                                                               const bitdrop_2d *shape,
                                                               uint8_t *mask);
@@ -209,8 +268,99 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_infer_2d(const bitdrop_con
                                                                const bitdrop_2d *shape,
                                                                const void *x, void *y);
 
+/*
+ * y = residual + D(x + bias). A NULL bias or residual is left out, and so is its rounding. -0 is
+ * kept: without a residual, and where x + bias is -0. y may be x, the residual, or both.
+ */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status
+bitdrop_forward_add(const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape,
+                    const void *x, const void *bias, const void *residual, void *y, uint8_t *mask);
+
+/*
+ * dx = residual + D'(dy). With dx == residual it accumulates; dx may also be dy. A NULL residual is
+ * left out.
+ */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status
+bitdrop_backward_add(const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape,
+                     const void *dy, const void *residual, void *dx, const uint8_t *mask);
+
+/*
+ * y = D(act(x + bias)), bias may be NULL. An activation that is not listed is BITDROP_ERR_CONFIG.
+ *
+ * BITDROP_RELU keeps one bit an element and nothing else: kept and not (x + bias <= 0), compared
+ * before any rounding to a half type. y = (x + bias) * scale where the bit is 1, else +0. A stored
+ * mask has that bit of each element, in rows of mask_stride bytes, whatever unit and mask_repeat
+ * say: (rows - 1) * mask_stride + ceil(cols/8) bytes.
+ */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_forward_act(
+    const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape, bitdrop_activation act,
+    const void *x, const void *bias, void *y, uint8_t *mask);
+
+/*
+ * dx = D'(dy) * act'(x + bias); for BITDROP_RELU dy * scale where the bit of the forward call is 1,
+ * else +0. With a stored mask of RELU x and bias are not looked at and may be NULL. dx may be dy or
+ * x.
+ */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_backward_act(
+    const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape, bitdrop_activation act,
+    const void *dy, const void *x, const void *bias, void *dx, const uint8_t *mask);
+
+/*
+ * Alpha dropout (Klambauer et al., "Self-normalizing neural networks", NIPS 2017, section "New
+ * dropout technique"): y = a * x + b where kept and the constant d where dropped, which keeps mean
+ * 0 and variance 1. At p = 1 y is +0. docs/reference.md has a, b and d. scaling has no effect.
+ */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_forward_alpha(const bitdrop_config *cfg,
+                                                                    bitdrop_dtype t,
+                                                                    const bitdrop_2d *shape,
+                                                                    const void *x, void *y,
+                                                                    uint8_t *mask);
+
+/* dx = a * dy where kept, +0 elsewhere. */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_backward_alpha(const bitdrop_config *cfg,
+                                                                     bitdrop_dtype t,
+                                                                     const bitdrop_2d *shape,
+                                                                     const void *dy, void *dx,
+                                                                     const uint8_t *mask);
+
+/*
+ * Masks. count, unpack and pack have no config; bits past n are neither read nor counted, and are
+ * packed as 0. Their statuses are OK, ERR_NULL, ERR_RANGE and ERR_OVERLAP.
+ */
+
+/* *kept = how many of n bits are 1; 0 for n == 0. */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_mask_count(size_t n, const uint8_t *mask,
+                                                                 size_t *kept);
+
+/* bytes[i] = bit i, 0 or 1. */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_mask_unpack(size_t n, const uint8_t *mask,
+                                                                  uint8_t *bytes);
+
+/* Bit i = bytes[i] != 0. */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_mask_pack(size_t n, const uint8_t *bytes,
+                                                                uint8_t *mask);
+
+/*
+ * The mask of DropBlock (Ghiasi, Lin, Le, "DropBlock: a regularization method for convolutional
+ * networks", NeurIPS 2018, section 3): squares of block x block elements are dropped in each of
+ * `planes` planes of height x width, so that about cfg->p of all elements is. The mask is
+ * planes * height rows of ceil(width/8) bytes. kept, unless NULL, gets the number of its ones.
+ * To apply it: bitdrop_backward_2d with cfg.p = 1 - kept / total, on x and on dy alike.
+ * A block of 0, or above the smaller of height and width, is BITDROP_ERR_RANGE.
+ */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_mask_dropblock(const bitdrop_config *cfg,
+                                                                     size_t planes, size_t height,
+                                                                     size_t width, size_t block,
+                                                                     uint8_t *mask, size_t *kept);
+
 /* Bytes of a mask of n elements: ceil(n/8). */
 BITDROP_API size_t bitdrop_mask_bytes(size_t n);
+
+/*
+ * Bytes of the mask of a shape. 0 if it is NULL, has no elements, or needs more than fits. A mask
+ * of BITDROP_RELU needs (rows - 1) * mask_stride + ceil(cols/8) instead.
+ */
+BITDROP_API size_t bitdrop_mask_2d_bytes(const bitdrop_2d *shape);
 
 /*
  * What BITDROP_ISA_AUTO stands for here; AUTO itself while the variable BITDROP_ISA is wrong. For
@@ -229,6 +379,17 @@ BITDROP_API const char *bitdrop_status_string(bitdrop_status status);
 
 /* "major.minor.patch" of the library that runs, where the macros above are those compiled with. */
 BITDROP_API const char *bitdrop_version(void);
+
+/* The same as major * 10000 + minor * 100 + patch. */
+BITDROP_API int bitdrop_version_number(void);
+
+/*
+ * Bytes of the structures, for bindings that copy their layouts: check at load that
+ * bitdrop_version_number() / 100 is the version that the binding was written for, then these.
+ */
+BITDROP_API size_t bitdrop_sizeof_config(void);
+BITDROP_API size_t bitdrop_sizeof_2d(void);
+BITDROP_API size_t bitdrop_sizeof_parallel(void);
 
 #ifdef __cplusplus
 }

@@ -103,51 +103,108 @@ static inline keep_bits keep_bits_load(const uint8_t *p)
 
 typedef __m256 f32_vec;
 typedef f32_vec f32_packed;
-enum { f32_LANES = 8 };
+typedef __m256 f32_mask; /* all ones or all zeros in each lane */
+enum { f32_LANES = 8, f32_PARTS = 1 };
 
 static inline f32_vec f32_set1(double x) { return _mm256_set1_ps((float)x); }
+static inline f32_vec f32_add(f32_vec a, f32_vec b) { return _mm256_add_ps(a, b); }
 static inline f32_vec f32_mul(f32_vec a, f32_vec b) { return _mm256_mul_ps(a, b); }
 static inline f32_vec f32_load(const void *p) { return _mm256_loadu_ps(p); }
 static inline void f32_store(void *p, f32_vec a) { _mm256_storeu_ps(p, a); }
 static inline void f32_stream(void *p, f32_vec a) { _mm256_stream_ps(p, a); }
 
+static inline f32_vec *f32_part(f32_vec *a, int i) { return a + i; }
+static inline f32_packed f32_round(f32_vec a) { return a; }
+
+/* Lanes whose bit is set. The first lane's is `bit`, that of each next lane `step` places higher.
+ */
+static inline f32_mask keep_lanes(keep_bits keep, uint32_t bit, int step)
+{
+    const __m256i mine =
+        _mm256_setr_epi32((int)bit, (int)(bit << step), (int)(bit << 2 * step),
+                          (int)(bit << 3 * step), (int)(bit << 4 * step), (int)(bit << 5 * step),
+                          (int)(bit << 6 * step), (int)(bit << 7 * step));
+
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(keep, mine), mine));
+}
+
+static inline f32_mask f32_keep(keep_bits keep, int v, int part)
+{
+    (void)part;
+    return keep_lanes(keep, UINT32_C(1) << (8 * v), 1);
+}
+
+static inline uint32_t f32_mask_bits(const f32_mask m[f32_PARTS])
+{
+    return (uint32_t)_mm256_movemask_ps(m[0]);
+}
+
+static inline f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b)
+{
+    return _mm256_blendv_ps(b, a, m);
+}
+
+static inline f32_mask f32_positive(f32_mask m, f32_vec a)
+{
+    return _mm256_and_ps(m, _mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_NLE_UQ));
+}
+
 static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 {
-    const uint32_t bit = UINT32_C(1) << (8 * v);
-    const __m256i mine =
-        _mm256_setr_epi32((int)bit, (int)(bit << 1), (int)(bit << 2), (int)(bit << 3),
-                          (int)(bit << 4), (int)(bit << 5), (int)(bit << 6), (int)(bit << 7));
-    const __m256i kept = _mm256_cmpeq_epi32(_mm256_and_si256(keep, mine), mine);
-
-    return _mm256_and_ps(a, _mm256_castsi256_ps(kept));
+    return _mm256_and_ps(a, f32_keep(keep, v, 0));
 }
 
 /* f64 */
 
 typedef __m256d f64_vec;
 typedef f64_vec f64_packed;
-enum { f64_LANES = 4 };
+typedef __m256d f64_mask;
+enum { f64_LANES = 4, f64_PARTS = 1 };
 
 static inline f64_vec f64_set1(double x) { return _mm256_set1_pd(x); }
+static inline f64_vec f64_add(f64_vec a, f64_vec b) { return _mm256_add_pd(a, b); }
 static inline f64_vec f64_mul(f64_vec a, f64_vec b) { return _mm256_mul_pd(a, b); }
 static inline f64_vec f64_load(const void *p) { return _mm256_loadu_pd(p); }
 static inline void f64_store(void *p, f64_vec a) { _mm256_storeu_pd(p, a); }
 static inline void f64_stream(void *p, f64_vec a) { _mm256_stream_pd(p, a); }
 
-static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
+static inline f64_vec *f64_part(f64_vec *a, int i) { return a + i; }
+static inline f64_packed f64_round(f64_vec a) { return a; }
+
+static inline f64_mask f64_keep(keep_bits keep, int v, int part)
 {
     const int64_t bit = INT64_C(1) << (4 * v);
     const __m256i mine = _mm256_setr_epi64x(bit, bit << 1, bit << 2, bit << 3);
-    const __m256i kept = _mm256_cmpeq_epi64(_mm256_and_si256(keep, mine), mine);
 
-    return _mm256_and_pd(a, _mm256_castsi256_pd(kept));
+    (void)part;
+    return _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(keep, mine), mine));
+}
+
+static inline uint32_t f64_mask_bits(const f64_mask m[f64_PARTS])
+{
+    return (uint32_t)_mm256_movemask_pd(m[0]);
+}
+
+static inline f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b)
+{
+    return _mm256_blendv_pd(b, a, m);
+}
+
+static inline f64_mask f64_positive(f64_mask m, f64_vec a)
+{
+    return _mm256_and_pd(m, _mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_NLE_UQ));
+}
+
+static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
+{
+    return _mm256_and_pd(a, f64_keep(keep, v, 0));
 }
 
 /* f16: F16C rounds as told and never flushes */
 
 typedef f32_vec f16_vec;
 typedef __m128i f16_packed;
-enum { f16_LANES = f32_LANES };
+enum { f16_LANES = f32_LANES, f16_PARTS = 1 };
 
 static inline f16_vec f16_load(const void *p)
 {
@@ -156,9 +213,18 @@ static inline f16_vec f16_load(const void *p)
 
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
 
+static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
+static inline f32_mask f16_keep(keep_bits keep, int v, int part) { return f32_keep(keep, v, part); }
+static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS]) { return f32_mask_bits(m); }
+
+static inline f16_packed f16_round(f16_vec a)
+{
+    return _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
 static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 {
-    return _mm256_cvtps_ph(f32_kept(a, keep, v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return f16_round(f32_kept(a, keep, v));
 }
 
 static inline void f16_store(void *p, f16_packed a) { _mm_storeu_si128((__m128i *)p, a); }
@@ -174,7 +240,7 @@ typedef struct {
     __m256 even, odd;
 } bf16_vec;
 typedef __m256i bf16_packed;
-enum { bf16_LANES = 16 };
+enum { bf16_LANES = 16, bf16_PARTS = 2 };
 
 static inline bf16_vec bf16_load(const void *p)
 {
@@ -189,6 +255,40 @@ static inline bf16_vec bf16_load(const void *p)
 static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)
 {
     return (bf16_vec){f32_mul(a.even, b), f32_mul(a.odd, b)};
+}
+
+static inline f32_vec *bf16_part(bf16_vec *a, int i) { return i == 0 ? &a->even : &a->odd; }
+
+static inline f32_mask bf16_keep(keep_bits keep, int v, int part)
+{
+    return keep_lanes(keep, UINT32_C(1) << (16 * v + part), 2);
+}
+
+static inline uint32_t bf16_mask_bits(const f32_mask m[bf16_PARTS])
+{
+    const __m256i words =
+        _mm256_blend_epi16(_mm256_castps_si256(m[0]), _mm256_castps_si256(m[1]), 0xAA);
+    const __m128i bytes =
+        _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+
+    return (uint32_t)_mm_movemask_epi8(bytes);
+}
+
+/* To nearest even, in the upper half of each lane. A NaN is cut off and made quiet instead. */
+static inline __m256i bf16_upper(f32_vec a)
+{
+    const __m256i u = _mm256_castps_si256(a);
+    const __m256i is_odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    const __m256i up = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7FFF)), is_odd);
+    const __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x400000));
+    const __m256 is_nan = _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
+
+    return _mm256_blendv_epi8(up, quiet, _mm256_castps_si256(is_nan));
+}
+
+static inline bf16_packed bf16_round(bf16_vec a)
+{
+    return _mm256_blend_epi16(_mm256_srli_epi32(bf16_upper(a.even), 16), bf16_upper(a.odd), 0xAA);
 }
 
 static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)

@@ -112,13 +112,36 @@ static inline __mmask32 keep_bits_32(keep_bits keep)
 
 typedef __m512 f32_vec;
 typedef f32_vec f32_packed;
-enum { f32_LANES = 16 };
+typedef __mmask16 f32_mask;
+enum { f32_LANES = 16, f32_PARTS = 1 };
 
 static inline f32_vec f32_set1(double x) { return _mm512_set1_ps((float)x); }
+static inline f32_vec f32_add(f32_vec a, f32_vec b) { return _mm512_add_ps(a, b); }
 static inline f32_vec f32_mul(f32_vec a, f32_vec b) { return _mm512_mul_ps(a, b); }
 static inline f32_vec f32_load(const void *p) { return _mm512_loadu_ps(p); }
 static inline void f32_store(void *p, f32_vec a) { _mm512_storeu_ps(p, a); }
 static inline void f32_stream(void *p, f32_vec a) { _mm512_stream_ps(p, a); }
+
+static inline f32_vec *f32_part(f32_vec *a, int i) { return a + i; }
+static inline f32_packed f32_round(f32_vec a) { return a; }
+
+static inline f32_mask f32_keep(keep_bits keep, int v, int part)
+{
+    (void)part;
+    return keep_bits_16(keep, v);
+}
+
+static inline uint32_t f32_mask_bits(const f32_mask m[f32_PARTS]) { return m[0]; }
+
+static inline f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b)
+{
+    return _mm512_mask_blend_ps(m, b, a);
+}
+
+static inline f32_mask f32_positive(f32_mask m, f32_vec a)
+{
+    return _mm512_mask_cmp_ps_mask(m, a, _mm512_setzero_ps(), _CMP_NLE_UQ);
+}
 
 static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 {
@@ -129,13 +152,36 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 
 typedef __m512d f64_vec;
 typedef f64_vec f64_packed;
-enum { f64_LANES = 8 };
+typedef __mmask8 f64_mask;
+enum { f64_LANES = 8, f64_PARTS = 1 };
 
 static inline f64_vec f64_set1(double x) { return _mm512_set1_pd(x); }
+static inline f64_vec f64_add(f64_vec a, f64_vec b) { return _mm512_add_pd(a, b); }
 static inline f64_vec f64_mul(f64_vec a, f64_vec b) { return _mm512_mul_pd(a, b); }
 static inline f64_vec f64_load(const void *p) { return _mm512_loadu_pd(p); }
 static inline void f64_store(void *p, f64_vec a) { _mm512_storeu_pd(p, a); }
 static inline void f64_stream(void *p, f64_vec a) { _mm512_stream_pd(p, a); }
+
+static inline f64_vec *f64_part(f64_vec *a, int i) { return a + i; }
+static inline f64_packed f64_round(f64_vec a) { return a; }
+
+static inline f64_mask f64_keep(keep_bits keep, int v, int part)
+{
+    (void)part;
+    return keep_bits_8(keep, v);
+}
+
+static inline uint32_t f64_mask_bits(const f64_mask m[f64_PARTS]) { return m[0]; }
+
+static inline f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b)
+{
+    return _mm512_mask_blend_pd(m, b, a);
+}
+
+static inline f64_mask f64_positive(f64_mask m, f64_vec a)
+{
+    return _mm512_mask_cmp_pd_mask(m, a, _mm512_setzero_pd(), _CMP_NLE_UQ);
+}
 
 static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 {
@@ -146,7 +192,7 @@ static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 
 typedef f32_vec f16_vec;
 typedef __m256i f16_packed;
-enum { f16_LANES = f32_LANES };
+enum { f16_LANES = f32_LANES, f16_PARTS = 1 };
 
 static inline f16_vec f16_load(const void *p)
 {
@@ -155,9 +201,18 @@ static inline f16_vec f16_load(const void *p)
 
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
 
+static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
+static inline f32_mask f16_keep(keep_bits keep, int v, int part) { return f32_keep(keep, v, part); }
+static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS]) { return f32_mask_bits(m); }
+
+static inline f16_packed f16_round(f16_vec a)
+{
+    return _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
 static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 {
-    return _mm512_cvtps_ph(f32_kept(a, keep, v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return f16_round(f32_kept(a, keep, v));
 }
 
 static inline void f16_store(void *p, f16_packed a) { _mm256_storeu_si256((__m256i *)p, a); }
@@ -169,7 +224,7 @@ typedef struct {
     __m512 even, odd;
 } bf16_vec;
 typedef __m512i bf16_packed;
-enum { bf16_LANES = 32 };
+enum { bf16_LANES = 32, bf16_PARTS = 2 };
 
 static inline bf16_vec bf16_load(const void *p)
 {
@@ -186,9 +241,26 @@ static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)
     return (bf16_vec){f32_mul(a.even, b), f32_mul(a.odd, b)};
 }
 
+static inline f32_vec *bf16_part(bf16_vec *a, int i) { return i == 0 ? &a->even : &a->odd; }
+
+static inline f32_mask bf16_keep(keep_bits keep, int v, int part)
+{
+    const __m512i words = _mm512_movm_epi16(keep_bits_32(keep));
+
+    (void)v; /* there is one */
+    return _mm512_test_epi32_mask(words, vec_set1(part == 0 ? 0xFFFF : 0xFFFF0000));
+}
+
+static inline uint32_t bf16_mask_bits(const f32_mask m[bf16_PARTS])
+{
+    const __m512i even = _mm512_maskz_set1_epi32(m[0], 0xFFFF);
+
+    return _mm512_movepi16_mask(_mm512_mask_or_epi32(even, m[1], even, vec_set1(0xFFFF0000)));
+}
+
 /*
- * Rounded in words, all together: up if the lower half is above 0x8000, or is that and the upper
- * half is odd. If a product is a NaN its lower half is 0, so it is not rounded up.
+ * Products, rounded in words, all together: up if the lower half is above 0x8000, or is that and
+ * the upper half is odd. If a product is a NaN its lower half is 0, so it is not rounded up.
  */
 static inline bf16_packed bf16_rounded(bf16_vec a, __mmask32 kept)
 {
@@ -204,24 +276,58 @@ static inline bf16_packed bf16_rounded(bf16_vec a, __mmask32 kept)
     return _mm512_maskz_add_epi16(kept, upper, up);
 }
 
+/* To nearest even, in the upper half of each lane. A NaN is cut off and made quiet instead. */
+static inline __m512i bf16_upper(f32_vec a)
+{
+    const __m512i u = _mm512_castps_si512(a);
+    const __m512i is_odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), vec_set1(1));
+    const __m512i up = _mm512_add_epi32(_mm512_add_epi32(u, vec_set1(0x7FFF)), is_odd);
+    const __mmask16 is_nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+
+    return _mm512_mask_or_epi32(up, is_nan, u, vec_set1(0x400000));
+}
+
+static inline bf16_packed bf16_round_any(bf16_vec a)
+{
+    return _mm512_ternarylogic_epi32(bf16_upper(a.odd), vec_set1(0xFFFF0000),
+                                     _mm512_srli_epi32(bf16_upper(a.even), 16), 0xEA);
+}
+
 #ifdef __AVX512BF16__
 /* The instruction takes denormals for 0 and makes none: where there is one, it is not used. */
-static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
+static inline bool bf16_has_denormals(bf16_vec a)
 {
     enum { DENORMAL = 0x20 };
-    const __m512i in_order =
-        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     const __mmask16 denormal =
         _mm512_fpclass_ps_mask(a.even, DENORMAL) | _mm512_fpclass_ps_mask(a.odd, DENORMAL);
 
-    (void)v; /* there is one */
-    if (__builtin_expect(denormal != 0, 0))
-        return bf16_rounded(a, keep_bits_32(keep));
-    return _mm512_maskz_permutexvar_epi16(keep_bits_32(keep), in_order,
+    return __builtin_expect(denormal != 0, 0);
+}
+
+static inline bf16_packed bf16_by_instruction(bf16_vec a, __mmask32 kept)
+{
+    const __m512i in_order =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+
+    return _mm512_maskz_permutexvar_epi16(kept, in_order,
                                           (__m512i)_mm512_cvtne2ps_pbh(a.odd, a.even));
 }
+
+static inline bf16_packed bf16_round(bf16_vec a)
+{
+    return bf16_has_denormals(a) ? bf16_round_any(a) : bf16_by_instruction(a, UINT32_MAX);
+}
+
+static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
+{
+    (void)v; /* there is one */
+    return bf16_has_denormals(a) ? bf16_rounded(a, keep_bits_32(keep))
+                                 : bf16_by_instruction(a, keep_bits_32(keep));
+}
 #else
+static inline bf16_packed bf16_round(bf16_vec a) { return bf16_round_any(a); }
+
 static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
     (void)v; /* there is one */

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "template/words_open.h"
+#include "template/plain.h"
 
 /* Random words: four in a register */
 
@@ -107,13 +107,21 @@ typedef struct {
     float32x4_t r[2];
 } f32_vec;
 typedef f32_vec f32_packed;
-enum { f32_LANES = 8 };
+typedef struct {
+    uint32x4_t r[2];
+} f32_mask; /* all ones or all zeros in each lane */
+enum { f32_LANES = 8, f32_PARTS = 1 };
 
 static inline f32_vec f32_set1(double x)
 {
     const float32x4_t r = vdupq_n_f32((float)x);
 
     return (f32_vec){{r, r}};
+}
+
+static inline f32_vec f32_add(f32_vec a, f32_vec b)
+{
+    return (f32_vec){{vaddq_f32(a.r[0], b.r[0]), vaddq_f32(a.r[1], b.r[1])}};
 }
 
 static inline f32_vec f32_mul(f32_vec a, f32_vec b)
@@ -139,15 +147,75 @@ static inline void f32_store(void *p, f32_vec a)
 
 static inline void f32_stream(void *p, f32_vec a) { f32_store(p, a); }
 
+static inline f32_vec *f32_part(f32_vec *a, int i) { return a + i; }
+static inline f32_packed f32_round(f32_vec a) { return a; }
+
+/*
+ * Of 4 lanes, those whose bit is set in keep. The first lane's is `bit`, and that of each next lane
+ * is `step` places higher.
+ */
+static inline uint32x4_t keep_lanes(keep_bits keep, uint32_t bit, int step)
+{
+    const uint32x4_t mine = {bit, bit << step, bit << 2 * step, bit << 3 * step};
+
+    return vtstq_u32(keep.word, mine);
+}
+
+static inline f32_mask f32_keep(keep_bits keep, int v, int part)
+{
+    const uint32_t bit = UINT32_C(1) << (8 * v);
+
+    (void)part;
+    return (f32_mask){{keep_lanes(keep, bit, 1), keep_lanes(keep, bit << 4, 1)}};
+}
+
+/* The bits that `first` and `second` give to the lanes of m. or_lanes puts them together. */
+static inline uint32x4_t lane_bits(f32_mask m, uint32x4_t first, uint32x4_t second)
+{
+    return vorrq_u32(vandq_u32(m.r[0], first), vandq_u32(m.r[1], second));
+}
+
+static inline uint32_t or_lanes(uint32x4_t a)
+{
+    const uint32x2_t half = vorr_u32(vget_low_u32(a), vget_high_u32(a));
+
+    return vget_lane_u32(half, 0) | vget_lane_u32(half, 1);
+}
+
+static inline uint32_t f32_mask_bits(const f32_mask m[f32_PARTS])
+{
+    const uint32x4_t first = {1, 2, 4, 8}, second = {16, 32, 64, 128};
+
+    return or_lanes(lane_bits(m[0], first, second));
+}
+
+static inline f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b)
+{
+    return (f32_vec){{vbslq_f32(m.r[0], a.r[0], b.r[0]), vbslq_f32(m.r[1], a.r[1], b.r[1])}};
+}
+
+/*
+ * Compared as integers, because ARMv7 compares denormals as 0: a lane is not <= 0 if it is not +0
+ * and is above -infinity. Of all integers with the sign bit only those of NaNs are.
+ */
+static inline f32_mask f32_positive(f32_mask m, f32_vec a)
+{
+    const int32x4_t negative_infinity = vdupq_n_s32(-0x800000);
+
+    for (int i = 0; i < 2; i++) {
+        const uint32x4_t above = vcgtq_s32(vreinterpretq_s32_f32(a.r[i]), negative_infinity);
+
+        m.r[i] = vandq_u32(vtstq_u32(vreinterpretq_u32_f32(a.r[i]), m.r[i]), above);
+    }
+    return m;
+}
+
 static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 {
-    for (int i = 0; i < 2; i++) {
-        const uint32_t bit = UINT32_C(1) << (8 * v + 4 * i);
-        const uint32x4_t mine = {bit, bit << 1, bit << 2, bit << 3};
-        const uint32x4_t kept = vtstq_u32(keep.word, mine);
+    const f32_mask m = f32_keep(keep, v, 0);
 
-        a.r[i] = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a.r[i]), kept));
-    }
+    for (int i = 0; i < 2; i++)
+        a.r[i] = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a.r[i]), m.r[i]));
     return a;
 }
 
@@ -171,6 +239,8 @@ static inline half_vec half_mul(half_vec a, f32_vec b)
     return (half_vec){{f32_mul(a.r[0], b), f32_mul(a.r[1], b)}};
 }
 
+static inline f32_vec *half_part(half_vec *a, int i) { return &a->r[i]; }
+
 /* Register i of vector v of a strip, where kept. */
 static inline uint16x8_t half_kept(uint16x8_t a, keep_bits keep, int v, int i)
 {
@@ -192,7 +262,7 @@ static inline void half_store(void *p, half_packed a)
 
 typedef half_vec f16_vec;
 typedef half_packed f16_packed;
-enum { f16_LANES = 16 };
+enum { f16_LANES = 16, f16_PARTS = 2 };
 
 static inline f16_vec f16_load(const void *p)
 {
@@ -203,6 +273,25 @@ static inline f16_vec f16_load(const void *p)
 }
 
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return half_mul(a, b); }
+static inline f32_vec *f16_part(f16_vec *a, int i) { return half_part(a, i); }
+
+static inline f32_mask f16_keep(keep_bits keep, int v, int part)
+{
+    return f32_keep(keep, 2 * v + part, 0);
+}
+
+static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS])
+{
+    const uint32x4_t first = {1, 2, 4, 8}, second = {16, 32, 64, 128};
+    const uint32x4_t low = lane_bits(m[0], first, second), high = lane_bits(m[1], first, second);
+
+    return or_lanes(vorrq_u32(low, vshlq_n_u32(high, 8)));
+}
+
+static inline f16_packed f16_round(f16_vec a)
+{
+    return (f16_packed){{f16_narrow(a.r[0]), f16_narrow(a.r[1])}};
+}
 
 static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 {
@@ -217,14 +306,13 @@ static inline void f16_store(void *p, f16_packed a) { half_store(p, a); }
 static inline void f16_stream(void *p, f16_packed a) { half_store(p, a); }
 
 /*
- * bf16: the even and the odd elements of a register, each the upper half of an f32. Their products
- * are rounded in words, all together: up if the lower half is above 0x8000, or is that and the
- * upper half is odd. If a product is a NaN its lower half is 0, so it is not rounded up.
+ * bf16: the even and the odd elements of a register, each the upper half of an f32. They are
+ * rounded in halves, all together.
  */
 
 typedef half_vec bf16_vec;
 typedef half_packed bf16_packed;
-enum { bf16_LANES = 16 };
+enum { bf16_LANES = 16, bf16_PARTS = 2 };
 
 static inline bf16_vec bf16_load(const void *p)
 {
@@ -241,18 +329,65 @@ static inline bf16_vec bf16_load(const void *p)
 
 static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b) { return half_mul(a, b); }
 
+static inline f32_vec *bf16_part(bf16_vec *a, int i) { return half_part(a, i); }
+
+static inline f32_mask bf16_keep(keep_bits keep, int v, int part)
+{
+    const uint32_t bit = UINT32_C(1) << (16 * v + 8 * part);
+
+    return (f32_mask){{keep_lanes(keep, bit, 2), keep_lanes(keep, bit << 1, 2)}};
+}
+
+static inline uint32_t bf16_mask_bits(const f32_mask m[bf16_PARTS])
+{
+    const uint32x4_t even = {1, 4, 16, 64}, odd = {2, 8, 32, 128};
+    const uint32x4_t low = lane_bits(m[0], even, odd), high = lane_bits(m[1], even, odd);
+
+    return or_lanes(vorrq_u32(low, vshlq_n_u32(high, 8)));
+}
+
+/* The lower halves of a register of eight in val[0], the upper ones in val[1]. */
+static inline uint16x8x2_t bf16_halves(f32_vec a)
+{
+    return vtrnq_u16(vreinterpretq_u16_f32(a.r[0]), vreinterpretq_u16_f32(a.r[1]));
+}
+
+/* Up if the lower half is above 0x8000, or is that and the upper half is odd. */
+static inline uint16x8_t bf16_nearest(uint16x8_t lower, uint16x8_t upper)
+{
+    const uint16x8_t is_even = vbicq_u16(vdupq_n_u16(1), upper);
+
+    return vsraq_n_u16(upper, vqsubq_u16(lower, is_even), 15);
+}
+
+/* Any f32. The lower half of a NaN is taken for 0, and its upper half is made quiet. */
+static inline bf16_packed bf16_round(bf16_vec a)
+{
+    bf16_packed out;
+
+    for (int i = 0; i < 2; i++) {
+        const f32_vec x = a.r[i];
+        const uint16x8x2_t halves = bf16_halves(x);
+        const uint16x8_t even = vreinterpretq_u16_u32(vceqq_f32(x.r[0], x.r[0]));
+        const uint16x8_t odd = vreinterpretq_u16_u32(vceqq_f32(x.r[1], x.r[1]));
+        const uint16x8_t is_number = vtrnq_u16(even, odd).val[1];
+        const uint16x8_t quiet = vbicq_u16(vdupq_n_u16(0x40), is_number);
+
+        out.r[i] =
+            bf16_nearest(vandq_u16(halves.val[0], is_number), vorrq_u16(halves.val[1], quiet));
+    }
+    return out;
+}
+
+/* Products. If one is a NaN its lower half is 0, so it is not rounded up. */
 static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
     bf16_packed out;
 
     for (int i = 0; i < 2; i++) {
-        const uint16x8_t even = vreinterpretq_u16_f32(a.r[i].r[0]);
-        const uint16x8_t odd = vreinterpretq_u16_f32(a.r[i].r[1]);
-        const uint16x8x2_t halves = vtrnq_u16(even, odd);
-        const uint16x8_t lower = halves.val[0], upper = halves.val[1];
-        const uint16x8_t is_even = vbicq_u16(vdupq_n_u16(1), upper);
+        const uint16x8x2_t halves = bf16_halves(a.r[i]);
 
-        out.r[i] = half_kept(vsraq_n_u16(upper, vqsubq_u16(lower, is_even), 15), keep, v, i);
+        out.r[i] = half_kept(bf16_nearest(halves.val[0], halves.val[1]), keep, v, i);
     }
     return out;
 }

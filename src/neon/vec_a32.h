@@ -16,7 +16,8 @@ typedef struct {
     double e[4];
 } f64_vec;
 typedef f64_vec f64_packed;
-enum { f64_LANES = 4 };
+typedef uint32_t f64_mask; /* bit i is lane i; those above the lanes are 0 */
+enum { f64_LANES = 4, f64_PARTS = 1 };
 
 static inline f64_vec f64_set1(double x) { return (f64_vec){{x, x, x, x}}; }
 
@@ -28,6 +29,13 @@ static inline f64_vec f64_load(const void *p)
     return a;
 }
 
+static inline f64_vec f64_add(f64_vec a, f64_vec b)
+{
+    for (int i = 0; i < f64_LANES; i++)
+        a.e[i] += b.e[i];
+    return a;
+}
+
 static inline f64_vec f64_mul(f64_vec a, f64_vec b)
 {
     for (int i = 0; i < f64_LANES; i++)
@@ -35,13 +43,35 @@ static inline f64_vec f64_mul(f64_vec a, f64_vec b)
     return a;
 }
 
+static inline f64_vec *f64_part(f64_vec *a, int i) { return a + i; }
+static inline f64_packed f64_round(f64_vec a) { return a; }
+
+static inline f64_mask f64_keep(keep_bits keep, int v, int part)
+{
+    (void)part;
+    return vgetq_lane_u32(keep.word, 0) >> (f64_LANES * v) & ((1U << f64_LANES) - 1);
+}
+
+static inline uint32_t f64_mask_bits(const f64_mask m[f64_PARTS]) { return m[0]; }
+
+static inline f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b)
+{
+    for (int i = 0; i < f64_LANES; i++)
+        a.e[i] = m >> i & 1 ? a.e[i] : b.e[i];
+    return a;
+}
+
+/* Unlike <=, this comparison raises nothing for quiet NaNs. */
+static inline f64_mask f64_positive(f64_mask m, f64_vec a)
+{
+    for (int i = 0; i < f64_LANES; i++)
+        m &= ~((uint32_t)__builtin_islessequal(a.e[i], 0) << i);
+    return m;
+}
+
 static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 {
-    const uint32_t bits = vgetq_lane_u32(keep.word, 0) >> (f64_LANES * v);
-
-    for (int i = 0; i < f64_LANES; i++)
-        a.e[i] = bits >> i & 1 ? a.e[i] : 0;
-    return a;
+    return f64_select(f64_keep(keep, v, 0), a, f64_set1(0));
 }
 
 static inline void f64_store(void *p, f64_vec a) { memcpy(p, &a, sizeof a); }
@@ -73,7 +103,6 @@ static inline uint16x4_t f16_narrow_4(float32x4_t a)
 {
     const uint32x4_t u = vreinterpretq_u32_f32(a);
     const uint32x4_t magnitude = vandq_u32(u, vdupq_n_u32(0x7FFFFFFF));
-    const uint32x4_t sign = vshrq_n_u32(veorq_u32(u, magnitude), 16);
     /* 2^16 and above become infinity, as what rounds to it does by its carry */
     const uint32x4_t finite = vminq_u32(magnitude, vdupq_n_u32(0x47800000));
     const uint32x4_t is_odd = vandq_u32(vshrq_n_u32(finite, 13), vdupq_n_u32(1));
@@ -85,10 +114,13 @@ static inline uint16x4_t f16_narrow_4(float32x4_t a)
     const uint32x4_t denormal =
         vsubq_u32(vreinterpretq_u32_f32(rounded), vreinterpretq_u32_f32(half));
     const uint32x4_t is_normal = vcgeq_u32(magnitude, vdupq_n_u32(0x38800000));
-    const uint32x4_t is_nan = vcgtq_u32(magnitude, vdupq_n_u32(0x7F800000));
     const uint32x4_t number = vbslq_u32(is_normal, normal, denormal);
+    const uint32x4_t is_nan = vcgtq_u32(magnitude, vdupq_n_u32(0x7F800000));
+    /* the upper payload bits, quiet; the sign replaces bit 15, and those above it are dropped */
+    const uint32x4_t nan = vorrq_u32(vshrq_n_u32(magnitude, 13), vdupq_n_u32(0x7E00));
+    const uint32x4_t all = vbslq_u32(is_nan, nan, number);
 
-    return vmovn_u32(vorrq_u32(sign, vbslq_u32(is_nan, vdupq_n_u32(0x7E00), number)));
+    return vmovn_u32(vbslq_u32(vdupq_n_u32(0x8000), vshrq_n_u32(u, 16), all));
 }
 
 static inline uint16x8_t f16_narrow(f32_vec a)

@@ -7,13 +7,21 @@ typedef struct {
     float64x2_t r[2];
 } f64_vec;
 typedef f64_vec f64_packed;
-enum { f64_LANES = 4 };
+typedef struct {
+    uint64x2_t r[2];
+} f64_mask; /* all ones or all zeros in each lane */
+enum { f64_LANES = 4, f64_PARTS = 1 };
 
 static inline f64_vec f64_set1(double x)
 {
     const float64x2_t r = vdupq_n_f64(x);
 
     return (f64_vec){{r, r}};
+}
+
+static inline f64_vec f64_add(f64_vec a, f64_vec b)
+{
+    return (f64_vec){{vaddq_f64(a.r[0], b.r[0]), vaddq_f64(a.r[1], b.r[1])}};
 }
 
 static inline f64_vec f64_mul(f64_vec a, f64_vec b)
@@ -39,15 +47,55 @@ static inline void f64_store(void *p, f64_vec a)
 
 static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
 
-static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
+static inline f64_vec *f64_part(f64_vec *a, int i) { return a + i; }
+static inline f64_packed f64_round(f64_vec a) { return a; }
+
+static inline f64_mask f64_keep(keep_bits keep, int v, int part)
 {
+    f64_mask m;
+
+    (void)part;
     for (int i = 0; i < 2; i++) {
         const uint32_t bit = UINT32_C(1) << (4 * v + 2 * i);
         const uint32x4_t mine = {bit, bit, bit << 1, bit << 1};
-        const uint32x4_t kept = vtstq_u32(keep.word, mine);
 
-        a.r[i] = vreinterpretq_f64_u32(vandq_u32(vreinterpretq_u32_f64(a.r[i]), kept));
+        m.r[i] = vreinterpretq_u64_u32(vtstq_u32(keep.word, mine));
     }
+    return m;
+}
+
+static inline uint32_t f64_mask_bits(const f64_mask m[f64_PARTS])
+{
+    const uint32x4_t lanes = vmovn_high_u64(vmovn_u64(m[0].r[0]), m[0].r[1]);
+    const uint32x4_t bits = {1, 2, 4, 8};
+
+    return or_lanes(vandq_u32(lanes, bits));
+}
+
+static inline f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b)
+{
+    return (f64_vec){{vbslq_f64(m.r[0], a.r[0], b.r[0]), vbslq_f64(m.r[1], a.r[1], b.r[1])}};
+}
+
+/* As f32_positive does it. */
+static inline f64_mask f64_positive(f64_mask m, f64_vec a)
+{
+    const int64x2_t negative_infinity = vdupq_n_s64(-INT64_C(0x10000000000000));
+
+    for (int i = 0; i < 2; i++) {
+        const uint64x2_t above = vcgtq_s64(vreinterpretq_s64_f64(a.r[i]), negative_infinity);
+
+        m.r[i] = vandq_u64(vtstq_u64(vreinterpretq_u64_f64(a.r[i]), m.r[i]), above);
+    }
+    return m;
+}
+
+static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
+{
+    const f64_mask m = f64_keep(keep, v, 0);
+
+    for (int i = 0; i < 2; i++)
+        a.r[i] = vreinterpretq_f64_u64(vandq_u64(vreinterpretq_u64_f64(a.r[i]), m.r[i]));
     return a;
 }
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "template/bits.h"
-#include "template/words_open.h"
+#include "template/plain.h"
 
 /* Random words */
 
@@ -98,14 +98,43 @@ static inline uint32_t float_bits(float x)
     return u;
 }
 
+static inline uint32_t all_if(bool condition) { return -(uint32_t)condition; }
+
+static inline uint32_t select_32(bool condition, uint32_t a, uint32_t b)
+{
+    return (a & all_if(condition)) | (b & ~all_if(condition));
+}
+
 /* f32 */
 
 typedef float f32_vec;
 typedef f32_vec f32_packed;
-enum { f32_LANES = 1 };
+typedef uint32_t f32_mask;
+enum { f32_LANES = 1, f32_PARTS = 1 };
 
 static inline f32_vec f32_set1(double x) { return (float)x; }
+static inline f32_vec f32_add(f32_vec a, f32_vec b) { return a + b; }
 static inline f32_vec f32_mul(f32_vec a, f32_vec b) { return a * b; }
+static inline f32_vec *f32_part(f32_vec *a, int i) { return a + i; }
+static inline f32_packed f32_round(f32_vec a) { return a; }
+
+static inline f32_mask f32_keep(keep_bits keep, int v, int part)
+{
+    (void)part;
+    return keep_mask(keep, v);
+}
+
+static inline uint32_t f32_mask_bits(const f32_mask m[f32_PARTS]) { return m[0] & 1; }
+static inline f32_mask f32_positive(f32_mask m, f32_vec a)
+{
+    return m & ~all_if(__builtin_islessequal(a, 0));
+}
+
+static inline f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b)
+{
+    return float_from_bits((float_bits(a) & m) | (float_bits(b) & ~m));
+}
+
 static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 {
     return float_from_bits(float_bits(a) & keep_mask(keep, v));
@@ -126,20 +155,43 @@ static inline void f32_stream(void *p, f32_vec a) { f32_store(p, a); }
 
 typedef double f64_vec;
 typedef f64_vec f64_packed;
-enum { f64_LANES = 1 };
+typedef uint64_t f64_mask;
+enum { f64_LANES = 1, f64_PARTS = 1 };
 
 static inline f64_vec f64_set1(double x) { return x; }
+static inline f64_vec f64_add(f64_vec a, f64_vec b) { return a + b; }
 static inline f64_vec f64_mul(f64_vec a, f64_vec b) { return a * b; }
-static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
+static inline f64_vec *f64_part(f64_vec *a, int i) { return a + i; }
+static inline f64_packed f64_round(f64_vec a) { return a; }
+
+static inline f64_mask f64_keep(keep_bits keep, int v, int part)
 {
     const uint32_t half = keep_mask(keep, v);
-    const uint64_t mask = (uint64_t)half << 32 | half;
-    uint64_t u;
 
-    memcpy(&u, &a, sizeof u);
-    u &= mask;
-    memcpy(&a, &u, sizeof a);
+    (void)part;
+    return (uint64_t)half << 32 | half;
+}
+
+static inline uint32_t f64_mask_bits(const f64_mask m[f64_PARTS]) { return m[0] & 1; }
+static inline f64_mask f64_positive(f64_mask m, f64_vec a)
+{
+    return m & ~-(uint64_t)__builtin_islessequal(a, 0);
+}
+
+static inline f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b)
+{
+    uint64_t ua, ub;
+
+    memcpy(&ua, &a, sizeof ua);
+    memcpy(&ub, &b, sizeof ub);
+    ua = (ua & m) | (ub & ~m);
+    memcpy(&a, &ua, sizeof a);
     return a;
+}
+
+static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
+{
+    return f64_select(f64_keep(keep, v, 0), a, 0);
 }
 
 static inline f64_vec f64_load(const void *p)
@@ -155,16 +207,9 @@ static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
 
 /* f16: all but denormals in integers, and without branches, of which gcc makes no vectors */
 
-static inline uint32_t all_if(bool condition) { return -(uint32_t)condition; }
-
-static inline uint32_t select(bool condition, uint32_t a, uint32_t b)
-{
-    return (a & all_if(condition)) | (b & ~all_if(condition));
-}
-
 typedef f32_vec f16_vec;
 typedef uint16_t f16_packed;
-enum { f16_LANES = f32_LANES };
+enum { f16_LANES = f32_LANES, f16_PARTS = 1 };
 
 static inline f16_vec f16_load(const void *p)
 {
@@ -179,37 +224,44 @@ static inline f16_vec f16_load(const void *p)
     const uint32_t normal = (magnitude << 13) + rebias + special;
     const uint32_t denormal = float_bits((float)(int32_t)magnitude * 0x1p-24F);
 
-    return float_from_bits(sign | select(magnitude >= 0x400, normal, denormal));
+    return float_from_bits(sign | select_32(magnitude >= 0x400, normal, denormal));
 }
 
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
+static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
+static inline f32_mask f16_keep(keep_bits keep, int v, int part) { return f32_keep(keep, v, part); }
+static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS]) { return f32_mask_bits(m); }
 
-static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
+static inline f16_packed f16_round(f16_vec a)
 {
-    const uint32_t u = float_bits(a) & keep_mask(keep, v);
+    const uint32_t u = float_bits(a);
     const uint32_t magnitude = u & 0x7FFFFFFF;
     const uint32_t nan = 0x7E00 | (magnitude >> 13 & 0x3FF); /* the upper payload bits, quiet */
     const uint32_t normal =
         (magnitude - (UINT32_C(112) << 23) + 0xFFF + (magnitude >> 13 & 1)) >> 13;
     /* the last place of 1/2 is 2^-24, that of f16's denormals: adding 1/2 rounds to it */
-    const uint32_t tiny = select(magnitude < 0x38800000, magnitude, 0);
+    const uint32_t tiny = select_32(magnitude < 0x38800000, magnitude, 0);
     const uint32_t denormal = float_bits(float_from_bits(tiny) + 0.5F) - float_bits(0.5F);
-    uint32_t h = select(magnitude >= 0x38800000, normal, denormal);
+    uint32_t h = select_32(magnitude >= 0x38800000, normal, denormal);
 
-    h = select(magnitude >= 0x47800000, 0x7C00, h); /* 2^16 */
-    h = select(magnitude > 0x7F800000, nan, h);
+    h = select_32(magnitude >= 0x47800000, 0x7C00, h); /* 2^16 */
+    h = select_32(magnitude > 0x7F800000, nan, h);
     return (uint16_t)(h | (u >> 16 & 0x8000));
+}
+
+static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
+{
+    return f16_round(f32_kept(a, keep, v));
 }
 
 static inline void f16_store(void *p, f16_packed a) { memcpy(p, &a, sizeof a); }
 static inline void f16_stream(void *p, f16_packed a) { f16_store(p, a); }
 
-/* bf16: the product is rounded in integers. If it is a NaN its lower half is 0 and no carry comes.
- */
+/* bf16: rounded in integers */
 
 typedef f32_vec bf16_vec;
 typedef uint16_t bf16_packed;
-enum { bf16_LANES = f32_LANES };
+enum { bf16_LANES = f32_LANES, bf16_PARTS = 1 };
 
 static inline bf16_vec bf16_load(const void *p)
 {
@@ -221,6 +273,23 @@ static inline bf16_vec bf16_load(const void *p)
 
 static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b) { return f32_mul(a, b); }
 
+static inline f32_vec *bf16_part(bf16_vec *a, int i) { return a + i; }
+static inline uint32_t bf16_mask_bits(const f32_mask m[bf16_PARTS]) { return f32_mask_bits(m); }
+
+static inline f32_mask bf16_keep(keep_bits keep, int v, int part)
+{
+    return f32_keep(keep, v, part);
+}
+
+static inline bf16_packed bf16_round(bf16_vec a)
+{
+    const uint32_t u = float_bits(a);
+    const uint32_t quiet = u | 0x400000, up = u + 0x7FFF + (u >> 16 & 1);
+
+    return (uint16_t)(select_32((u & 0x7FFFFFFF) > 0x7F800000, quiet, up) >> 16);
+}
+
+/* A product of bf16 numbers that is a NaN has a lower half of 0: no carry comes of it. */
 static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
     const uint32_t u = float_bits(a) & keep_mask(keep, v);

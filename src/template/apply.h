@@ -1,21 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loop over the elements of a piece for one body and one dtype, and the kernels made of it. It
- * owns tails, streaming stores and their fence. Included once for each dtype, with
+ * The loops over strips, for each body and one dtype, and the kernels made of them. Included once
+ * for each dtype, behind template/job.h, with
  *
  *   DTYPE    f32, f64, f16 or bf16: names what the vocabulary has for it
  *   COMPUTE  f32 or f64: what it is computed in
  *   BYTES    of an element in memory
  *
- * and undefines them. The vocabulary provides for COMPUTE _vec and _set1, and for DTYPE
- * _LANES and _load, _mul, _kept, _store, _stream.
+ * and undefines them. It leaves <dtype>_kernels, the row of a struct bitdrop_kernels; or, with
+ *
+ *   ROW      the name that the row has instead, for other files
  */
+#ifndef BITDROP_TEMPLATE_JOB_H
+#error "include template/job.h first"
+#endif
+#if !defined(DTYPE) || !defined(COMPUTE) || !defined(BYTES)
+#error "define DTYPE, COMPUTE and BYTES"
+#endif
+
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)
 #define T(name) PASTE(DTYPE, name)
 #define C(name) PASTE(COMPUTE, name)
 
-#include "template/body_apply.h"
+#include "op/bodies.h"
 
 enum {
     T(VECTORS) = WORD_ELEMENTS / T(LANES), /* in a strip: the elements of one mask word */
@@ -23,113 +31,126 @@ enum {
     T(STRIP_BYTES) = WORD_ELEMENTS * BYTES
 };
 
-FORCE_INLINE void T(strip)(const unsigned char *x, unsigned char *y, const uint8_t *bits,
-                           C(vec) scale, bool streaming)
-{
-    const keep_bits keep = keep_bits_load(bits);
-
-    for (int v = 0; v < T(VECTORS); v++) {
-        const T(packed) out = T(body_apply)(T(load)(x + v * T(VECTOR_BYTES)), keep, v, scale);
-
-        if (streaming)
-            T(stream)(y + v * T(VECTOR_BYTES), out);
-        else
-            T(store)(y + v * T(VECTOR_BYTES), out);
-    }
-}
+typedef T(packed)
+    T(body_function)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t *marks);
 
 /*
- * The n < WORD_ELEMENTS elements of a piece from its i-th on, through a buffer: memory beyond them
- * is not touched. The rest of the strip repeats an element, so that it raises nothing that the data
- * does not.
+ * The next strip; inputs and makes_marks are those of the body. Operands are named one by one:
+ * indexed in a loop, compilers would keep them in memory.
  */
-static inline void T(few)(const struct bitdrop_job *job, const struct piece *piece, size_t i,
-                          size_t n)
+FORCE_INLINE void T(strip)(T(body_function) * body, int inputs, bool makes_marks,
+                           const struct work *work)
 {
-    const size_t col = (piece->col + i) * BYTES;
-    const unsigned char *x = job->x + piece->row * job->x_stride + col;
-    unsigned char *y = job->y + piece->row * job->y_stride + col;
-    unsigned char strip[T(STRIP_BYTES)];
-    uint8_t bits[WORD_ELEMENTS / 8];
+    const keep_bits keep = keep_bits_load(work->bits);
+    const C(vec)
+        p[BITDROP_MAX_PARAMETERS] = {C(set1)(work->C(parameter)[0]), C(set1)(work->C(parameter)[1]),
+                                     C(set1)(work->C(parameter)[2])};
+    uint32_t marks = 0;
 
-    if (n == 0)
-        return;
-    store_le32(bits, piece->bits == NULL ? UINT32_MAX : bits_few(piece->bits, piece->first + i, n));
-    memcpy(strip, x, n * BYTES);
-    for (size_t k = n; k < WORD_ELEMENTS; k++)
-        memcpy(strip + k * BYTES, strip, BYTES);
-    T(strip)(strip, strip, bits, C(set1)(C(scale)(job)), false);
-    memcpy(y, strip, n * BYTES);
+    for (int v = 0; v < T(VECTORS); v++) {
+        T(vec) in[BITDROP_MAX_INPUTS];
+        T(packed) out;
+        uint32_t some = 0;
+
+        in[0] = T(load)(work->in[0] + v * T(VECTOR_BYTES));
+        if (inputs > 1)
+            in[1] = T(load)(work->in[1] + v * T(VECTOR_BYTES));
+        if (inputs > 2)
+            in[2] = T(load)(work->in[2] + v * T(VECTOR_BYTES));
+        out = body(in, keep, v, p, &some);
+        marks |= some << (v * T(LANES) % WORD_ELEMENTS);
+        if (work->streaming)
+            T(stream)(work->out + v * T(VECTOR_BYTES), out);
+        else
+            T(store)(work->out + v * T(VECTOR_BYTES), out);
+    }
+    if (makes_marks)
+        store_le32(work->marks, marks);
 }
 
-/* Applies the next strip, if there is one. */
-FORCE_INLINE void T(step)(struct work *work)
+FORCE_INLINE void T(prefetch)(const unsigned char *p)
 {
-    if (work->strips == 0)
-        return;
-    if (work->prefetch)
-        for (int b = 0; b < T(STRIP_BYTES); b += CACHE_LINE)
-            __builtin_prefetch((const void *)((uintptr_t)(work->streaming ? work->x : work->y) +
-                                              PREFETCH_AHEAD + (unsigned)b));
-    T(strip)(work->x, work->y, work->bits, C(set1)(work->scale), work->streaming);
-    work->x += T(STRIP_BYTES);
-    work->y += T(STRIP_BYTES);
+    for (int b = 0; b < T(STRIP_BYTES); b += CACHE_LINE)
+        __builtin_prefetch((const void *)((uintptr_t)p + PREFETCH_AHEAD + (unsigned)b));
+}
+
+/* Applies the next strip; there is one. */
+FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks, struct work *work)
+{
+    if (work->prefetch) {
+        T(prefetch)(work->streaming ? work->in[0] : work->out);
+        if (inputs > 1 && work->streaming && work->in_step[1] != 0)
+            T(prefetch)(work->in[1]);
+        if (inputs > 2 && work->streaming && work->in_step[2] != 0)
+            T(prefetch)(work->in[2]);
+    }
+    T(strip)(body, inputs, makes_marks, work);
+    work->in[0] += T(STRIP_BYTES);
+    if (inputs > 1)
+        work->in[1] += work->in_step[1];
+    if (inputs > 2)
+        work->in[2] += work->in_step[2];
+    work->out += T(STRIP_BYTES);
     work->bits += WORD_ELEMENTS / 8;
+    work->marks += makes_marks ? WORD_ELEMENTS / 8 : 0;
     work->strips--;
 }
 
-FORCE_INLINE void T(finish)(struct work *work)
+/* Applies `count` strips. On a copy, which stores to the output cannot change. */
+FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_marks,
+                            struct work *work, size_t count)
 {
-    while (work->strips > 0)
-        T(step)(work);
+    struct work local;
+
+    work_copy(&local, work);
+    for (; count > 0; count--)
+        T(next)(body, inputs, makes_marks, &local);
+    work_return(work, &local);
 }
 
-/* Finishes the work at hand, and makes it the whole strips of a piece, whose ends are applied. */
-FORCE_INLINE void T(take)(const struct piece *piece, struct work *work)
-{
-    const struct bitdrop_job *job = work->job;
-    const unsigned char *x = job->x + piece->row * job->x_stride + piece->col * BYTES;
-    unsigned char *y = job->y + piece->row * job->y_stride + piece->col * BYTES;
-    size_t lead = 0, tail;
+/* Each body's functions; made of them, a kernel and its slot in the row. */
+#define STEP(name, inputs, generator, marks)                                                       \
+    FORCE_INLINE void T(step_##name)(struct work * work)                                           \
+    {                                                                                              \
+        if (work->strips > 0)                                                                      \
+            T(next)(T(op_##name), inputs, marks, work);                                            \
+    }                                                                                              \
+    NOINLINE void T(strips_##name)(struct work * work, size_t count)                               \
+    {                                                                                              \
+        T(strips)(T(op_##name), inputs, marks, work, count);                                       \
+    }                                                                                              \
+    MAKE_RUNS_##generator(name) static void T(kernel_##name)(const struct bitdrop_job *job)        \
+    {                                                                                              \
+        static const struct body body = {T(strips_##name), RUNS_##generator(name),                 \
+                                         T(VECTOR_BYTES)};                                         \
+                                                                                                   \
+        run_job(job, &body);                                                                       \
+    }
+#define RUNS_SHARED(name) make_runs_shared
+#define MAKE_RUNS_SHARED(name)
+#define RUNS_INTERLEAVED(name) T(runs_##name)
+#define MAKE_RUNS_INTERLEAVED(name)                                                                \
+    NOINLINE void T(runs_##name)(const struct bitdrop_stream *s, uint64_t g, size_t begin,         \
+                                 size_t end, uint8_t *keep, struct work *work)                     \
+    {                                                                                              \
+        make_runs_interleaved(s, g, begin, end, keep, T(step_##name), work);                       \
+    }
+BITDROP_BODIES(STEP)
 
-    T(finish)(work);
-    if (work->streaming) /* from the first whole vector of y on */
-        lead = -(uintptr_t)y % T(VECTOR_BYTES) / BYTES;
-    if (lead > piece->count)
-        lead = piece->count;
-    tail = (piece->count - lead) % WORD_ELEMENTS;
-    T(few)(job, piece, 0, lead);
-    T(few)(job, piece, piece->count - tail, tail);
-    work->x = x + lead * BYTES;
-    work->y = y + lead * BYTES;
-    work->strips = (piece->count - lead) / WORD_ELEMENTS;
-    work->bits =
-        bits_at_byte(piece->bits, piece->first + lead, work->strips * WORD_ELEMENTS, work->shifted);
-}
+#define SLOT(name, inputs, generator, marks) T(kernel_##name),
+#ifdef ROW
+bitdrop_kernel *const ROW[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SLOT)};
+#undef ROW
+#else
+static bitdrop_kernel *const T(kernels)[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SLOT)};
+#endif
 
-FORCE_INLINE void T(run)(const struct bitdrop_job *job, bool generated)
-{
-    struct tile tile;
-    uint8_t shifted[TILE_BYTES];
-    struct work work = {.job = job,
-                        .scale = C(scale)(job),
-                        .streaming = job->streaming,
-                        .prefetch = job->prefetch,
-                        .shifted = shifted};
-
-    if (generated)
-        for_generated_pieces(&tile, T(take), T(step), &work);
-    else
-        for_given_pieces(T(take), &work);
-    T(finish)(&work);
-    if (job->streaming)
-        stream_fence();
-}
-
-static void T(kernel_forward)(const struct bitdrop_job *job) { T(run)(job, true); }
-
-static void T(kernel_backward)(const struct bitdrop_job *job) { T(run)(job, false); }
-
+#undef STEP
+#undef SLOT
+#undef RUNS_SHARED
+#undef MAKE_RUNS_SHARED
+#undef RUNS_INTERLEAVED
+#undef MAKE_RUNS_INTERLEAVED
 #undef PASTE_
 #undef PASTE
 #undef T

@@ -76,6 +76,17 @@ static inline void bits_append(uint8_t *dst, size_t d, const uint8_t *src, size_
     }
 }
 
+/* The same of the lowest n bits of a number, n <= 32. */
+static inline void bits_append_few(uint8_t *dst, size_t d, uint32_t bits, size_t n)
+{
+    const unsigned phase = d % 8;
+    const uint64_t some = (bits & ((UINT64_C(1) << n) - 1)) << phase;
+
+    dst += d / 8;
+    for (size_t b = 0; 8 * b < phase + n; b++)
+        dst[b] = (uint8_t)((b == 0 && phase != 0 ? dst[0] : 0) | some >> (8 * b));
+}
+
 /* Bits i to i + n - 1 of src from a byte on: where they are, if they can be, or in room. */
 static inline const uint8_t *bits_at_byte(const uint8_t *src, size_t i, size_t n, uint8_t *room)
 {

@@ -98,7 +98,8 @@ static inline void make_block(const struct bitdrop_stream *s, uint64_t g, uint8_
         uint8_t open[BLOCK_BYTES + OPEN_WORDS_SLACK * 4] = {0};
 
         memcpy(open, b.open, BLOCK_BYTES);
-        late_planes(s, g * BLOCK_WORDS, BLOCK_WORDS, BLOCK_PLANES, keep, open, no_step, NULL);
+        late_planes(s, g * BLOCK_WORDS, BLOCK_WORDS, BLOCK_PLANES, keep, open, no_hook, no_hook,
+                    NULL);
     }
 }
 

@@ -26,7 +26,7 @@ _Static_assert((PLANES - EARLY_PLANES) % LATE_PLANES == 0, "the last step reads 
  */
 FORCE_INLINE void late_block(const struct bitdrop_stream *s, const struct philox_plane *plane,
                              unsigned j, uint32_t first, const struct open_words *list, size_t i,
-                             uint32_t keep[LANES], uint32_t open[LANES], work_step *step,
+                             uint32_t keep[LANES], uint32_t open[LANES], work_hook *step,
                              struct work *work)
 {
     const vec at = vec_add(vec_load(list->at + i), vec_set1(first));
@@ -56,8 +56,8 @@ FORCE_INLINE void late_block(const struct bitdrop_stream *s, const struct philox
  * 0.
  */
 FORCE_INLINE void late_planes(const struct bitdrop_stream *s, uint64_t first, size_t count,
-                              unsigned j, uint8_t *keep, const uint8_t *open, work_step *step,
-                              struct work *work)
+                              unsigned j, uint8_t *keep, const uint8_t *open, work_hook *step,
+                              work_hook *pause, struct work *work)
 {
     struct open_words list;
     size_t found = open_words_gather(&list, open, count);
@@ -76,6 +76,7 @@ FORCE_INLINE void late_planes(const struct bitdrop_stream *s, uint64_t first, si
             uint32_t k[LANES], o[LANES];
 
             late_block(s, plane, j, (uint32_t)first, &list, i, k, o, step, work);
+            pause(work);
             for (size_t w = 0; w < filled; w++) {
                 uint8_t *word = keep + 4 * list.at[i + w];
 

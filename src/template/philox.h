@@ -62,7 +62,7 @@ static inline struct philox_plane philox_plane(const struct bitdrop_stream *s, u
     };
 }
 
-FORCE_INLINE void philox_step(int round, work_step *step, struct work *work)
+FORCE_INLINE void philox_step(int round, work_hook *step, struct work *work)
 {
     if (round % STEP_ROUNDS == 0)
         step(work);
@@ -99,7 +99,7 @@ FORCE_INLINE void philox_round(const uint32_t key[2], vec c[4])
 FORCE_INLINE void philox_before_last(const struct bitdrop_stream *s,
                                      const struct philox_lanes lanes[CHAINS],
                                      const struct philox_plane *const plane[CHAINS],
-                                     vec c[CHAINS][4], work_step *step, struct work *work)
+                                     vec c[CHAINS][4], work_hook *step, struct work *work)
 {
     for (int i = 0; i < CHAINS; i++)
         philox_start(&lanes[i], plane[i], s->key[2], c[i]);

@@ -36,8 +36,8 @@ static inline void compare_plane(vec *keep, vec *open, vec random, bool threshol
  * late planes, open.
  */
 FORCE_INLINE void early_planes(const struct bitdrop_stream *s, const struct philox_plane *plane,
-                               uint64_t g, uint8_t *keep, uint8_t *open, work_step *step,
-                               struct work *work)
+                               uint64_t g, uint8_t *keep, uint8_t *open, work_hook *step,
+                               work_hook *pause, struct work *work)
 {
     const unsigned planes = s->planes < EARLY_PLANES ? s->planes : EARLY_PLANES;
     const uint32_t *last = s->key[s->rounds - 1];
@@ -67,6 +67,7 @@ FORCE_INLINE void early_planes(const struct bitdrop_stream *s, const struct phil
             for (int v = 0; v < VECS; v++)
                 compare_plane(&k[i][v], &o[i][v], random[v], bit);
         }
+        pause(work);
     }
     for (int i = 0; i < CHAINS; i++) {
         if (s->planes > EARLY_PLANES)

@@ -5,7 +5,12 @@
  *   TABLE  the table's name: bitdrop_kernels_<isa>
  *   ISA    its bitdrop_isa
  */
-#include "template/tile.h"
+#if !defined(TABLE) || !defined(ISA)
+#error "define TABLE and ISA"
+#endif
+
+#include "isas.h"
+#include "template/job.h"
 
 #define DTYPE f32
 #define COMPUTE f32
@@ -27,26 +32,17 @@
 #define BYTES 2
 #include "template/apply.h"
 
-/* The mask is stored where it is made: nothing is left to do. */
-FORCE_INLINE void no_more(const struct piece *piece, struct work *work)
-{
-    (void)piece;
-    (void)work;
-}
-
 static void kernel_mask(const struct bitdrop_job *job)
 {
-    struct tile tile;
+    static const struct body none = {.runs = make_runs_shared};
 
-    for_generated_pieces(&tile, no_more, no_step, &(struct work){.job = job});
+    run_job(job, &none);
 }
 
-#define FORWARD(t, bytes) t##_kernel_forward,
-#define BACKWARD(t, bytes) t##_kernel_backward,
+#define ROW(t, bytes) t##_kernels,
 
 const struct bitdrop_kernels TABLE = {
     .isa = ISA,
     .mask = kernel_mask,
-    .forward = {BITDROP_DTYPES(FORWARD)},
-    .backward = {BITDROP_DTYPES(BACKWARD)},
+    .bodies = {BITDROP_DTYPES(ROW)},
 };

@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loops over a job. A job is cut into pieces, runs of elements of one row that lie in one tile,
- * and each is handed on with its keep bits. Tiles are made here, once each while rows share them,
- * and only the runs of blocks that the pieces need.
+ * Tiles of keep bits, of which only the runs of blocks are made that somebody needs, and those once
+ * while the tile is at hand.
  *
- * What a piece is handed to is an inline function, and the loops are forced inline, so that each
- * kernel has its own copy.
+ * The includer has included its vec.h.
  */
 #ifndef BITDROP_TEMPLATE_TILE_H
 #define BITDROP_TEMPLATE_TILE_H
 
-#include "kernels.h"
 #include "template/block.h"
 #include "template/late.h"
-
-/* Elements (row, col) to (row, col + count - 1) and their keep bits, first to first + count - 1. */
-struct piece {
-    size_t row, col, count;
-    const uint8_t *bits;
-    size_t first;
-};
-
-typedef void piece_function(const struct piece *piece, struct work *work);
 
 /* Blocks that are made sooner one by one than as a run. None where there is but one lane. */
 enum { FEW_BLOCKS = RUN_BLOCKS / 4 };
@@ -35,8 +23,8 @@ struct tile {
 };
 
 /*
- * Makes the bytes from `from` to `to` - 1 of a tile, which are a part of one run. Nothing else is
- * written, for work may wait for what was made before.
+ * Makes the bytes from `from` to `to` - 1 of a tile, which are a part of one run. Must not write
+ * any other byte: strips still pending in a struct work may refer to earlier ones.
  */
 static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, size_t to,
                       uint8_t *keep)
@@ -52,48 +40,63 @@ static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, s
     }
     for (unsigned j = 0; j < EARLY_PLANES; j++)
         plane[j] = philox_plane(s, (uint32_t)(g >> 32), j);
-    early_planes(s, plane, first, k, o, no_step, NULL);
+    early_planes(s, plane, first, k, o, no_hook, no_hook, NULL);
     if (s->planes > EARLY_PLANES)
-        late_planes(s, first * BLOCK_WORDS, RUN_BLOCKS * BLOCK_WORDS, EARLY_PLANES, k, o, no_step,
-                    NULL);
+        late_planes(s, first * BLOCK_WORDS, RUN_BLOCKS * BLOCK_WORDS, EARLY_PLANES, k, o, no_hook,
+                    no_hook, NULL);
     memcpy(keep + from, k + from % RUN_BYTES, to - from);
 }
 
+/* Strips that wait, those of the rest of the batch too. */
+static inline size_t work_waiting(const struct work *work)
+{
+    return work->strips + work->left / WORD_ELEMENTS;
+}
+
+/* Applies strips, by step or otherwise, until no more than `goal` wait. */
+typedef void work_catch_up(struct work *work, work_hook *step, size_t goal);
+
 /*
  * Makes the bytes from begin to end - 1, which are whole runs. The strips that wait are spread over
- * them, so that memory is never idle for long; with a step after each round, as in AVX-512, 1 in 8
- * is left for the late planes.
+ * them, so that memory is never idle for long; 1 in 8 is left for the late planes.
  */
 FORCE_INLINE void make_runs(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
-                            uint8_t *keep, work_step *step, struct work *work)
+                            uint8_t *keep, work_hook *step, work_hook *pause,
+                            work_catch_up *catch_up, struct work *work)
 {
-    const size_t share = work->strips * 7 / 8 / ((end - begin) / RUN_BYTES);
-    size_t goal = work->strips;
+    size_t goal = work_waiting(work);
+    const size_t share = goal * 7 / 8 / ((end - begin) / RUN_BYTES);
+    const unsigned planes = s->planes < EARLY_PLANES ? s->planes : EARLY_PLANES;
     struct philox_plane plane[EARLY_PLANES];
     _Alignas(64) uint8_t open[TILE_BYTES + OPEN_WORDS_SLACK * 4];
 
+    work->burst = share / planes + 1;
     for (unsigned j = 0; j < EARLY_PLANES; j++)
         plane[j] = philox_plane(s, (uint32_t)(g >> 32), j);
     for (size_t b = begin; b < end; b += RUN_BYTES) {
-        early_planes(s, plane, g + b / BLOCK_BYTES, keep + b, open + b, step, work);
-        for (goal -= share; work->strips > goal;)
-            step(work);
+        early_planes(s, plane, g + b / BLOCK_BYTES, keep + b, open + b, step, pause, work);
+        goal -= share;
+        catch_up(work, step, goal);
     }
     if (s->planes > EARLY_PLANES) {
         memset(open + end, 0, OPEN_WORDS_SLACK * 4);
         late_planes(s, g * BLOCK_WORDS + begin / 4, (end - begin) / 4, EARLY_PLANES, keep + begin,
-                    open + begin, step, work);
+                    open + begin, step, pause, work);
     }
 }
+
+/* make_runs of one body and dtype, or of all. */
+typedef void make_runs_function(const struct bitdrop_stream *s, uint64_t g, size_t begin,
+                                size_t end, uint8_t *keep, struct work *work);
 
 /*
  * Makes the keep bits of elements first to last - 1 of tile index, unless they are there, and
  * returns the tile's. Pieces come in ascending order, so what lies before the last one's end is not
  * asked for unless it was made.
  */
-FORCE_INLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_stream *s,
-                                      uint64_t index, size_t first, size_t last, work_step *step,
-                                      struct work *work)
+NOINLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_stream *s, uint64_t index,
+                                  size_t first, size_t last, make_runs_function *runs,
+                                  struct work *work)
 {
     const uint64_t g = index * (TILE_BYTES / BLOCK_BYTES);
     size_t begin = first / BLOCK_ELEMENTS * BLOCK_BYTES;
@@ -121,7 +124,7 @@ FORCE_INLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_st
         begin = to;
     }
     if (end - begin >= RUN_BYTES) {
-        make_runs(s, g, begin, end / RUN_BYTES * RUN_BYTES, keep, step, work);
+        runs(s, g, begin, end / RUN_BYTES * RUN_BYTES, keep, work);
         begin = end / RUN_BYTES * RUN_BYTES;
     }
     if (begin < end)
@@ -129,52 +132,11 @@ FORCE_INLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_st
     return keep;
 }
 
-/* For each piece of a job whose mask is to be generated. The last ones are still in the tile. */
-FORCE_INLINE void for_generated_pieces(struct tile *tile, piece_function *handle, work_step *step,
-                                       struct work *work)
+static inline void tile_init(struct tile *tile)
 {
-    const struct bitdrop_job *job = work->job;
-
     tile->side = 0;
     tile->index = UINT64_MAX; /* there are only 2^51 */
     tile->end = 0;
-    for (size_t row = 0; row < job->rows; row++) {
-        uint64_t e = job->offset + row * job->pitch;
-
-        for (size_t col = 0; col < job->cols;) {
-            const size_t first = e % TILE_ELEMENTS;
-            const size_t left = job->cols - col;
-            const size_t room = TILE_ELEMENTS - first;
-            const size_t count = left < room ? left : room;
-            const uint8_t *keep =
-                tile_need(tile, job->stream, e / TILE_ELEMENTS, first, first + count, step, work);
-
-            const struct piece piece = {row, col, count, keep, first};
-
-            if (job->mask != NULL)
-                bits_append(job->mask + row * job->mask_stride, col, keep, first, count);
-            handle(&piece, work);
-            col += count;
-            e += count;
-        }
-    }
-}
-
-/* For each piece of a job whose mask is given, or that has none. */
-FORCE_INLINE void for_given_pieces(piece_function *handle, struct work *work)
-{
-    const struct bitdrop_job *job = work->job;
-
-    for (size_t row = 0; row < job->rows; row++) {
-        const uint8_t *bits = job->keep == NULL ? NULL : job->keep + row * job->mask_stride;
-
-        for (size_t col = 0; col < job->cols; col += TILE_ELEMENTS) {
-            const size_t left = job->cols - col;
-            const size_t count = left < TILE_ELEMENTS ? left : TILE_ELEMENTS;
-
-            handle(&(struct piece){row, col, count, bits, col}, work);
-        }
-    }
 }
 
 #endif

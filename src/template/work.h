@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The seam between making keep bits and applying them. Philox waits for its multiplier, applying
- * for memory; so while one tile is made, the strips of the one before are applied, one after each
- * round or so. What makes bits is handed a step and the work it takes from, and knows no more of
- * it; both are known where it is inlined, so that a step is a few instructions between others.
+ * waits for memory; so while one tile is made, the strips of the one before are applied. The
+ * generator calls hooks between its steps without knowing what they do: `step` after each Philox
+ * round, `pause` after each plane. Both are compile-time constants after inlining.
  */
 #ifndef BITDROP_TEMPLATE_WORK_H
 #define BITDROP_TEMPLATE_WORK_H
@@ -11,25 +11,87 @@
 #include "kernels.h"
 
 #define FORCE_INLINE static inline __attribute__((always_inline))
+#define NOINLINE static __attribute__((noinline))
 
 enum { PREFETCH_AHEAD = 2048, CACHE_LINE = 64 }; /* bytes */
 
-/* Whole strips of a piece that wait to be applied, and the job that they belong to. */
+struct work;
+
+/* Applies the next `count` strips; there are as many. Of one body and dtype. */
+typedef void apply_strips(struct work *work, size_t count);
+
+/*
+ * What waits to be applied: whole strips of one piece, and behind it the rest of a batch, which is
+ * elements of successive rows whose bits lie one behind another in one tile.
+ */
 struct work {
-    const struct bitdrop_job *job;
-    const unsigned char *x;
-    unsigned char *y;
+    /* The strips: where they begin in memory, and how far it is to the next. */
+    const unsigned char *in[BITDROP_MAX_INPUTS];
+    size_t in_step[BITDROP_MAX_INPUTS]; /* 0: all elements are the same */
+    unsigned char *out;
     const uint8_t *bits; /* from a byte on */
+    uint8_t *marks;      /* of these strips, if the body makes any */
     size_t strips;
-    double scale;     /* as in the job: a copy, which stores to y cannot change */
-    bool streaming;   /* as in the job */
-    bool prefetch;    /* likewise */
-    uint8_t *shifted; /* TILE_BYTES of room for bits that do not begin at a byte */
+
+    /* As in the job: copies, which stores to out cannot change. */
+    bool streaming, prefetch;
+    double f64_parameter[BITDROP_MAX_PARAMETERS]; /* only of copies made by work_copy */
+    float f32_parameter[BITDROP_MAX_PARAMETERS];
+
+    /* The rest of the batch: from (row, col) on, with bits `first` on of keep. */
+    size_t row, col, left;
+    const uint8_t *keep;
+    size_t first;
+
+    const struct bitdrop_job *job;
+    apply_strips *apply;
+    size_t vector_bytes; /* what streaming stores are aligned to */
+    size_t burst;        /* strips to apply in a pause */
+    struct scratch *scratch;
+    struct work *original; /* of a copy */
 };
 
-/* Applies the next strip, if there is one. */
-typedef void work_step(struct work *work);
+/*
+ * A copy for a loop over strips, without the rest of the batch but for its size. If nobody else
+ * knows its address, compilers hold its members in registers and the parameters in vectors. They
+ * are copied one by one: wider loads would wait for the narrower stores before them.
+ */
+FORCE_INLINE void work_copy(struct work *copy, const struct work *work)
+{
+    copy->in[0] = work->in[0];
+    copy->in[1] = work->in[1];
+    copy->in[2] = work->in[2];
+    copy->in_step[1] = work->in_step[1];
+    copy->in_step[2] = work->in_step[2];
+    copy->out = work->out;
+    copy->bits = work->bits;
+    copy->marks = work->marks;
+    copy->strips = work->strips;
+    copy->streaming = work->streaming;
+    copy->prefetch = work->prefetch;
+    copy->left = work->left;
+    copy->f64_parameter[0] = work->job->f64_parameter[0];
+    copy->f64_parameter[1] = work->job->f64_parameter[1];
+    copy->f64_parameter[2] = work->job->f64_parameter[2];
+    copy->f32_parameter[0] = work->job->f32_parameter[0];
+    copy->f32_parameter[1] = work->job->f32_parameter[1];
+    copy->f32_parameter[2] = work->job->f32_parameter[2];
+}
 
-FORCE_INLINE void no_step(struct work *work) { (void)work; }
+/* What a loop over strips changes of its copy. */
+FORCE_INLINE void work_return(struct work *work, const struct work *copy)
+{
+    work->in[0] = copy->in[0];
+    work->in[1] = copy->in[1];
+    work->in[2] = copy->in[2];
+    work->out = copy->out;
+    work->bits = copy->bits;
+    work->marks = copy->marks;
+    work->strips = copy->strips;
+}
+
+typedef void work_hook(struct work *work);
+
+FORCE_INLINE void no_hook(struct work *work) { (void)work; }
 
 #endif

@@ -37,15 +37,16 @@ static const char *load(const char *path)
         !find(library, "bitdrop_forward", &forward) ||
         !find(library, "bitdrop_backward", &backward))
         return dlerror();
-    int major = -1;
-    if (sscanf(version(), "%d.", &major) != 1 || major != BITDROP_VERSION_MAJOR)
-        return "its major version is not that of the header";
+    int major = -1, minor = -1;
+    if (sscanf(version(), "%d.%d.", &major, &minor) != 2 || major != BITDROP_VERSION_MAJOR ||
+        (major == 0 && minor != BITDROP_VERSION_MINOR))
+        return "its structures may not be those of the header: the versions differ";
     return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    const char *why = load(argc > 1 ? argv[1] : "libbitdrop.so.0"); /* .0: the major version */
+    const char *why = load(argc > 1 ? argv[1] : "libbitdrop.so.0.2"); /* the SONAME */
     if (why) {
         fprintf(stderr, "no bitdrop, dropout is the engine's own: %s\n", why);
         return 0; /* where an engine goes on with its own */

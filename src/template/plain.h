@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The words_open of a vocabulary whose ISA has nothing better, in plain C. */
-#ifndef BITDROP_TEMPLATE_WORDS_OPEN_H
-#define BITDROP_TEMPLATE_WORDS_OPEN_H
+/* Words of the vocabulary in plain C, for ISAs that have nothing better. */
+#ifndef BITDROP_TEMPLATE_PLAIN_H
+#define BITDROP_TEMPLATE_PLAIN_H
 
 #include "template/bits.h"
 

@@ -8,8 +8,8 @@
  * compiled like the rest, and so are main() up to its first call and the C library's start
  * everywhere: a program for ARMv7 dies on an ARMv6 before it can say a word.
  */
-#ifndef BITDROP_TESTS_BASELINE_H
-#define BITDROP_TESTS_BASELINE_H
+#ifndef BITDROP_PROGRAMS_BASELINE_H
+#define BITDROP_PROGRAMS_BASELINE_H
 
 #include <stdbool.h>
 #include <stdint.h>

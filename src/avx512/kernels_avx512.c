@@ -5,15 +5,12 @@
 #define ISA BITDROP_ISA_AVX512
 #include "template/table.h"
 
-#ifdef BITDROP_HAVE_AVX512_BF16
+#if BITDROP_HAVE_AVX512_BF16
 _Static_assert(BITDROP_DTYPE_COUNT == 4, "a dtype is missing below");
 
 const struct bitdrop_kernels bitdrop_kernels_avx512_bf16 = {
     .isa = ISA,
     .mask = kernel_mask,
-    .forward = {f32_kernel_forward, f64_kernel_forward, f16_kernel_forward,
-                bitdrop_avx512_bf16_forward},
-    .backward = {f32_kernel_backward, f64_kernel_backward, f16_kernel_backward,
-                 bitdrop_avx512_bf16_backward},
+    .bodies = {f32_kernels, f64_kernels, f16_kernels, bitdrop_avx512_bf16_row},
 };
 #endif

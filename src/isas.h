@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ISAs and their tables of kernels. The build defines BITDROP_HAVE_<table> as 1 for each table
+ * that it compiles.
+ */
+#ifndef BITDROP_ISAS_H
+#define BITDROP_ISAS_H
+
+#include "cpu/cpu.h"
+#include "kernels.h"
+
+/* X(name, NAME): BITDROP_ISA_<NAME> is called <name>. In the order of bitdrop_isa, behind AUTO. */
+#define BITDROP_ISAS(X) X(scalar, SCALAR) X(avx2, AVX2) X(avx512, AVX512) X(neon, NEON)
+
+#define BITDROP_ISA_ONE(name, NAME) +1
+enum { BITDROP_ISA_COUNT = 1 BITDROP_ISAS(BITDROP_ISA_ONE) }; /* with AUTO */
+
+/*
+ * X(table, HAVE, ISA, extensions): bitdrop_kernels_<table> runs on CPUs with BITDROP_ISA_<ISA> and
+ * these bits of bitdrop_isa_set. The best is first.
+ */
+#define BITDROP_TABLES(X)                                                                          \
+    X(avx512_bf16, BITDROP_HAVE_AVX512_BF16, AVX512, UINT32_C(1) << BITDROP_AVX512_BF16)           \
+    X(avx512, BITDROP_HAVE_AVX512, AVX512, 0)                                                      \
+    X(avx2, BITDROP_HAVE_AVX2, AVX2, 0)                                                            \
+    X(neon, BITDROP_HAVE_NEON, NEON, 0)                                                            \
+    X(scalar, 1, SCALAR, 0)
+
+#ifndef BITDROP_HAVE_AVX512_BF16
+#define BITDROP_HAVE_AVX512_BF16 0
+#endif
+#ifndef BITDROP_HAVE_AVX512
+#define BITDROP_HAVE_AVX512 0
+#endif
+#ifndef BITDROP_HAVE_AVX2
+#define BITDROP_HAVE_AVX2 0
+#endif
+#ifndef BITDROP_HAVE_NEON
+#define BITDROP_HAVE_NEON 0
+#endif
+
+/* Its arguments where the table is compiled, nothing where it is not. */
+#define BITDROP_IF_0(...)
+#define BITDROP_IF_1(...) __VA_ARGS__
+#define BITDROP_IF__(have) BITDROP_IF_##have
+#define BITDROP_IF_(have) BITDROP_IF__(have)
+#define BITDROP_IF(have, ...) BITDROP_IF_(have)(__VA_ARGS__)
+
+#define BITDROP_TABLE_DECLARATION(table, have, isa, extensions)                                    \
+    extern const struct bitdrop_kernels bitdrop_kernels_##table;
+BITDROP_TABLES(BITDROP_TABLE_DECLARATION)
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All files of src/op. Each has two parts, and is included for one of them at a time.
+ *
+ * With BITDROP_PARAMETERS defined, once, by run_call.h: functions <name>_parameters(), which fill
+ * p[] in double from the config. given: the bits are read from a stored mask, which is obeyed at
+ * any p.
+ *
+ * Else once for each dtype, by template/apply.h: the body, a function on one vector.
+ *
+ *     T(packed) T(op_<name>)(T(vec) *in, keep_bits keep, int v, const C(vec) *p, uint32_t *marks)
+ *
+ * in holds vector v of a strip of each operand, and keep the strip's bits. It computes in C(vec),
+ * which is f32 or f64, so one text serves all dtypes: T(PARTS) such vectors make a T(vec). p holds
+ * the parameters in all lanes. A body that makes marks puts those of its elements into *marks, the
+ * first in bit 0.
+ */
+#include "op/dropout.h" /* first: others use its parameters */
+
+#include "op/add.h"
+#include "op/alpha.h"
+#include "op/relu.h"
+#include "op/relu_grad.h"

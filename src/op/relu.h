@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* max(0, x + bias) * scale where kept, +0 elsewhere; marks what is above 0. in = {x, bias}. */
+#ifndef BITDROP_PARAMETERS
+
+FORCE_INLINE T(packed)
+    T(op_relu)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t *marks)
+{
+    C(mask) active[T(PARTS)];
+    T(vec) y;
+
+    for (int i = 0; i < T(PARTS); i++) {
+        const C(vec) sum = C(add)(*T(part)(&in[0], i), *T(part)(&in[1], i));
+
+        active[i] = C(positive)(T(keep)(keep, v, i), sum);
+        *T(part)(&y, i) = C(select)(active[i], C(mul)(sum, p[0]), C(set1)(0));
+    }
+    *marks = T(mask_bits)(active);
+    return T(round)(y);
+}
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The list of bodies and the list of operations. Argument checks, tables of kernels, tests and
+ * benchmarks follow them, and the Python package is tested against them.
+ */
+#ifndef BITDROP_OPERATIONS_H
+#define BITDROP_OPERATIONS_H
+
+/*
+ * A body is what is done to one vector: X(name, inputs, generator, marks). Its function is
+ * T(op_<name>) in src/op/<name>.h.
+ *
+ *   inputs     the operands that it reads
+ *   generator  INTERLEAVED: one of its own, which applies a strip after each Philox round. It is
+ * the fastest in cache, and 5 to 10 KiB of code for each dtype. SHARED: one for all bodies, which
+ * applies some strips after each plane marks      1: a stored mask holds the bits that the body
+ * makes, not those of the generator
+ */
+#define BITDROP_BODIES(X)                                                                          \
+    X(dropout, 1, INTERLEAVED, 0)                                                                  \
+    X(add, 3, INTERLEAVED, 0)                                                                      \
+    X(relu, 2, INTERLEAVED, 1)                                                                     \
+    X(relu_grad, 3, SHARED, 0)                                                                     \
+    X(alpha, 1, SHARED, 0)
+
+/*
+ * X(name, function, (arguments), (inputs), bits, body, stored_body, parameters)
+ *
+ *   function     bitdrop_<function> is the call on rows and columns
+ *   arguments    of that call, made of cfg, t, shape, in[0] to in[2], y and mask
+ *   inputs       NONE, FIRST (a matrix with x_stride), THIRD (with z_stride) or BIAS (cols
+ * elements, the same for all rows). BIAS and THIRD_OR_NULL may be NULL, which stands for -0
+ *                everywhere: x + -0 is x for every x. The output may be FIRST or THIRD
+ *   bits         WRITTEN: made, and stored unless the mask is remade. READ: read from the mask, or
+ *                made if it is remade. MADE: made, never stored. NONE: everything is kept
+ *   body         what is done, NONE of a mask alone
+ *   stored_body  the same where the bits are READ; it looks at as many inputs as it has
+ *   parameters   <parameters>_parameters in src/op makes the numbers that the body finds in p[]
+ */
+#define BITDROP_OPERATIONS(X)                                                                      \
+    X(mask, mask_2d, (cfg, shape, mask), (NONE, NONE, NONE), WRITTEN, NONE, NONE, scale)           \
+    X(forward, forward_2d, (cfg, t, shape, in[0], y, mask), (FIRST, NONE, NONE), WRITTEN, dropout, \
+      dropout, scale)                                                                              \
+    X(backward, backward_2d, (cfg, t, shape, in[0], y, mask), (FIRST, NONE, NONE), READ, dropout,  \
+      dropout, scale)                                                                              \
+    X(recompute, recompute_2d, (cfg, t, shape, in[0], y), (FIRST, NONE, NONE), MADE, dropout,      \
+      dropout, scale)                                                                              \
+    X(infer, infer_2d, (cfg, t, shape, in[0], y), (FIRST, NONE, NONE), NONE, dropout, dropout,     \
+      infer)                                                                                       \
+    X(forward_add, forward_add, (cfg, t, shape, in[0], in[1], in[2], y, mask),                     \
+      (FIRST, BIAS, THIRD_OR_NULL), WRITTEN, add, add, scale)                                      \
+    X(backward_add, backward_add, (cfg, t, shape, in[0], in[2], y, mask),                          \
+      (FIRST, NONE, THIRD_OR_NULL), READ, add, add, scale)                                         \
+    X(forward_relu, forward_act, (cfg, t, shape, BITDROP_RELU, in[0], in[1], y, mask),             \
+      (FIRST, BIAS, NONE), WRITTEN, relu, relu, scale)                                             \
+    X(backward_relu, backward_act, (cfg, t, shape, BITDROP_RELU, in[0], in[1], in[2], y, mask),    \
+      (FIRST, THIRD, BIAS), READ, relu_grad, dropout, scale)                                       \
+    X(forward_alpha, forward_alpha, (cfg, t, shape, in[0], y, mask), (FIRST, NONE, NONE), WRITTEN, \
+      alpha, alpha, alpha)                                                                         \
+    X(backward_alpha, backward_alpha, (cfg, t, shape, in[0], y, mask), (FIRST, NONE, NONE), READ,  \
+      dropout, dropout, alpha)
+
+/* The operations that have a flat call too: X(name, (arguments)). */
+#define BITDROP_FLAT_OPERATIONS(X)                                                                 \
+    X(mask, (cfg, n, mask))                                                                        \
+    X(forward, (cfg, t, n, in[0], y, mask))                                                        \
+    X(backward, (cfg, t, n, in[0], y, mask))                                                       \
+    X(recompute, (cfg, t, n, in[0], y))                                                            \
+    X(infer, (cfg, t, n, in[0], y))
+
+enum { BITDROP_MAX_INPUTS = 3 };
+enum bitdrop_input { IN_NONE, IN_FIRST, IN_THIRD, IN_THIRD_OR_NULL, IN_BIAS };
+enum bitdrop_bits { BITS_WRITTEN, BITS_READ, BITS_MADE, BITS_NONE };
+
+#define BITDROP_BODY_ENUM(name, inputs, generator, marks) BODY_##name,
+enum bitdrop_body { BITDROP_BODIES(BITDROP_BODY_ENUM) BODY_NONE };
+enum { BITDROP_BODY_COUNT = BODY_NONE };
+
+#define BITDROP_OPERATION_ENUM(name, ...) OP_##name,
+enum bitdrop_operation { BITDROP_OPERATIONS(BITDROP_OPERATION_ENUM) BITDROP_OPERATION_COUNT };
+
+/* A row of the list as data: {BITDROP_OPERATIONS(BITDROP_OPERATION_ROW)} is the whole. */
+struct bitdrop_operation_row {
+    const char *name;
+    enum bitdrop_input in[BITDROP_MAX_INPUTS];
+    enum bitdrop_bits bits;
+    enum bitdrop_body body, stored_body;
+};
+
+#define BITDROP_INPUTS(a, b, c)                                                                    \
+    {                                                                                              \
+        IN_##a, IN_##b, IN_##c                                                                     \
+    }
+#define BITDROP_OPERATION_ROW(name, function, arguments, inputs, bits, body, stored_body,          \
+                              parameters)                                                          \
+    {#name, BITDROP_INPUTS inputs, BITS_##bits, BODY_##body, BODY_##stored_body},
+
+#endif

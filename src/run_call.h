@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a call to jobs: which bits, which body, what is where in memory. Inline, like arguments.h,
+ * so that flat calls, which may be short, know most of it when they are compiled.
+ */
+#ifndef BITDROP_RUN_CALL_H
+#define BITDROP_RUN_CALL_H
+
+#include <math.h>
+#include <string.h>
+
+#include "arguments.h"
+#include "dispatch.h"
+#include "kernels.h"
+#include "parallel.h"
+
+#define BITDROP_PARAMETERS
+#include "op/bodies.h"
+
+typedef void parameters_function(const bitdrop_config *cfg, bool given, double *p);
+
+static parameters_function *const parameters[BITDROP_OPERATION_COUNT] = {
+#define PARAMETERS(name, function, arguments, inputs, bits, body, stored_body, parameters)         \
+    parameters##_parameters,
+    BITDROP_OPERATIONS(PARAMETERS)};
+
+/* A strip of -0, of each dtype. */
+#define FOUR(x) x, x, x, x
+#define EIGHT(x) FOUR(x), FOUR(x)
+static const uint64_t zeros_f64[WORD_ELEMENTS] = {
+    EIGHT(UINT64_C(0x8000000000000000)), EIGHT(UINT64_C(0x8000000000000000)),
+    EIGHT(UINT64_C(0x8000000000000000)), EIGHT(UINT64_C(0x8000000000000000))};
+static const uint64_t zeros_f32[WORD_ELEMENTS / 2] = {EIGHT(UINT64_C(0x8000000080000000)),
+                                                      EIGHT(UINT64_C(0x8000000080000000))};
+static const uint64_t zeros_half[WORD_ELEMENTS / 4] = {EIGHT(UINT64_C(0x8000800080008000))};
+
+static const uint64_t *const negative_zeros[BITDROP_DTYPE_COUNT] = {
+    [BITDROP_F32] = zeros_f32,
+    [BITDROP_F64] = zeros_f64,
+    [BITDROP_F16] = zeros_half,
+    [BITDROP_BF16] = zeros_half,
+};
+
+/* Kernels only read what they are given as inputs. */
+INLINE unsigned char *writable(const void *p) { return (unsigned char *)(uintptr_t)p; }
+
+INLINE struct bitdrop_operand operand_of(const struct bitdrop_call *call, enum bitdrop_input kind,
+                                         const void *at, const bitdrop_2d *s)
+{
+    const size_t size = dtype_bytes[call->dtype];
+    const size_t stride = kind == IN_FIRST ? s->x_stride : s->z_stride;
+
+    if (kind == IN_NONE || at == NULL)
+        return (struct bitdrop_operand){writable(negative_zeros[call->dtype]), 0, 0};
+    return (struct bitdrop_operand){writable(at), kind == IN_BIAS ? 0 : stride * size, size};
+}
+
+INLINE bool is_dense(const struct bitdrop_operand *o, const struct bitdrop_job *job)
+{
+    return o->col_bytes == 0 || o->row_bytes == job->cols * o->col_bytes;
+}
+
+/* A matrix without gaps, in data, indices and mask bits, is one row. */
+INLINE void flatten(struct bitdrop_job *job)
+{
+    const bool has_mask_rows = job->keep != NULL || job->mask != NULL || job->marks != NULL;
+
+    if (job->rows == 1 || job->repeat > 1 || job->unit == UNIT_ROW)
+        return;
+    for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
+        if (!is_dense(&job->in[i], job))
+            return;
+    if (!is_dense(&job->out, job) || (job->stream != NULL && job->pitch != job->cols))
+        return;
+    if (has_mask_rows && (job->cols % 8 != 0 || job->mask_stride != job->cols / 8))
+        return;
+    if (job->rows > SIZE_MAX / job->cols) /* a mask alone may have more bits than fit in a size_t */
+        return;
+    job->cols *= job->rows;
+    job->rows = 1;
+}
+
+enum { MOST_OPERANDS = 4 };          /* a power of 2: smaller calls need no division */
+enum { PREFETCHED_BYTES = 1 << 20 }; /* of the output: what is smaller is likely to be in L2 */
+
+/* Chooses between stores through the caches and past them; what lies in memory fits in a size_t. */
+INLINE void choose_stores(struct bitdrop_job *job, unsigned stores)
+{
+    const size_t bytes = job->rows * job->cols * job->size;
+    size_t moved = 1;
+    bool in_place = false;
+
+    for (int i = 0; i < BITDROP_MAX_INPUTS; i++) {
+        in_place |= job->in[i].at == job->out.at;
+        moved += job->in[i].row_bytes != 0 || (job->rows == 1 && job->in[i].col_bytes != 0);
+    }
+    job->streaming = stores == BITDROP_STORES_STREAMING;
+    if (stores == BITDROP_STORES_AUTO)
+        job->streaming = !in_place && bytes >= bitdrop_streaming_bytes() / MOST_OPERANDS &&
+                         bytes >= bitdrop_streaming_bytes() / moved;
+    if (((uintptr_t)job->out.at & (job->size - 1)) != 0) /* no vector of it is aligned */
+        job->streaming = false;
+    job->prefetch = (job->streaming || bytes >= PREFETCHED_BYTES) && bitdrop_prefetches();
+}
+
+static void copy_rows(const struct bitdrop_job *job)
+{
+    if (job->in[0].at == job->out.at)
+        return;
+    for (size_t r = 0; r < job->rows; r++)
+        memcpy(job->out.at + r * job->out.row_bytes, job->in[0].at + r * job->in[0].row_bytes,
+               job->cols * job->size);
+}
+
+static void zero_rows(const struct bitdrop_job *job)
+{
+    for (size_t r = 0; r < job->rows; r++)
+        memset(job->out.at + r * job->out.row_bytes, 0, job->cols * job->size);
+}
+
+INLINE bitdrop_kernel *kernel_of(const struct bitdrop_call *call, const struct bitdrop_plan *plan,
+                                 const struct bitdrop_kernels *kernels)
+{
+    if (plan->row->bits == BITS_NONE && call->cfg->scaling == BITDROP_SCALE_TRAIN)
+        return copy_rows;
+    if (plan->row->bits == BITS_NONE && call->cfg->p == 1)
+        return zero_rows;
+    return kernels->bodies[call->dtype][plan->body];
+}
+
+/*
+ * Which decisions the rows of a shape take; nothing is read or written yet. Member by member,
+ * because compilers clear a structure of this size by an instruction that takes 10 ns.
+ */
+INLINE void init_job(struct bitdrop_job *job, const struct bitdrop_call *call, const bitdrop_2d *s)
+{
+    const uint64_t first = first_group(s);
+
+    job->rows = s->rows;
+    job->cols = s->cols;
+    job->offset = call->cfg->offset + first * (s->unit == BITDROP_EACH_ROW ? 1 : s->pitch);
+    job->pitch = s->pitch;
+    job->repeat = s->mask_repeat;
+    job->phase = (size_t)(s->first_row - first * s->mask_repeat);
+    job->unit = (enum bitdrop_unit)s->unit;
+    job->stream = NULL;
+    job->keep = NULL;
+    job->keep_bit = 0;
+    job->mask = NULL;
+    job->marks = NULL;
+    job->mask_stride = s->mask_stride;
+    for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
+        job->in[i] = (struct bitdrop_operand){NULL, 0, 0};
+    job->out = (struct bitdrop_operand){NULL, 0, 0};
+    job->size = 0;
+    for (int i = 0; i < BITDROP_MAX_PARAMETERS; i++)
+        job->f64_parameter[i] = 0;
+    job->streaming = false;
+    job->prefetch = false;
+}
+
+/* From here on each element has a decision of its own. */
+INLINE void set_elements(struct bitdrop_job *job)
+{
+    job->unit = UNIT_ELEMENT;
+    job->repeat = 1;
+    job->phase = 0;
+}
+
+/* Makes the bits of all groups, a row for each, or one bit. */
+INLINE void run_mask(const struct bitdrop_call *call, const bitdrop_2d *s,
+                     const struct bitdrop_stream *stream, const struct bitdrop_kernels *kernels)
+{
+    const size_t groups = (size_t)(last_group(s) - first_group(s)) + 1;
+    struct bitdrop_job job;
+
+    init_job(&job, call, s);
+    job.rows = groups;
+    if (job.unit == UNIT_ROW) {
+        job.rows = 1;
+        job.cols = groups;
+    }
+    set_elements(&job);
+    job.stream = stream;
+    job.mask = call->mask;
+    flatten(&job);
+    bitdrop_share_out(&job, kernels->mask, call->cfg->parallel);
+}
+
+/* Applies bits, which are made if stream is not NULL, or else those of the mask. */
+INLINE void run_body(const struct bitdrop_call *call, const struct bitdrop_plan *plan,
+                     const bitdrop_2d *s, const struct bitdrop_stream *stream,
+                     const struct bitdrop_kernels *kernels)
+{
+    const bool given = stream == NULL;
+    const size_t size = dtype_bytes[call->dtype];
+    struct bitdrop_job job;
+
+    init_job(&job, call, s);
+    if (plan->row->bits == BITS_NONE || (given && plan->mask_of_marks))
+        set_elements(&job);
+    job.stream = stream;
+    if (given)
+        job.keep = call->mask;
+    else if (plan->mask_of_marks)
+        job.marks = call->mask;
+    else
+        job.mask = call->mask;
+    for (int i = 0; i < plan->inputs; i++)
+        job.in[i] = operand_of(call, plan->row->in[i], call->in[i], s);
+    job.out = (struct bitdrop_operand){call->out, s->y_stride * size, size};
+    job.size = size;
+    parameters[call->op](call->cfg, plan->has_mask && !plan->writes_mask, job.f64_parameter);
+    for (int i = 0; i < BITDROP_MAX_PARAMETERS; i++)
+        job.f32_parameter[i] = (float)job.f64_parameter[i];
+    flatten(&job);
+    choose_stores(&job, call->cfg->stores);
+    bitdrop_share_out(&job, kernel_of(call, plan, kernels), call->cfg->parallel);
+}
+
+INLINE void run(const struct bitdrop_call *call, const struct bitdrop_plan *plan,
+                const bitdrop_2d *s, const struct bitdrop_kernels *kernels)
+{
+    const bitdrop_config *cfg = call->cfg;
+    const bool shared = s->mask_repeat > 1 || s->unit == BITDROP_EACH_ROW;
+    struct bitdrop_stream made;
+    const struct bitdrop_stream *stream = NULL;
+
+    if (plan->makes_bits) {
+        made = bitdrop_stream_make(cfg->seed, cfg->stream, cfg->rounds == 7 ? 7 : 10, cfg->p);
+        stream = &made;
+    }
+    if (plan->body == BODY_NONE) {
+        run_mask(call, s, stream, kernels);
+    } else if (plan->writes_mask && !plan->mask_of_marks && shared) {
+        /* The mask first, whole, so that a body may be applied in tasks that cut groups. */
+        run_mask(call, s, stream, kernels);
+        run_body(call, plan, s, NULL, kernels);
+    } else {
+        run_body(call, plan, s, stream, kernels);
+    }
+}
+
+/* Checks a call and runs it. On an error nothing is written. */
+INLINE bitdrop_status run_call(const struct bitdrop_call *call)
+{
+    const struct bitdrop_plan plan = plan_of(call);
+    bitdrop_status status = check_values(call, &plan);
+    const struct bitdrop_kernels *kernels;
+
+    if (status != BITDROP_OK)
+        return status;
+    kernels = bitdrop_kernels_for(call->cfg->isa, call->shape->rows, call->shape->cols);
+    if (kernels == NULL)
+        return BITDROP_ERR_ISA;
+
+    const bitdrop_2d shape = with_defaults(call->shape);
+    status = check_memory(call, &plan, &shape);
+    if (status == BITDROP_OK && shape.rows > 0 && shape.cols > 0)
+        run(call, &plan, &shape, kernels);
+    return status;
+}
+
+#endif

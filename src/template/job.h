@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loops over a job, by where its keep bits come from. There is one copy of each for an ISA.
+ *
+ * The includer has included its vec.h.
+ */
+#ifndef BITDROP_TEMPLATE_JOB_H
+#define BITDROP_TEMPLATE_JOB_H
+
+#include "template/take.h"
+#include "template/tile.h"
+
+/* A body for a dtype. */
+struct body {
+    apply_strips *apply;
+    make_runs_function *runs; /* how tiles are made while it is applied */
+    size_t vector_bytes;
+};
+
+/* One by one, because a small call would spend its time on members that it does not need. */
+static void work_init(struct work *work, const struct bitdrop_job *job, const struct body *body,
+                      struct scratch *scratch)
+{
+    work->strips = 0;
+    work->left = 0;
+    work->row = work->col = work->first = 0;
+    for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
+        work->in_step[i] = WORD_ELEMENTS * job->in[i].col_bytes;
+    work->streaming = job->streaming;
+    work->prefetch = job->prefetch;
+    work->job = job;
+    work->apply = body->apply;
+    work->vector_bytes = body->vector_bytes;
+    work->scratch = scratch;
+    scratch_init(scratch);
+}
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* The generator that all bodies share: it applies a burst of strips after each plane. */
+
+FORCE_INLINE void apply_burst(struct work *work)
+{
+    if ((work->strips | work->left) != 0)
+        apply_some(work, work->burst);
+}
+
+FORCE_INLINE void catch_up_shared(struct work *work, work_hook *step, size_t goal)
+{
+    (void)step;
+    if (work_waiting(work) > goal)
+        apply_some(work, work_waiting(work) - goal);
+}
+
+NOINLINE void make_runs_shared(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
+                               uint8_t *keep, struct work *work)
+{
+    make_runs(s, g, begin, end, keep, no_hook, apply_burst, catch_up_shared, work);
+}
+
+/* That of one body and dtype, which applies a strip after each round. */
+
+FORCE_INLINE void catch_up_interleaved(struct work *local, work_hook *step, size_t goal)
+{
+    while (work_waiting(local) > goal) {
+        if (local->strips == 0) {
+            work_return(local->original, local);
+            take_next(local->original);
+            work_copy(local, local->original);
+        }
+        for (size_t n = smaller(local->strips, work_waiting(local) - goal); n > 0; n--)
+            step(local);
+    }
+}
+
+FORCE_INLINE void make_runs_interleaved(const struct bitdrop_stream *s, uint64_t g, size_t begin,
+                                        size_t end, uint8_t *keep, work_hook *step,
+                                        struct work *work)
+{
+    struct work local;
+
+    work_copy(&local, work);
+    local.original = work;
+    make_runs(s, g, begin, end, keep, step, no_hook, catch_up_interleaved, &local);
+    work_return(work, &local);
+}
+
+/* Stores the bits of `count` elements from (row, col) on, which may reach over many rows. */
+static void store_mask(const struct bitdrop_job *job, size_t row, size_t col, size_t count,
+                       const uint8_t *keep, size_t first)
+{
+    while (count > 0) {
+        const size_t some = smaller(count, job->cols - col);
+
+        bits_append(job->mask + row * job->mask_stride, col, keep, first, some);
+        first += some;
+        count -= some;
+        row++;
+        col = 0;
+    }
+}
+
+/*
+ * Elements from (row, col) on whose indices follow one another and lie in one tile: a part of a
+ * row, or if there is no pitch beyond the columns a part of many.
+ */
+static size_t batch_of(const struct bitdrop_job *job, size_t row, size_t col, size_t room)
+{
+    const size_t left = job->cols - col;
+
+    if (left >= room || job->pitch != job->cols)
+        return smaller(left, room);
+    const size_t rows = smaller(job->rows - row - 1, (room - left) / job->cols + 1);
+
+    return smaller(left + rows * job->cols, room);
+}
+
+static inline void advance(const struct bitdrop_job *job, size_t *row, size_t *col, size_t count)
+{
+    const size_t left = job->cols - *col;
+
+    if (count < left) {
+        *col += count;
+        return;
+    }
+    *row += 1;
+    *col = 0;
+    if (count > left) { /* a division only where it pays */
+        *row += (count - left) / job->cols;
+        *col = (count - left) % job->cols;
+    }
+}
+
+/* Each element has a bit of its own. While one batch is made, the one before is applied. */
+static void run_generated(struct work *work, struct tile *tile, make_runs_function *runs)
+{
+    const struct bitdrop_job *job = work->job;
+    size_t row = 0, col = 0;
+
+    while (row < job->rows) {
+        const uint64_t e = job->offset + row * job->pitch + col;
+        const size_t first = e % TILE_ELEMENTS;
+        const size_t count = batch_of(job, row, col, TILE_ELEMENTS - first);
+        const uint8_t *keep =
+            tile_need(tile, job->stream, e / TILE_ELEMENTS, first, first + count, runs, work);
+
+        if (job->mask != NULL)
+            store_mask(job, row, col, count, keep, first);
+        if (work->apply != NULL) {
+            apply_all(work);
+            work->row = row;
+            work->col = col;
+            work->left = count;
+            work->keep = keep;
+            work->first = first;
+            take_next(work); /* so that strips wait when the next tile is begun */
+        }
+        advance(job, &row, &col, count);
+    }
+    if (work->apply != NULL)
+        apply_all(work);
+}
+
+/* Rows that share their decisions: `first` to end - 1 of group `index`. */
+struct group {
+    size_t index, first, end;
+};
+
+static inline bool next_group(const struct bitdrop_job *job, struct group *g)
+{
+    const bool is_first = g->end == 0;
+    const size_t rows = job->repeat - (is_first ? job->phase : 0);
+
+    g->index += !is_first;
+    g->first = g->end;
+    g->end += smaller(rows, job->rows - g->first);
+    return g->first < job->rows;
+}
+
+/* Applies `count` columns of all rows of a group. */
+static void apply_rows(struct work *work, const struct group *g, size_t col, size_t count,
+                       const uint8_t *keep, size_t first)
+{
+    for (size_t row = g->first; row < g->end; row++) {
+        take(work, row, col, count, keep, first);
+        apply_all(work);
+    }
+}
+
+/* Rows of a group share bits, which are made once for each of its tiles. */
+static void run_shared(struct work *work, struct tile *tile)
+{
+    const struct bitdrop_job *job = work->job;
+
+    for (struct group g = {0, 0, 0}; next_group(job, &g);) {
+        uint64_t e = job->offset + g.index * job->pitch;
+
+        for (size_t col = 0, count; col < job->cols; col += count, e += count) {
+            const size_t first = e % TILE_ELEMENTS;
+
+            count = smaller(job->cols - col, TILE_ELEMENTS - first);
+            apply_rows(work, &g, col, count,
+                       tile_need(tile, job->stream, e / TILE_ELEMENTS, first, first + count,
+                                 make_runs_shared, work),
+                       first);
+        }
+    }
+}
+
+/* Bits are given, and rows of a group share them. */
+static void run_given(struct work *work)
+{
+    const struct bitdrop_job *job = work->job;
+
+    for (struct group g = {0, 0, 0}; next_group(job, &g);)
+        for (size_t col = 0; col < job->cols; col += TILE_ELEMENTS)
+            apply_rows(work, &g, col, smaller(job->cols - col, TILE_ELEMENTS),
+                       job->keep + g.index * job->mask_stride, col);
+}
+
+/* Keep bits of a row that is kept, and of one that is dropped. */
+struct constant_bits {
+    uint8_t of[2][TILE_BYTES];
+};
+
+static void constant_bits_init(struct constant_bits *bits, size_t cols)
+{
+    const size_t bytes = (smaller(cols, TILE_ELEMENTS) + 7) / 8;
+
+    memset(bits->of[0], 0, bytes);
+    memset(bits->of[1], 0xFF, bytes);
+}
+
+/* The bits of the groups from this one on that lie in one tile; *i is the place of its own. */
+static const uint8_t *row_bits(struct work *work, struct tile *tile, size_t group, size_t *i)
+{
+    const struct bitdrop_job *job = work->job;
+    const uint64_t e = job->offset + group;
+
+    *i = e % TILE_ELEMENTS;
+    return tile_need(tile, job->stream, e / TILE_ELEMENTS, *i,
+                     *i + smaller(job->rows, TILE_ELEMENTS - *i), make_runs_shared, work);
+}
+
+/* One decision for each group of rows; without bits all are kept. */
+static void run_rows(struct work *work, struct tile *tile)
+{
+    const struct bitdrop_job *job = work->job;
+    const uint8_t *bits = job->keep;
+    size_t i = job->keep_bit;
+    struct constant_bits constant;
+
+    constant_bits_init(&constant, job->cols);
+    for (struct group g = {0, 0, 0}; next_group(job, &g); i++) {
+        bool kept = true;
+
+        if (job->stream != NULL && (g.first == 0 || i == TILE_ELEMENTS))
+            bits = row_bits(work, tile, g.index, &i);
+        if (bits != NULL)
+            kept = bits[i / 8] >> (i % 8) & 1;
+        for (size_t col = 0; col < job->cols; col += TILE_ELEMENTS)
+            apply_rows(work, &g, col, smaller(job->cols - col, TILE_ELEMENTS), constant.of[kept],
+                       0);
+    }
+}
+
+/* Applies a body, or none if only a mask is wanted, to a job. */
+NOINLINE void run_job(const struct bitdrop_job *job, const struct body *body)
+{
+    struct tile tile;
+    struct scratch scratch;
+    struct work work;
+
+    work_init(&work, job, body, &scratch);
+    tile_init(&tile);
+    if (job->unit == UNIT_ROW || (job->stream == NULL && job->keep == NULL))
+        run_rows(&work, &tile);
+    else if (job->stream == NULL)
+        run_given(&work);
+    else if (job->repeat > 1)
+        run_shared(&work, &tile);
+    else
+        run_generated(&work, &tile, body->runs);
+    if (job->streaming)
+        stream_fence();
+}
+
+#endif

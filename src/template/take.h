@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pieces: elements of one row whose keep bits lie one behind another. A piece becomes whole strips,
+ * which wait in a struct work, and up to two parts of a strip at its ends, which are applied at
+ * once. This is the same for all bodies and dtypes: they are known by work->apply alone.
+ */
+#ifndef BITDROP_TEMPLATE_TAKE_H
+#define BITDROP_TEMPLATE_TAKE_H
+
+#include "template/bits.h"
+#include "template/work.h"
+
+enum { STRIP_MOST_BYTES = WORD_ELEMENTS * 8 };
+
+/* Room for the bits of one piece, and where its marks go. */
+struct scratch {
+    uint8_t shifted[TILE_BYTES];        /* keep bits, moved so that they begin at a byte */
+    uint8_t marks[TILE_BYTES];          /* of whole strips */
+    uint32_t lead_marks, tail_marks;    /* of the parts at the ends */
+    size_t row, col, lead, whole, tail; /* elements of the piece; all 0: it has no marks to store */
+};
+
+/* Without touching its room. */
+static inline void scratch_init(struct scratch *s)
+{
+    s->lead_marks = s->tail_marks = 0;
+    s->lead = s->whole = s->tail = 0;
+}
+
+static inline const unsigned char *operand_at(const struct bitdrop_operand *o, size_t row,
+                                              size_t col)
+{
+    return o->at + row * o->row_bytes + col * o->col_bytes;
+}
+
+/* Fills a strip with copies of the element at p. */
+static inline void fill_strip(unsigned char *strip, const unsigned char *p, size_t size)
+{
+    uint64_t pattern = 0;
+
+    for (size_t k = 0; k < sizeof pattern; k += size)
+        memcpy((unsigned char *)&pattern + k, p, size);
+    for (size_t k = 0; k < WORD_ELEMENTS * size; k += sizeof pattern)
+        memcpy(strip + k, &pattern, sizeof pattern);
+}
+
+/*
+ * Applies n < WORD_ELEMENTS elements from (row, col) on through a buffer: memory beyond them is not
+ * touched. The rest of the strip repeats an element, so that it raises nothing that the data does
+ * not. Returns their marks.
+ */
+NOINLINE uint32_t apply_few(const struct work *work, size_t row, size_t col, size_t n,
+                            uint32_t keep)
+{
+    const struct bitdrop_job *job = work->job;
+    _Alignas(64) unsigned char strip[BITDROP_MAX_INPUTS][STRIP_MOST_BYTES];
+    uint8_t bits[WORD_ELEMENTS / 8], marks[WORD_ELEMENTS / 8] = {0};
+    struct work few = {.out = strip[0], .bits = bits, .marks = marks, .strips = 1, .job = job};
+
+    store_le32(bits, keep);
+    for (int i = 0; i < BITDROP_MAX_INPUTS && job->in[i].at != NULL; i++) {
+        const unsigned char *at = operand_at(&job->in[i], row, col);
+
+        few.in[i] = at;
+        if (job->in[i].col_bytes == 0)
+            continue;
+        few.in[i] = strip[i];
+        fill_strip(strip[i], at, job->size);
+        memcpy(strip[i], at, n * job->size);
+    }
+    work->apply(&few, 1);
+    memcpy(job->out.at + row * job->out.row_bytes + col * job->size, strip[0], n * job->size);
+    return load_le32(marks);
+}
+
+/* Stores the marks of the piece at hand, all strips of which were applied. */
+static void store_marks(struct scratch *s, const struct bitdrop_job *job)
+{
+    uint8_t *marks = job->marks + s->row * job->mask_stride;
+
+    bits_append_few(marks, s->col, s->lead_marks, s->lead);
+    bits_append(marks, s->col + s->lead, s->marks, 0, s->whole);
+    bits_append_few(marks, s->col + s->lead + s->whole, s->tail_marks, s->tail);
+    s->lead = s->whole = s->tail = 0;
+}
+
+static inline void finish_piece(struct work *work)
+{
+    const struct scratch *s = work->scratch;
+
+    if (work->job->marks != NULL && s->lead + s->whole + s->tail > 0)
+        store_marks(work->scratch, work->job);
+}
+
+/*
+ * Makes `count` elements from (row, col) on the piece at hand, whose keep bits begin with bit
+ * `first` of keep. No strips may wait.
+ */
+static void take(struct work *work, size_t row, size_t col, size_t count, const uint8_t *keep,
+                 size_t first)
+{
+    const struct bitdrop_job *job = work->job;
+    struct scratch *s = work->scratch;
+    unsigned char *out = job->out.at + row * job->out.row_bytes + col * job->size;
+    size_t lead = 0, tail, whole;
+
+    if (work->streaming) /* from the first whole vector of the output on */
+        lead = -(uintptr_t)out % work->vector_bytes / job->size;
+    if (lead > count)
+        lead = count;
+    tail = (count - lead) % WORD_ELEMENTS;
+    whole = count - lead - tail;
+    if (lead > 0)
+        s->lead_marks = apply_few(work, row, col, lead, bits_few(keep, first, lead));
+    if (tail > 0)
+        s->tail_marks = apply_few(work, row, col + lead + whole, tail,
+                                  bits_few(keep, first + lead + whole, tail));
+    if (job->marks != NULL) {
+        s->row = row;
+        s->col = col;
+        s->lead = lead;
+        s->whole = whole;
+        s->tail = tail;
+    }
+    for (int i = 0; i < BITDROP_MAX_INPUTS && job->in[i].at != NULL; i++)
+        work->in[i] = operand_at(&job->in[i], row, col + lead);
+    work->out = out + lead * job->size;
+    work->marks = s->marks;
+    work->strips = whole / WORD_ELEMENTS;
+    work->bits = bits_at_byte(keep, first + lead, whole, s->shifted);
+}
+
+/* Takes the next piece of the batch, when no strips wait any more. False if there is none. */
+NOINLINE bool take_next(struct work *work)
+{
+    const size_t row = work->row, col = work->col, first = work->first;
+    const size_t in_row = work->job->cols - col;
+    const size_t count = work->left < in_row ? work->left : in_row;
+
+    finish_piece(work);
+    if (count == 0)
+        return false;
+    work->left -= count;
+    work->first += count;
+    work->row += count == in_row;
+    work->col = count == in_row ? 0 : col + count;
+    take(work, row, col, count, work->keep, first);
+    return true;
+}
+
+/* Applies `count` strips, or all that there are. */
+static void apply_some(struct work *work, size_t count)
+{
+    for (;;) {
+        const size_t some = count < work->strips ? count : work->strips;
+
+        if (some > 0)
+            work->apply(work, some);
+        count -= some;
+        if (count == 0 || !take_next(work))
+            return;
+    }
+}
+
+static inline void apply_all(struct work *work) { apply_some(work, SIZE_MAX); }
+
+#endif

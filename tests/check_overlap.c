@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What counts as an overlap. Only what is written is checked: an output or a written mask overlaps
+ * no other buffer of the call, but for the matrices that an output may be. Inputs and a mask that
+ * is read may overlap one another, and what is not looked at does not count.
+ */
+#include "arguments.h"
+
+enum { N = ARGUMENTS_N, ROWS = ARGUMENTS_ROWS, COLS = ARGUMENTS_COLS };
+
+/* The bytes of a flat or dense mask. */
+static size_t mask_bytes(const struct setting *s)
+{
+    return s->flat ? (N + 7) / 8 : ROWS * ((COLS + 7) / 8);
+}
+
+/* Which operations read in[i] as a matrix, or as a bias. */
+static operations of_kind(const struct setting *s, int i, bool bias)
+{
+    operations set = 0;
+
+    for (int op = 0; op < BITDROP_OPERATION_COUNT; op++)
+        if ((operation_row((enum bitdrop_operation)op)->in[i] == IN_BIAS) == bias)
+            set |= that_read(s, i) & 1UL << op;
+    return set;
+}
+
+/* One input against the output. */
+static void expect_input(const struct setting *s, int i)
+{
+    float *in = buffers.in[i];
+    const operations reads = that_read(s, i), matrix = of_kind(s, i, false);
+    const operations bias = of_kind(s, i, true);
+    const size_t bias_end = s->flat ? N : COLS;
+
+    EXPECT(a.call.y = in, bias, BITDROP_ERR_OVERLAP);
+    EXPECT(a.call.y = in, ALL & ~bias, BITDROP_OK);
+    EXPECT(a.call.y = in + N, ALL, BITDROP_OK);
+    EXPECT(a.call.in[i] = buffers.y + N, ALL, BITDROP_OK);
+    EXPECT_ONLY(a.call.y = in + N - 1, s->flat ? reads : matrix, BITDROP_ERR_OVERLAP);
+    EXPECT_ONLY(a.call.y = in + bias_end - 1, reads, BITDROP_ERR_OVERLAP);
+    EXPECT(a.call.y = in + bias_end, bias, BITDROP_OK);
+    EXPECT_ONLY(a.call.in[i] = buffers.y + N - 1, reads, BITDROP_ERR_OVERLAP);
+    EXPECT_ONLY(a.call.y = (float *)(void *)((char *)in + 1), reads, BITDROP_ERR_OVERLAP);
+    EXPECT_ONLY(a.call.y = (float *)(void *)((char *)in + 4 * bias_end - 1), reads,
+                BITDROP_ERR_OVERLAP);
+}
+
+/* One input against a mask: only one that is written must lie apart. */
+static void expect_mask(const struct setting *s, int i)
+{
+    float *in = buffers.in[i];
+    const operations writes = that_write_mask(s) & that_read(s, i);
+    const size_t bytes = mask_bytes(s), bias_end = s->flat ? N : COLS;
+
+    EXPECT_ONLY(a.call.mask = (uint8_t *)in, writes, BITDROP_ERR_OVERLAP);
+    EXPECT_ONLY(a.call.mask = (uint8_t *)(in + bias_end) - 1, writes, BITDROP_ERR_OVERLAP);
+    EXPECT(a.call.mask = (uint8_t *)(in + N), ALL, BITDROP_OK);
+    EXPECT((a.call.in[i] = in + N, a.call.mask = (uint8_t *)(in + N) - bytes), ALL, BITDROP_OK);
+    EXPECT_ONLY((a.call.in[i] = in + N, a.call.mask = (uint8_t *)(in + N) - bytes + 1), writes,
+                BITDROP_ERR_OVERLAP);
+}
+
+static void expect_output(const struct setting *s)
+{
+    const operations uses = that_use_mask(s) & with_data();
+    const size_t bytes = mask_bytes(s);
+
+    EXPECT_ONLY(a.call.mask = (uint8_t *)buffers.y, uses, BITDROP_ERR_OVERLAP);
+    EXPECT_ONLY(a.call.mask = (uint8_t *)(buffers.y + N) - 1, uses, BITDROP_ERR_OVERLAP);
+    EXPECT(a.call.mask = (uint8_t *)(buffers.y + N), ALL, BITDROP_OK);
+    EXPECT_ONLY((a.call.y = buffers.y + N, a.call.mask = (uint8_t *)(buffers.y + N) - bytes + 1),
+                uses, BITDROP_ERR_OVERLAP);
+    /* All inputs in one place, and a mask that is read there too. */
+    EXPECT((a.call.in[1] = a.call.in[0], a.call.in[2] = buffers.in[0] + 1), ALL, BITDROP_OK);
+    EXPECT((a.call.in[1] = a.call.in[0], a.call.in[2] = buffers.in[0] + 1,
+            a.call.mask = (uint8_t *)buffers.in[0] + 3),
+           ALL & ~that_write_mask(s), BITDROP_OK);
+}
+
+/* The output is several inputs at once: allowed where it may be each of them. */
+static void expect_both(const struct setting *s)
+{
+    operations biased = 0;
+
+    for (int i = 0; i < INPUTS; i++)
+        biased |= of_kind(s, i, true);
+    EXPECT(a.call.in[0] = a.call.in[1] = a.call.in[2] = buffers.y, ALL & ~biased, BITDROP_OK);
+    EXPECT(a.call.in[0] = a.call.in[1] = a.call.in[2] = buffers.y, biased, BITDROP_ERR_OVERLAP);
+    for (int i = 0; i < INPUTS; i++)
+        EXPECT(
+            (a.call.in[0] = a.call.in[1] = a.call.in[2] = buffers.y, a.call.in[i] = buffers.in[i]),
+            biased & of_kind(s, i, true), BITDROP_OK);
+}
+
+/* Rows in the gaps of others do not overlap them. */
+static void expect_rows_of(const struct setting *s, int i)
+{
+    float *in = buffers.in[i];
+    const operations matrix = of_kind(s, i, false), writes = matrix & that_write_mask(s);
+    const operations bias = of_kind(s, i, true);
+
+    /* Both input strides are set: which one it is depends on the operation. */
+#define STRIDES(stride) a.shape.x_stride = a.shape.z_stride = (stride)
+    EXPECT_ONLY((a.call.y = in, STRIDES(60), a.shape.y_stride = 61), matrix | bias,
+                BITDROP_ERR_OVERLAP);
+    EXPECT((a.call.y = in, STRIDES(60), a.shape.y_stride = 60), ALL & ~bias, BITDROP_OK);
+    EXPECT((a.call.y = in + COLS, STRIDES(2 * COLS), a.shape.y_stride = 2 * COLS), ALL, BITDROP_OK);
+    EXPECT_ONLY((a.call.y = in + COLS - 1, STRIDES(2 * COLS), a.shape.y_stride = 2 * COLS),
+                matrix | bias, BITDROP_ERR_OVERLAP);
+    EXPECT_ONLY((a.call.y = in + COLS + 1, STRIDES(2 * COLS), a.shape.y_stride = 2 * COLS), matrix,
+                BITDROP_ERR_OVERLAP);
+    EXPECT((STRIDES(60), a.call.mask = (uint8_t *)(in + COLS), a.shape.mask_stride = 240), ALL,
+           BITDROP_OK);
+    EXPECT((STRIDES(60), a.call.mask = (uint8_t *)(in + COLS), a.shape.mask_stride = 241), ALL,
+           BITDROP_OK);
+    EXPECT_ONLY((STRIDES(60), a.call.mask = (uint8_t *)(in + COLS), a.shape.mask_stride = 239),
+                writes, BITDROP_ERR_OVERLAP);
+    /* One row has no stride. */
+    EXPECT((a.call.y = in, a.shape.rows = 1, STRIDES(60)), ALL & ~bias, BITDROP_OK);
+#undef STRIDES
+}
+
+/* How far a mask reaches depends on the unit and mask_repeat, unless it is one of marks. */
+static void expect_reach(const struct setting *s)
+{
+    const operations uses = that_use_mask(s) & with_data(), marks = that_mark();
+    uint8_t *end = (uint8_t *)(buffers.y + N);
+    const size_t row = (COLS + 7) / 8;
+
+    /* The output begins where the mask would end, or a byte before. */
+#define MASK(bytes) (a.call.y = buffers.y + N, a.call.mask = end - (bytes))
+    EXPECT((MASK(2 * row), a.shape.mask_repeat = 2), uses & ~marks, BITDROP_OK);
+    EXPECT((MASK(2 * row - 1), a.shape.mask_repeat = 2), uses, BITDROP_ERR_OVERLAP);
+    EXPECT((MASK(2 * row), a.shape.mask_repeat = 2), uses & marks, BITDROP_ERR_OVERLAP);
+    EXPECT((MASK(ROWS * row), a.shape.mask_repeat = 2), uses, BITDROP_OK);
+    EXPECT((MASK(2 * row), a.shape.mask_repeat = 2, a.shape.first_row = 1), uses,
+           BITDROP_ERR_OVERLAP);
+    EXPECT((MASK(3 * row), a.shape.mask_repeat = 2, a.shape.first_row = 1), uses & ~marks,
+           BITDROP_OK);
+    EXPECT((MASK(1), a.shape.unit = BITDROP_EACH_ROW), uses & ~marks, BITDROP_OK);
+    EXPECT((MASK(0), a.shape.unit = BITDROP_EACH_ROW), uses, BITDROP_ERR_OVERLAP);
+    EXPECT((MASK(1), a.shape.unit = BITDROP_EACH_ROW), uses & marks, BITDROP_ERR_OVERLAP);
+    EXPECT((MASK(1), a.shape.unit = BITDROP_EACH_ROW, a.shape.rows = 9, a.shape.cols = 11), uses,
+           BITDROP_ERR_OVERLAP);
+    EXPECT((MASK(1), a.shape.unit = BITDROP_EACH_ROW, a.shape.rows = 9, a.shape.cols = 11,
+            a.shape.mask_repeat = 3, a.shape.first_row = 2),
+           uses & ~marks, BITDROP_OK);
+#undef MASK
+}
+
+void check_overlaps(struct check *c)
+{
+    for (int k = 0; k < 4; k++) {
+        const struct setting setting = {c, k % 2 == 0, (uint8_t)(k / 2)}, *s = &setting;
+
+        for (int i = 0; i < INPUTS; i++) {
+            expect_input(s, i);
+            expect_mask(s, i);
+            if (!s->flat)
+                expect_rows_of(s, i);
+        }
+        expect_output(s);
+        expect_both(s);
+        if (!s->flat)
+            expect_reach(s);
+    }
+}

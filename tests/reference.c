@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reference.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "call.h"
+#include "oracle.h"
+
+/*
+ * Numbers are held as doubles, whatever they are computed in. One operation on two f32 is exact
+ * here, or rounded at 53 bits, of which 50 suffice for the second rounding to give what a single
+ * one would (Figueroa, "When is double rounding innocuous?", 1995).
+ */
+
+enum { F32_LEAST = -126 }; /* exponent of the smallest normal f32 */
+
+static bool is_small(const struct element *e, double x)
+{
+    return e->dtype != BITDROP_F64 && fabs(x) < ldexp(1, F32_LEAST);
+}
+
+static double operand(const struct element *e, double x)
+{
+    return e->flush && is_small(e, x) ? copysign(0, x) : x;
+}
+
+/* A result of a and b. NEON flushes it before it is rounded. */
+static double result(struct element *e, double exact, double a, double b)
+{
+    if (isnan(exact) && isnan(a) == isnan(b))
+        e->any_nan = true;
+    if (e->flush && is_small(e, exact))
+        return copysign(0, exact);
+    return e->dtype == BITDROP_F64 ? exact : (float)exact;
+}
+
+static double add(struct element *e, double a, double b)
+{
+    return result(e, operand(e, a) + operand(e, b), a, b);
+}
+
+static double multiply(struct element *e, double a, double b)
+{
+    return result(e, operand(e, a) * operand(e, b), a, b);
+}
+
+static bool at_most_zero(const struct element *e, double x) { return operand(e, x) <= 0; }
+
+/* A constant that was computed in double. */
+static double constant(const struct element *e, double x)
+{
+    return e->dtype == BITDROP_F64 ? x : (float)x;
+}
+
+static double input(const struct element *e, int i)
+{
+    double x;
+    float f;
+    uint16_t h;
+
+    if (e->dtype == BITDROP_F64) {
+        memcpy(&x, e->in[i], sizeof x);
+        return x;
+    }
+    if (e->dtype == BITDROP_F32) {
+        memcpy(&f, e->in[i], sizeof f);
+        return f;
+    }
+    memcpy(&h, e->in[i], sizeof h);
+    return oracle_widen(e->dtype, h);
+}
+
+static void output(struct element *e, double x)
+{
+    const float f = (float)x;
+    uint16_t h;
+
+    if (e->dtype == BITDROP_F64) {
+        memcpy(e->y, &x, sizeof x);
+    } else if (e->dtype == BITDROP_F32) {
+        memcpy(e->y, &f, sizeof f);
+    } else {
+        h = oracle_narrow(e->dtype, f);
+        memcpy(e->y, &h, sizeof h);
+    }
+}
+
+/* x + in[i], or x where that is left out. */
+static double with(struct element *e, double x, int i)
+{
+    return e->in[i] == NULL ? x : add(e, x, input(e, i));
+}
+
+/* D, and D' too. */
+static double dropout(struct element *e, bool keep, double x)
+{
+    const double scale = e->cfg->scaling == BITDROP_SCALE_INFER ? 1.0 : 1.0 / (1.0 - e->cfg->p);
+
+    return keep ? multiply(e, x, constant(e, scale)) : 0.0;
+}
+
+static void reference_mask(struct element *e) { (void)e; }
+
+static void reference_forward(struct element *e) { output(e, dropout(e, e->keep, input(e, 0))); }
+
+static void reference_backward(struct element *e) { reference_forward(e); }
+
+static void reference_recompute(struct element *e) { reference_forward(e); }
+
+static void reference_infer(struct element *e)
+{
+    if (e->cfg->scaling == BITDROP_SCALE_TRAIN) {
+        memcpy(e->y, e->in[0], dtype_bytes(e->dtype));
+        e->copied = true;
+    } else if (e->cfg->p == 1) {
+        output(e, 0.0);
+    } else {
+        output(e, multiply(e, input(e, 0), constant(e, 1.0 - e->cfg->p)));
+    }
+}
+
+/* in: x, bias, residual */
+static void reference_forward_add(struct element *e)
+{
+    const double sum = e->keep ? with(e, input(e, 0), 1) : 0.0;
+
+    output(e, with(e, dropout(e, e->keep, sum), 2));
+}
+
+/* in: dy, none, residual */
+static void reference_backward_add(struct element *e)
+{
+    output(e, with(e, dropout(e, e->keep, input(e, 0)), 2));
+}
+
+/* in: x, bias */
+static void reference_forward_relu(struct element *e)
+{
+    const double sum = with(e, input(e, 0), 1);
+
+    e->bit = e->keep && !at_most_zero(e, sum);
+    output(e, dropout(e, e->bit, sum));
+}
+
+/* in: dy, x, bias. A stored mask has the bits of the forward call. */
+static void reference_backward_relu(struct element *e)
+{
+    bool bit = e->keep;
+
+    if (!e->stored)
+        bit = e->keep && !at_most_zero(e, with(e, input(e, 1), 2));
+    e->any_nan = false; /* of the sum, which is only compared */
+    output(e, dropout(e, bit, input(e, 0)));
+}
+
+struct alpha {
+    double a, b, d;
+};
+
+static struct alpha alpha_of(double p)
+{
+    const double alpha = 1.7580993408473766, q = 1 - p;
+    struct alpha c;
+
+    c.a = 1 / sqrt(q * (1 + p * alpha * alpha));
+    c.b = c.a * p * alpha;
+    c.d = -alpha * sqrt(q / (1 + p * alpha * alpha));
+    return c;
+}
+
+static void reference_forward_alpha(struct element *e)
+{
+    const struct alpha c = alpha_of(e->cfg->p);
+
+    if (e->keep)
+        output(e, add(e, multiply(e, input(e, 0), constant(e, c.a)), constant(e, c.b)));
+    else
+        output(e, e->cfg->p == 1 ? 0.0 : constant(e, c.d));
+}
+
+static void reference_backward_alpha(struct element *e)
+{
+    const struct alpha c = alpha_of(e->cfg->p);
+
+    output(e, e->keep ? multiply(e, input(e, 0), constant(e, c.a)) : 0.0);
+}
+
+/* What an operation brings: its function above, and what check_hash.c finds of its values. */
+#define HASH_mask 0
+#define HASH_forward 0
+#define HASH_backward 0
+#define HASH_recompute 0
+#define HASH_infer 0
+#define HASH_forward_add 0
+#define HASH_backward_add 0
+#define HASH_forward_relu 0
+#define HASH_backward_relu 0
+#define HASH_forward_alpha 0
+#define HASH_backward_alpha 0
+
+static const struct {
+    void (*function)(struct element *e);
+    uint64_t hash;
+} references[BITDROP_OPERATION_COUNT] = {
+#define REFERENCE(name, ...) {reference_##name, HASH_##name},
+    BITDROP_OPERATIONS(REFERENCE)};
+
+void reference(struct element *e)
+{
+    e->any_nan = e->copied = false;
+    e->bit = e->keep; /* unless the operation knows better */
+    references[e->op].function(e);
+}
+
+uint64_t reference_hash(enum bitdrop_operation op) { return references[op].hash; }
+
+/*
+ * Whether the hardware keeps the sign and payload of a NaN, but for the bit that makes it quiet.
+ */
+#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__) || defined(__s390x__)
+enum { KEEPS_NANS = true };
+#else
+enum { KEEPS_NANS = false };
+#endif
+
+static bool same(const struct element *e, const void *y, bool bit)
+{
+    const bool any = (e->any_nan || !KEEPS_NANS || e->flush) && !e->copied;
+
+    if (bit != e->bit)
+        return false;
+    if (memcmp(e->y, y, dtype_bytes(e->dtype)) == 0)
+        return true;
+    return any && oracle_is_nan(e->dtype, e->y) && oracle_is_quiet_nan(e->dtype, y);
+}
+
+bool reference_accepts(bitdrop_isa isa, const struct element *e, const void *y, bool bit)
+{
+    if (same(e, y, bit))
+        return true;
+#ifdef __arm__
+    if (isa == BITDROP_ISA_NEON && e->dtype != BITDROP_F64) {
+        struct element flushed = *e;
+
+        flushed.flush = true;
+        reference(&flushed);
+        return same(&flushed, y, bit);
+    }
+#else
+    (void)isa;
+#endif
+    return false;
+}
