@@ -10,11 +10,13 @@
  * A body is what is done to one vector: X(name, inputs, generator, marks). Its function is
  * T(op_<name>) in src/op/<name>.h.
  *
- *   inputs     the operands that it reads
- *   generator  INTERLEAVED: one of its own, which applies a strip after each Philox round. It is
- * the fastest in cache, and 5 to 10 KiB of code for each dtype. SHARED: one for all bodies, which
- * applies some strips after each plane marks      1: a stored mask holds the bits that the body
- * makes, not those of the generator
+ * inputs: the operands that it reads.
+ *
+ * generator: INTERLEAVED is one of its own, which applies a strip after each Philox round. It is
+ * the fastest in cache, and 5 to 10 KiB of code for each dtype. SHARED is one for all bodies, which
+ * applies some strips after each plane.
+ *
+ * marks: if 1, a stored mask holds the bits that the body makes, not those of the generator.
  */
 #define BITDROP_BODIES(X)                                                                          \
     X(dropout, 1, INTERLEAVED, 0)                                                                  \
@@ -26,16 +28,20 @@
 /*
  * X(name, function, (arguments), (inputs), bits, body, stored_body, parameters)
  *
- *   function     bitdrop_<function> is the call on rows and columns
- *   arguments    of that call, made of cfg, t, shape, in[0] to in[2], y and mask
- *   inputs       NONE, FIRST (a matrix with x_stride), THIRD (with z_stride) or BIAS (cols
- * elements, the same for all rows). BIAS and THIRD_OR_NULL may be NULL, which stands for -0
- *                everywhere: x + -0 is x for every x. The output may be FIRST or THIRD
- *   bits         WRITTEN: made, and stored unless the mask is remade. READ: read from the mask, or
- *                made if it is remade. MADE: made, never stored. NONE: everything is kept
- *   body         what is done, NONE of a mask alone
- *   stored_body  the same where the bits are READ; it looks at as many inputs as it has
- *   parameters   <parameters>_parameters in src/op makes the numbers that the body finds in p[]
+ * function: bitdrop_<function> is the call on rows and columns. arguments are those of that call,
+ * made of cfg, t, shape, in[0] to in[2], y and mask.
+ *
+ * inputs: NONE, FIRST (a matrix with x_stride), THIRD (one with z_stride) or BIAS (cols elements,
+ * the same for all rows). BIAS and THIRD_OR_NULL may be NULL, which stands for -0 everywhere: x +
+ * -0 is x for every x. The output may be FIRST or THIRD.
+ *
+ * bits: WRITTEN are made, and stored unless the mask is remade. READ come from the mask, or are
+ * made if it is remade. MADE are made and never stored. With NONE everything is kept.
+ *
+ * body is what is done, NONE for a mask alone. stored_body is the same where the bits are READ from
+ * a stored mask; it looks at as many inputs as it has.
+ *
+ * parameters: <parameters>_parameters in src/op makes the numbers that the body finds in p[].
  */
 #define BITDROP_OPERATIONS(X)                                                                      \
     X(mask, mask_2d, (cfg, shape, mask), (NONE, NONE, NONE), WRITTEN, NONE, NONE, scale)           \

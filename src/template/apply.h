@@ -36,9 +36,10 @@ typedef T(packed)
 
 /*
  * The next strip; inputs and makes_marks are those of the body. Operands are named one by one:
- * indexed in a loop, compilers would keep them in memory.
+ * indexed in a loop, compilers would keep them in memory. If the second one is -0 everywhere, it is
+ * not loaded, and compilers leave the addition out.
  */
-FORCE_INLINE void T(strip)(T(body_function) * body, int inputs, bool makes_marks,
+FORCE_INLINE void T(strip)(T(body_function) * body, int inputs, bool makes_marks, bool has_second,
                            const struct work *work)
 {
     const keep_bits keep = keep_bits_load(work->bits);
@@ -53,8 +54,11 @@ FORCE_INLINE void T(strip)(T(body_function) * body, int inputs, bool makes_marks
         uint32_t some = 0;
 
         in[0] = T(load)(work->in[0] + v * T(VECTOR_BYTES));
-        if (inputs > 1)
+        if (inputs > 1 && has_second)
             in[1] = T(load)(work->in[1] + v * T(VECTOR_BYTES));
+        else
+            for (int i = 0; i < T(PARTS); i++)
+                *T(part)(&in[1], i) = C(set1)(-0.0);
         if (inputs > 2)
             in[2] = T(load)(work->in[2] + v * T(VECTOR_BYTES));
         out = body(in, keep, v, p, &some);
@@ -84,7 +88,10 @@ FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks,
         if (inputs > 2 && work->streaming && work->in_step[2] != 0)
             T(prefetch)(work->in[2]);
     }
-    T(strip)(body, inputs, makes_marks, work);
+    if (inputs > 1 && work->in_step[1] != 0)
+        T(strip)(body, inputs, makes_marks, true, work);
+    else
+        T(strip)(body, inputs, makes_marks, false, work);
     work->in[0] += T(STRIP_BYTES);
     if (inputs > 1)
         work->in[1] += work->in_step[1];
@@ -94,6 +101,14 @@ FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks,
     work->bits += WORD_ELEMENTS / 8;
     work->marks += makes_marks ? WORD_ELEMENTS / 8 : 0;
     work->strips--;
+    if (inputs > 1 && --work->row_strips == 0) {
+        work->in[0] += work->in_gap[0];
+        work->in[1] += work->in_gap[1];
+        if (inputs > 2)
+            work->in[2] += work->in_gap[2];
+        work->out += work->out_gap;
+        work->row_strips = work->strips_of_row;
+    }
 }
 
 /* Applies `count` strips. On a copy, which stores to the output cannot change. */
@@ -122,7 +137,7 @@ FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_mark
     MAKE_RUNS_##generator(name) static void T(kernel_##name)(const struct bitdrop_job *job)        \
     {                                                                                              \
         static const struct body body = {T(strips_##name), RUNS_##generator(name),                 \
-                                         T(VECTOR_BYTES)};                                         \
+                                         T(VECTOR_BYTES), inputs > 1};                             \
                                                                                                    \
         run_job(job, &body);                                                                       \
     }

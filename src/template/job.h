@@ -15,6 +15,7 @@ struct body {
     apply_strips *apply;
     make_runs_function *runs; /* how tiles are made while it is applied */
     size_t vector_bytes;
+    bool many_rows; /* apply goes from row to row by itself */
 };
 
 /* One by one, because a small call would spend its time on members that it does not need. */
@@ -24,8 +25,14 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
     work->strips = 0;
     work->left = 0;
     work->row = work->col = work->first = 0;
-    for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
+    for (int i = 0; i < BITDROP_MAX_INPUTS; i++) {
         work->in_step[i] = WORD_ELEMENTS * job->in[i].col_bytes;
+        work->in_gap[i] = job->in[i].row_bytes - job->cols * job->in[i].col_bytes;
+    }
+    work->out_gap = job->out.row_bytes - job->cols * job->size;
+    work->strips_of_row = job->cols / WORD_ELEMENTS;
+    work->many_rows = body->many_rows && job->cols % WORD_ELEMENTS == 0 &&
+                      (!job->streaming || job->out.row_bytes % body->vector_bytes == 0);
     work->streaming = job->streaming;
     work->prefetch = job->prefetch;
     work->job = job;
@@ -218,17 +225,46 @@ static void run_given(struct work *work)
                        job->keep + g.index * job->mask_stride, col);
 }
 
-/* Keep bits of a row that is kept, and of one that is dropped. */
-struct constant_bits {
-    uint8_t of[2][TILE_BYTES];
+/* Rows that are all kept or all dropped. */
+struct equal_rows {
+    uint8_t constant[2][TILE_BYTES]; /* bits of dropped elements, and of kept ones */
+    size_t at_once; /* rows that are one piece: more than one if there are no gaps between them */
+    size_t first, end;
+    bool kept;
 };
 
-static void constant_bits_init(struct constant_bits *bits, size_t cols)
+static bool has_gaps(const struct bitdrop_operand *o, size_t cols)
 {
-    const size_t bytes = (smaller(cols, TILE_ELEMENTS) + 7) / 8;
+    return o->col_bytes != 0 && o->row_bytes != cols * o->col_bytes;
+}
 
-    memset(bits->of[0], 0, bytes);
-    memset(bits->of[1], 0xFF, bytes);
+static void equal_rows_init(struct equal_rows *rows, const struct bitdrop_job *job)
+{
+    bool gaps = job->marks != NULL || has_gaps(&job->out, job->cols);
+
+    for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
+        gaps |= has_gaps(&job->in[i], job->cols);
+    rows->at_once = gaps || job->cols > TILE_ELEMENTS / 2 ? 1 : TILE_ELEMENTS / job->cols;
+    rows->first = rows->end = 0;
+    rows->kept = true;
+    const size_t bytes = (smaller(rows->at_once * job->cols, TILE_ELEMENTS) + 7) / 8;
+    memset(rows->constant[0], 0, bytes);
+    memset(rows->constant[1], 0xFF, bytes);
+}
+
+static void apply_equal_rows(struct work *work, const struct equal_rows *rows)
+{
+    const size_t cols = work->job->cols;
+    const uint8_t *keep = rows->constant[rows->kept];
+
+    for (size_t row = rows->first, n; row < rows->end; row += n) {
+        n = smaller(rows->end - row, rows->at_once);
+        for (size_t col = 0, count; col < n * cols; col += count) {
+            count = smaller(n * cols - col, TILE_ELEMENTS);
+            take(work, row, col, count, keep, 0);
+            apply_all(work);
+        }
+    }
 }
 
 /* The bits of the groups from this one on that lie in one tile; *i is the place of its own. */
@@ -248,9 +284,9 @@ static void run_rows(struct work *work, struct tile *tile)
     const struct bitdrop_job *job = work->job;
     const uint8_t *bits = job->keep;
     size_t i = job->keep_bit;
-    struct constant_bits constant;
+    struct equal_rows rows;
 
-    constant_bits_init(&constant, job->cols);
+    equal_rows_init(&rows, job);
     for (struct group g = {0, 0, 0}; next_group(job, &g); i++) {
         bool kept = true;
 
@@ -258,10 +294,14 @@ static void run_rows(struct work *work, struct tile *tile)
             bits = row_bits(work, tile, g.index, &i);
         if (bits != NULL)
             kept = bits[i / 8] >> (i % 8) & 1;
-        for (size_t col = 0; col < job->cols; col += TILE_ELEMENTS)
-            apply_rows(work, &g, col, smaller(job->cols - col, TILE_ELEMENTS), constant.of[kept],
-                       0);
+        if (kept != rows.kept || rows.end - rows.first >= rows.at_once) {
+            apply_equal_rows(work, &rows);
+            rows.first = rows.end;
+            rows.kept = kept;
+        }
+        rows.end = g.end;
     }
+    apply_equal_rows(work, &rows);
 }
 
 /* Applies a body, or none if only a mask is wanted, to a job. */

@@ -18,6 +18,7 @@ struct scratch {
     uint8_t marks[TILE_BYTES];          /* of whole strips */
     uint32_t lead_marks, tail_marks;    /* of the parts at the ends */
     size_t row, col, lead, whole, tail; /* elements of the piece; all 0: it has no marks to store */
+    size_t rows;                        /* it has so many, each of `whole` elements */
 };
 
 /* Without touching its room. */
@@ -62,6 +63,7 @@ NOINLINE uint32_t apply_few(const struct work *work, size_t row, size_t col, siz
         const unsigned char *at = operand_at(&job->in[i], row, col);
 
         few.in[i] = at;
+        few.in_step[i] = work->in_step[i];
         if (job->in[i].col_bytes == 0)
             continue;
         few.in[i] = strip[i];
@@ -79,7 +81,9 @@ static void store_marks(struct scratch *s, const struct bitdrop_job *job)
     uint8_t *marks = job->marks + s->row * job->mask_stride;
 
     bits_append_few(marks, s->col, s->lead_marks, s->lead);
-    bits_append(marks, s->col + s->lead, s->marks, 0, s->whole);
+    for (size_t row = 0; row < s->rows; row++)
+        bits_append(marks + row * job->mask_stride, s->col + s->lead, s->marks, row * s->whole,
+                    s->whole);
     bits_append_few(marks, s->col + s->lead + s->whole, s->tail_marks, s->tail);
     s->lead = s->whole = s->tail = 0;
 }
@@ -92,6 +96,41 @@ static inline void finish_piece(struct work *work)
         store_marks(work->scratch, work->job);
 }
 
+/* The elements in front of the first whole vector of the output, if stores are to stream. */
+static inline size_t lead_of(const struct work *work, const unsigned char *out, size_t count)
+{
+    const size_t lead =
+        work->streaming ? -(uintptr_t)out % work->vector_bytes / work->job->size : 0;
+
+    return lead < count ? lead : count;
+}
+
+static inline void note_marks(struct scratch *s, size_t row, size_t col, size_t lead, size_t whole,
+                              size_t tail, size_t rows)
+{
+    s->row = row;
+    s->col = col;
+    s->lead = lead;
+    s->whole = whole;
+    s->tail = tail;
+    s->rows = rows;
+}
+
+/* Makes strips wait that begin at (row, col) and whose bits begin with bit `first` of keep. */
+static inline void begin_strips(struct work *work, size_t row, size_t col, size_t strips,
+                                const uint8_t *keep, size_t first)
+{
+    const struct bitdrop_job *job = work->job;
+
+    for (int i = 0; i < BITDROP_MAX_INPUTS && job->in[i].at != NULL; i++)
+        work->in[i] = operand_at(&job->in[i], row, col);
+    work->out = job->out.at + row * job->out.row_bytes + col * job->size;
+    work->marks = work->scratch->marks;
+    work->strips = strips;
+    work->row_strips = 0; /* never 0 again before the strips end */
+    work->bits = bits_at_byte(keep, first, strips * WORD_ELEMENTS, work->scratch->shifted);
+}
+
 /*
  * Makes `count` elements from (row, col) on the piece at hand, whose keep bits begin with bit
  * `first` of keep. No strips may wait.
@@ -101,33 +140,44 @@ static void take(struct work *work, size_t row, size_t col, size_t count, const 
 {
     const struct bitdrop_job *job = work->job;
     struct scratch *s = work->scratch;
-    unsigned char *out = job->out.at + row * job->out.row_bytes + col * job->size;
-    size_t lead = 0, tail, whole;
+    const unsigned char *out = job->out.at + row * job->out.row_bytes + col * job->size;
+    const size_t lead = lead_of(work, out, count), tail = (count - lead) % WORD_ELEMENTS;
+    const size_t whole = count - lead - tail;
 
-    if (work->streaming) /* from the first whole vector of the output on */
-        lead = -(uintptr_t)out % work->vector_bytes / job->size;
-    if (lead > count)
-        lead = count;
-    tail = (count - lead) % WORD_ELEMENTS;
-    whole = count - lead - tail;
     if (lead > 0)
         s->lead_marks = apply_few(work, row, col, lead, bits_few(keep, first, lead));
     if (tail > 0)
         s->tail_marks = apply_few(work, row, col + lead + whole, tail,
                                   bits_few(keep, first + lead + whole, tail));
-    if (job->marks != NULL) {
-        s->row = row;
-        s->col = col;
-        s->lead = lead;
-        s->whole = whole;
-        s->tail = tail;
-    }
-    for (int i = 0; i < BITDROP_MAX_INPUTS && job->in[i].at != NULL; i++)
-        work->in[i] = operand_at(&job->in[i], row, col + lead);
-    work->out = out + lead * job->size;
-    work->marks = s->marks;
-    work->strips = whole / WORD_ELEMENTS;
-    work->bits = bits_at_byte(keep, first + lead, whole, s->shifted);
+    if (job->marks != NULL)
+        note_marks(s, row, col, lead, whole, tail, 1);
+    begin_strips(work, row, col + lead, whole / WORD_ELEMENTS, keep, first + lead);
+}
+
+/* Whether the rest of the batch has rows that are whole strips, whose bits are one run of bytes. */
+static inline bool has_many_rows(const struct work *work)
+{
+    const struct bitdrop_job *job = work->job;
+
+    return work->many_rows && work->col == 0 && work->left >= 2 * job->cols &&
+           work->first % 8 == 0 &&
+           (!work->streaming ||
+            (uintptr_t)(job->out.at + work->row * job->out.row_bytes) % work->vector_bytes == 0);
+}
+
+/* Takes all whole rows of the batch as one piece. */
+static void take_rows(struct work *work)
+{
+    const struct bitdrop_job *job = work->job;
+    const size_t row = work->row, first = work->first, rows = work->left / job->cols;
+
+    work->left -= rows * job->cols;
+    work->first += rows * job->cols;
+    work->row += rows;
+    if (job->marks != NULL)
+        note_marks(work->scratch, row, 0, 0, job->cols, 0, rows);
+    begin_strips(work, row, 0, rows * (job->cols / WORD_ELEMENTS), work->keep, first);
+    work->row_strips = work->strips_of_row;
 }
 
 /* Takes the next piece of the batch, when no strips wait any more. False if there is none. */
@@ -140,6 +190,10 @@ NOINLINE bool take_next(struct work *work)
     finish_piece(work);
     if (count == 0)
         return false;
+    if (has_many_rows(work)) {
+        take_rows(work);
+        return true;
+    }
     work->left -= count;
     work->first += count;
     work->row += count == in_row;

@@ -33,6 +33,11 @@ struct work {
     uint8_t *marks;      /* of these strips, if the body makes any */
     size_t strips;
 
+    /* Strips may reach over many rows: how many are left in this one, and what lies between rows.
+     */
+    size_t row_strips, strips_of_row;
+    size_t in_gap[BITDROP_MAX_INPUTS], out_gap; /* bytes, modulo 2^n: back to a bias that repeats */
+
     /* As in the job: copies, which stores to out cannot change. */
     bool streaming, prefetch;
     double f64_parameter[BITDROP_MAX_PARAMETERS]; /* only of copies made by work_copy */
@@ -46,6 +51,7 @@ struct work {
     const struct bitdrop_job *job;
     apply_strips *apply;
     size_t vector_bytes; /* what streaming stores are aligned to */
+    bool many_rows;      /* a piece may have many rows */
     size_t burst;        /* strips to apply in a pause */
     struct scratch *scratch;
     struct work *original; /* of a copy */
@@ -67,6 +73,12 @@ FORCE_INLINE void work_copy(struct work *copy, const struct work *work)
     copy->bits = work->bits;
     copy->marks = work->marks;
     copy->strips = work->strips;
+    copy->row_strips = work->row_strips;
+    copy->strips_of_row = work->strips_of_row;
+    copy->in_gap[0] = work->in_gap[0];
+    copy->in_gap[1] = work->in_gap[1];
+    copy->in_gap[2] = work->in_gap[2];
+    copy->out_gap = work->out_gap;
     copy->streaming = work->streaming;
     copy->prefetch = work->prefetch;
     copy->left = work->left;
@@ -88,6 +100,7 @@ FORCE_INLINE void work_return(struct work *work, const struct work *copy)
     work->bits = copy->bits;
     work->marks = copy->marks;
     work->strips = copy->strips;
+    work->row_strips = copy->row_strips;
 }
 
 typedef void work_hook(struct work *work);
