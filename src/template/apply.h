@@ -63,7 +63,7 @@ FORCE_INLINE void T(strip)(T(body_function) * body, int inputs, bool makes_marks
             in[2] = T(load)(work->in[2] + v * T(VECTOR_BYTES));
         out = body(in, keep, v, p, &some);
         marks |= some << (v * T(LANES) % WORD_ELEMENTS);
-        if (work->streaming)
+        if (work->how & WORK_STREAMING)
             T(stream)(work->out + v * T(VECTOR_BYTES), out);
         else
             T(store)(work->out + v * T(VECTOR_BYTES), out);
@@ -81,20 +81,22 @@ FORCE_INLINE void T(prefetch)(const unsigned char *p)
 /* Applies the next strip; there is one. */
 FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks, struct work *work)
 {
-    if (work->prefetch) {
-        T(prefetch)(work->streaming ? work->in[0] : work->out);
-        if (inputs > 1 && work->streaming && work->in_step[1] != 0)
+    const bool streaming = work->how & WORK_STREAMING;
+    const bool has_second = inputs > 1 && work->how & WORK_SECOND_INPUT;
+
+    if (work->how & WORK_PREFETCH) {
+        T(prefetch)(streaming ? work->in[0] : work->out);
+        if (has_second && streaming)
             T(prefetch)(work->in[1]);
-        if (inputs > 2 && work->streaming && work->in_step[2] != 0)
+        if (inputs > 2 && streaming)
             T(prefetch)(work->in[2]);
     }
-    if (inputs > 1 && work->in_step[1] != 0)
+    if (has_second)
         T(strip)(body, inputs, makes_marks, true, work);
     else
         T(strip)(body, inputs, makes_marks, false, work);
     work->in[0] += T(STRIP_BYTES);
-    if (inputs > 1)
-        work->in[1] += work->in_step[1];
+    work->in[1] += has_second ? T(STRIP_BYTES) : 0;
     if (inputs > 2)
         work->in[2] += work->in_step[2];
     work->out += T(STRIP_BYTES);

@@ -33,8 +33,8 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
     work->strips_of_row = job->cols / WORD_ELEMENTS;
     work->many_rows = body->many_rows && job->cols % WORD_ELEMENTS == 0 &&
                       (!job->streaming || job->out.row_bytes % body->vector_bytes == 0);
-    work->streaming = job->streaming;
-    work->prefetch = job->prefetch;
+    work->how = (job->streaming ? WORK_STREAMING : 0U) | (job->prefetch ? WORK_PREFETCH : 0U) |
+                (job->in[1].col_bytes != 0 ? WORK_SECOND_INPUT : 0U);
     work->job = job;
     work->apply = body->apply;
     work->vector_bytes = body->vector_bytes;

@@ -58,12 +58,13 @@ NOINLINE uint32_t apply_few(const struct work *work, size_t row, size_t col, siz
     uint8_t bits[WORD_ELEMENTS / 8], marks[WORD_ELEMENTS / 8] = {0};
     struct work few = {.out = strip[0], .bits = bits, .marks = marks, .strips = 1, .job = job};
 
+    few.how = work->how & WORK_SECOND_INPUT;
+
     store_le32(bits, keep);
     for (int i = 0; i < BITDROP_MAX_INPUTS && job->in[i].at != NULL; i++) {
         const unsigned char *at = operand_at(&job->in[i], row, col);
 
         few.in[i] = at;
-        few.in_step[i] = work->in_step[i];
         if (job->in[i].col_bytes == 0)
             continue;
         few.in[i] = strip[i];
@@ -100,7 +101,7 @@ static inline void finish_piece(struct work *work)
 static inline size_t lead_of(const struct work *work, const unsigned char *out, size_t count)
 {
     const size_t lead =
-        work->streaming ? -(uintptr_t)out % work->vector_bytes / work->job->size : 0;
+        work->how & WORK_STREAMING ? -(uintptr_t)out % work->vector_bytes / work->job->size : 0;
 
     return lead < count ? lead : count;
 }
@@ -161,7 +162,7 @@ static inline bool has_many_rows(const struct work *work)
 
     return work->many_rows && work->col == 0 && work->left >= 2 * job->cols &&
            work->first % 8 == 0 &&
-           (!work->streaming ||
+           (!(work->how & WORK_STREAMING) ||
             (uintptr_t)(job->out.at + work->row * job->out.row_bytes) % work->vector_bytes == 0);
 }
 

@@ -17,6 +17,8 @@ enum { PREFETCH_AHEAD = 2048, CACHE_LINE = 64 }; /* bytes */
 
 struct work;
 
+enum work_flags { WORK_STREAMING = 1, WORK_PREFETCH = 2, WORK_SECOND_INPUT = 4 /* is no -0 */ };
+
 /* Applies the next `count` strips; there are as many. Of one body and dtype. */
 typedef void apply_strips(struct work *work, size_t count);
 
@@ -39,7 +41,7 @@ struct work {
     size_t in_gap[BITDROP_MAX_INPUTS], out_gap; /* bytes, modulo 2^n: back to a bias that repeats */
 
     /* As in the job: copies, which stores to out cannot change. */
-    bool streaming, prefetch;
+    unsigned how; /* enum work_flags: in one word, because few registers are left */
     double f64_parameter[BITDROP_MAX_PARAMETERS]; /* only of copies made by work_copy */
     float f32_parameter[BITDROP_MAX_PARAMETERS];
 
@@ -67,7 +69,6 @@ FORCE_INLINE void work_copy(struct work *copy, const struct work *work)
     copy->in[0] = work->in[0];
     copy->in[1] = work->in[1];
     copy->in[2] = work->in[2];
-    copy->in_step[1] = work->in_step[1];
     copy->in_step[2] = work->in_step[2];
     copy->out = work->out;
     copy->bits = work->bits;
@@ -79,8 +80,7 @@ FORCE_INLINE void work_copy(struct work *copy, const struct work *work)
     copy->in_gap[1] = work->in_gap[1];
     copy->in_gap[2] = work->in_gap[2];
     copy->out_gap = work->out_gap;
-    copy->streaming = work->streaming;
-    copy->prefetch = work->prefetch;
+    copy->how = work->how;
     copy->left = work->left;
     copy->f64_parameter[0] = work->job->f64_parameter[0];
     copy->f64_parameter[1] = work->job->f64_parameter[1];
