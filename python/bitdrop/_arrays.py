@@ -42,11 +42,11 @@ class View(NamedTuple):
         return math.prod(self.shape)
 
 
-def view(x: Array, name: str) -> View:
+def view(x: Array | None, name: str) -> View:
     """The memory of a NumPy array or DLPack tensor, or an error that says what to change."""
     if isinstance(x, np.ndarray):
         return _view_numpy(x, name)
-    if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
+    if x is not None and hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
         return _view_dlpack(x, name)
     raise BitdropTypeError(f"{name} must be a NumPy array or a tensor with __dlpack__, not {type(x).__name__}")
 
@@ -101,7 +101,7 @@ def _row_stride(name: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> 
     return strides[0]
 
 
-def data(x: Array, name: str) -> View:
+def data(x: Array | None, name: str) -> View:
     """A view of what dropout is applied to."""
     v = view(x, name)
     if v.dtype not in CODES:
@@ -112,19 +112,46 @@ def data(x: Array, name: str) -> View:
     return v
 
 
+def _check_like(v: View, name: str, like: View) -> None:
+    if v.shape != like.shape or v.dtype != like.dtype:
+        raise (BitdropTypeError if v.dtype != like.dtype else BitdropValueError)(
+            f"{name} must be {like.dtype} of shape {like.shape} as the input is, not {v.dtype} of shape {v.shape}"
+        )
+
+
+def matrix(x: Array, name: str, like: View) -> View:
+    """A view of an input beside the first, of its shape and dtype."""
+    v = data(x, name)
+    _check_like(v, name, like)
+    return v
+
+
+def bias(x: Array, name: str, like: View) -> View:
+    """A view of one value for each column of the first input."""
+    v = data(x, name)
+    expected = like.shape[-1:] or (1,)
+    if v.shape != expected or v.dtype != like.dtype:
+        raise (BitdropTypeError if v.dtype != like.dtype else BitdropValueError)(
+            f"{name} must be {like.dtype} of shape {expected}, a value for each column of the input, "
+            f"not {v.dtype} of shape {v.shape}"
+        )
+    return v
+
+
 def output(out: Array | None, like: View) -> tuple[Any, View]:
     """Out and its view; a new NumPy array where out is None."""
     if out is None:
         dtype = _bfloat16() if like.dtype == "bfloat16" else np.dtype(like.dtype)
-        out = np.empty(like.shape, dtype)
-        return out, View(out.ctypes.data, like.dtype, like.shape, None, True, out)
+        return _new(like.shape, dtype, like.dtype)
     v = data(out, "out")
-    if v.shape != like.shape or v.dtype != like.dtype:
-        raise (BitdropTypeError if v.dtype != like.dtype else BitdropValueError)(
-            f"out must be {like.dtype} of shape {like.shape} as the input is, not {v.dtype} of shape {v.shape}"
-        )
+    _check_like(v, "out", like)
     _check_writable(v, "out")
     return out, v
+
+
+def _new(shape: tuple[int, ...], dtype: npt.DTypeLike, name: str) -> tuple[Any, View]:
+    array = np.empty(shape, dtype)
+    return array, View(array.ctypes.data, name, shape, None, True, array)
 
 
 def _bfloat16() -> np.dtype[Any]:
@@ -146,7 +173,7 @@ def _check_writable(v: View, name: str) -> None:
         )
 
 
-def mask_input(mask: Array, name: str = "mask") -> View:
+def mask_input(mask: Array | None, name: str = "mask") -> View:
     """A view of packed bits."""
     v = view(mask, name)
     if v.dtype != "uint8":
@@ -160,56 +187,26 @@ def mask_input(mask: Array, name: str = "mask") -> View:
 def mask_output(mask: Array | None, shape: tuple[int, ...], name: str) -> tuple[Any, View]:
     """Mask and its view; a new one of that shape where mask is None."""
     if mask is None:
-        mask = np.empty(shape, np.uint8)
-        return mask, View(mask.ctypes.data, "uint8", shape, None, True, mask)
+        return _new(shape, np.uint8, "uint8")
     v = mask_input(mask, name)
     _check_writable(v, name)
     return mask, v
 
 
-def row_bytes(cols: int) -> int:
-    """Bytes of cols bits."""
-    return (cols + 7) // 8
+def flags(x: Array | None, name: str) -> View:
+    """A view of elements of a byte each, 0 or not 0."""
+    v = view(x, name)
+    if v.dtype not in ("bool", "uint8"):
+        raise BitdropTypeError(f"{name} must be bool or uint8, one element a byte, not {v.dtype}: compare it with 0")
+    return v
 
 
-def needs_rows(x: View, y: View, pitch: int | None) -> bool:
-    """Whether a call is one on a matrix, whose mask by default has a row for each of its rows."""
-    return pitch is not None or x.row_stride is not None or y.row_stride is not None
-
-
-def matrix(x: View, y: View, mask: View | None, pitch: int | None) -> _library.Shape2D | None:
-    """The shape for the library's 2-D call, or None for its flat one. Checks the mask's shape."""
-    rows_wanted = needs_rows(x, y, pitch)
-    if pitch is not None and len(x.shape) != 2:
-        raise BitdropValueError(f"pitch is for matrices; the shape is {x.shape}")
-    if mask is not None:
-        check_mask_shape(mask, x.shape)
-        if rows_wanted and len(mask.shape) == 1 and x.shape[1] % 8:
-            raise BitdropValueError(
-                f"mask must have a row for each row of a matrix with strides or pitch, unless "
-                f"columns are a multiple of 8: shape {(x.shape[0], row_bytes(x.shape[1]))}"
-            )
-        rows_wanted = rows_wanted or len(mask.shape) == 2
-    if not rows_wanted:
-        return None
-    mask_stride = (mask.row_stride or 0) if mask is not None else 0
-    return shape_2d(x.shape, pitch, x.row_stride or 0, y.row_stride or 0, mask_stride)
-
-
-def shape_2d(
-    shape: tuple[int, ...], pitch: int | None, x_stride: int, y_stride: int, mask_stride: int
-) -> _library.Shape2D:
-    """A Shape2D. Its 0 for "dense" is not for callers, who leave pitch away."""
-    rows, cols = shape
-    if pitch is not None and _library.integer(pitch, "pitch", 64) < cols:
-        raise BitdropValueError(f"pitch must be at least the {cols} columns, not {pitch}")
-    return _library.Shape2D(rows, cols, pitch or 0, x_stride, y_stride, mask_stride)
-
-
-def check_mask_shape(mask: View, shape: tuple[int, ...]) -> None:
-    """A mask is flat, or that of a matrix has a row of bytes for each row."""
-    flat = (row_bytes(math.prod(shape)),)
-    rows = (shape[0], row_bytes(shape[1])) if len(shape) == 2 else flat
-    if mask.shape not in (flat, rows):
-        wanted = f"{flat}" if rows == flat else f"{flat} or {rows}"
-        raise BitdropValueError(f"mask of data of shape {shape} must have shape {wanted}, not {mask.shape}")
+def flags_output(out: Array | None, shape: tuple[int, ...]) -> tuple[Any, View]:
+    """Out and its view; a new array of bool where out is None."""
+    if out is None:
+        return _new(shape, np.bool_, "bool")
+    v = flags(out, "out")
+    if v.shape != shape:
+        raise BitdropValueError(f"out must have shape {shape}, not {v.shape}")
+    _check_writable(v, "out")
+    return out, v

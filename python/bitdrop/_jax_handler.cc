@@ -20,26 +20,30 @@ namespace ffi = xla::ffi;
 namespace
 {
 
-// bitdrop_parallel and bitdrop_config of bitdrop.h, which an installed Python package need not have
-// beside it: the layouts are fixed.
+// bitdrop_parallel and bitdrop_config of bitdrop.h 0.2, which an installed Python package need not
+// have beside it. _library.py refuses a library of another version.
 using Task = void(void *argument, size_t index);
 
 struct Parallel {
     void (*run)(void *context, size_t tasks, Task *task, void *argument);
     void *context;
     size_t tasks;
+    uint64_t reserved[2];
 };
 
 struct Config {
     double p;
-    uint64_t seed, offset;
-    uint32_t stream;
-    uint8_t rounds, scaling, stores, isa;
+    uint64_t seed;
+    uint32_t stream, reserved32;
+    uint64_t offset;
+    uint8_t rounds, scaling, stores, isa, mask_use, reserved8[3];
     const Parallel *parallel;
-    uint64_t reserved[3];
+    uint64_t reserved[2];
 };
-static_assert(offsetof(Config, rounds) == 28 && offsetof(Config, reserved) == 40 &&
-              sizeof(Config) == 64);
+static_assert(offsetof(Config, stream) == 16 && offsetof(Config, offset) == 24 &&
+              offsetof(Config, rounds) == 32 && offsetof(Config, parallel) == 40 &&
+              offsetof(Config, reserved) == 48 && sizeof(Config) == 64);
+static_assert(offsetof(Parallel, reserved) == 24 && sizeof(Parallel) == 40);
 
 using Recompute = int(const Config *, int dtype, size_t n, const void *x, void *y);
 using StatusString = const char *(int);
@@ -128,7 +132,7 @@ ffi::Error dropout(ffi::ThreadPool pool, ffi::Buffer<ffi::U32> words, ffi::AnyBu
     const size_t n = x.element_count() / batch, bytes = x.size_bytes() / batch;
     // A thread of XLA takes 25 us to wake, and 2^18 elements of f32 75. It has none without a pool.
     const size_t tasks = std::min<size_t>(pool.num_threads(), n >> 18);
-    const Parallel parallel = {run_on_pool, &pool, tasks};
+    const Parallel parallel = {run_on_pool, &pool, tasks, {}};
     const uint32_t *word = words.typed_data();
     const char *from = static_cast<const char *>(x.untyped_data());
     char *to = static_cast<char *>(y->untyped_data());

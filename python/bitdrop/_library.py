@@ -3,6 +3,7 @@
 
 The functions take a Config and integer addresses, which they trust, and raise on a bad status.
 Buffers must stay alive, and of the size told, until they return. bitdrop.h is their contract.
+_operations.py has the calls on rows and columns.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ F32, F64, F16, BF16 = range(4)
 SCALE_TRAIN, SCALE_INFER = range(2)
 STORES_AUTO, STORES_CACHED, STORES_STREAMING = range(3)
 ISA_AUTO, ISA_SCALAR, ISA_AVX2, ISA_AVX512, ISA_NEON = range(5)
+MASK_STORED, MASK_REMADE = range(2)
 
 SCALINGS = {"train": SCALE_TRAIN, "infer": SCALE_INFER}
 STORES = {"auto": STORES_AUTO, "cached": STORES_CACHED, "streaming": STORES_STREAMING}
@@ -41,23 +43,27 @@ class Config(ctypes.Structure):
     _fields_ = (
         ("p", c_double),
         ("seed", c_uint64),
-        ("offset", c_uint64),
         ("stream", c_uint32),
+        ("reserved32", c_uint32),
+        ("offset", c_uint64),
         ("rounds", c_uint8),
         ("scaling", c_uint8),
         ("stores", c_uint8),
         ("isa", c_uint8),
+        ("mask_use", c_uint8),
+        ("reserved8", c_uint8 * 3),
         ("parallel", c_void_p),
-        ("reserved", c_uint64 * 3),
+        ("reserved", c_uint64 * 2),
     )
     p: float
     seed: int
-    offset: int
     stream: int
+    offset: int
     rounds: int
     scaling: int
     stores: int
     isa: int
+    mask_use: int
     parallel: int | None
 
 
@@ -70,14 +76,67 @@ class Shape2D(ctypes.Structure):
         ("pitch", c_uint64),
         ("x_stride", c_size_t),
         ("y_stride", c_size_t),
+        ("z_stride", c_size_t),
         ("mask_stride", c_size_t),
+        ("mask_repeat", c_size_t),
+        ("first_row", c_uint64),
+        ("unit", c_uint32),
+        ("flags", c_uint32),
+        ("reserved", c_uint64 * 3),
     )
     rows: int
     cols: int
     pitch: int
     x_stride: int
     y_stride: int
+    z_stride: int
     mask_stride: int
+    mask_repeat: int
+    first_row: int
+    unit: int
+    flags: int
+
+    def __str__(self) -> str:
+        """The members that say something."""
+        values = {name: getattr(self, name) for name, _ in self._fields_ if name != "reserved"}
+        return ", ".join(f"{name} = {value}" for name, value in values.items() if value or name in ("rows", "cols"))
+
+
+class Parallel(ctypes.Structure):
+    """bitdrop_parallel."""
+
+    _fields_ = (("run", c_void_p), ("context", c_void_p), ("tasks", c_size_t), ("reserved", c_uint64 * 2))
+    run: int | None
+    context: int | None
+    tasks: int
+
+
+# ---- Loading.
+
+VERSION = (0, 2)  # of the library that this module was written for: it alone has these layouts
+_LAYOUTS = {"config": Config, "2d": Shape2D, "parallel": Parallel}
+
+
+def check(loaded: Any) -> None:
+    """An ImportError unless a library has the version and the layouts that this module was written for."""
+    try:
+        major, minor = divmod(loaded.bitdrop_version_number() // 100, 100)
+        sizes = {name: getattr(loaded, f"bitdrop_sizeof_{name}") for name in _LAYOUTS}
+    except AttributeError:
+        found = "is older"
+    else:
+        found = f"is version {major}.{minor}" if (major, minor) != VERSION else ""
+        for name, size in sizes.items():
+            size.restype = c_size_t
+            expected = ctypes.sizeof(_LAYOUTS[name])
+            if not found and size() != expected:
+                found = f"has a bitdrop_{name} of {size()} bytes and not of {expected}"
+    if found:
+        wanted = ".".join(map(str, VERSION))
+        raise ImportError(
+            f"bitdrop's C library {found}, and this package is for version {wanted}: "
+            f"install both again from one source, by pip install --force-reinstall ./python"
+        )
 
 
 def _load() -> ctypes.CDLL:
@@ -85,9 +144,11 @@ def _load() -> ctypes.CDLL:
         files = importlib.metadata.files("bitdrop") or ()
         # Where meson-python puts it. Systems that keep pure and compiled packages apart have it elsewhere than this.
         inside = (file for file in files if file.parent.name == ".bitdrop.mesonpy.libs")
-        return ctypes.CDLL(str(next(file for file in inside if file.suffix in (".so", ".dylib", ".dll")).locate()))
+        loaded = ctypes.CDLL(str(next(file for file in inside if file.suffix in (".so", ".dylib", ".dll")).locate()))
     except (importlib.metadata.PackageNotFoundError, StopIteration, OSError) as error:
         raise ImportError(f"bitdrop's C library cannot be loaded; install it by pip: {error!r}") from error
+    check(loaded)
+    return loaded
 
 
 library = _load()
@@ -108,42 +169,42 @@ _status_string = _declare("bitdrop_status_string", c_char_p, c_int)
 _version = _declare("bitdrop_version", c_char_p)
 
 
+# ---- Calls.
+
+
 def raise_status(status: int, function: Any, arguments: tuple[Any, ...]) -> None:
     """The exception of a status other than OK: what the library says, and what it was given."""
     if not status:
         return
-    cfg, extent = arguments[0], arguments[1 if function in (mask, mask_2d) else 2]
-    if isinstance(extent, Shape2D):
-        size = ", ".join(f"{name} = {getattr(extent, name)}" for name, _ in Shape2D._fields_)
-    else:
-        size = f"n = {extent}"
-    given = {
-        _ERR_DTYPE: f"dtype = {arguments[1]}",
-        _ERR_ISA: f"isa = {_isa_name(cfg.isa).decode()}, BITDROP_ISA = {os.environ.get('BITDROP_ISA', '')!r}",
-        _ERR_RANGE: f"offset = {cfg.offset}, {size}",
-    }.get(status, size)
+    cfg = arguments[0]
+    sizes = [str(value) for value in arguments if isinstance(value, Shape2D)]
+    sizes += [str(value) for kind, value in zip(function.argtypes, arguments, strict=False) if kind is c_size_t]
+    size = sizes[0] if "=" in sizes[0] else f"n = {' x '.join(sizes)}"
+    given = size
+    if status == _ERR_DTYPE:
+        given = f"dtype = {arguments[1]}"
+    elif status == _ERR_ISA:
+        given = f"isa = {_isa_name(cfg.isa).decode()}, BITDROP_ISA = {os.environ.get('BITDROP_ISA', '')!r}"
+    elif status == _ERR_RANGE and isinstance(cfg, Config):
+        given = f"offset = {cfg.offset}, {size}"
     message = f"{_status_string(status).decode()} ({given})"
     raise BitdropTypeError(message) if status == _ERR_DTYPE else BitdropValueError(message)
 
 
-def _declare_call(name: str, *argtypes: Any) -> Any:
-    function = _declare(name, c_int, ctypes.POINTER(Config), *argtypes)
+def declare_call(name: str, *argtypes: Any) -> Any:
+    """A function of the library that returns a status, which becomes an exception."""
+    function = _declare(name, c_int, *argtypes)
     function.errcheck = raise_status
     return function
 
 
-# (config, dtype, n or shape, address, ...), as the library has them.
-_shape = ctypes.POINTER(Shape2D)
-mask = _declare_call("bitdrop_mask", c_size_t, c_void_p)
-mask_2d = _declare_call("bitdrop_mask_2d", _shape, c_void_p)
-forward = _declare_call("bitdrop_forward", c_int, c_size_t, c_void_p, c_void_p, c_void_p)
-forward_2d = _declare_call("bitdrop_forward_2d", c_int, _shape, c_void_p, c_void_p, c_void_p)
-backward = _declare_call("bitdrop_backward", c_int, c_size_t, c_void_p, c_void_p, c_void_p)
-backward_2d = _declare_call("bitdrop_backward_2d", c_int, _shape, c_void_p, c_void_p, c_void_p)
-recompute = _declare_call("bitdrop_recompute", c_int, c_size_t, c_void_p, c_void_p)
-recompute_2d = _declare_call("bitdrop_recompute_2d", c_int, _shape, c_void_p, c_void_p)
-infer = _declare_call("bitdrop_infer", c_int, c_size_t, c_void_p, c_void_p)
-infer_2d = _declare_call("bitdrop_infer_2d", c_int, _shape, c_void_p, c_void_p)
+# The flat calls, for the engines: (config, dtype, n, address, ...).
+_flat = (ctypes.POINTER(Config), c_int, c_size_t, c_void_p, c_void_p)
+forward = declare_call("bitdrop_forward", *_flat, c_void_p)
+backward = declare_call("bitdrop_backward", *_flat, c_void_p)
+recompute = declare_call("bitdrop_recompute", *_flat)
+
+# ---- Values that are checked here.
 
 
 def probability(p: Any) -> float:
@@ -184,19 +245,21 @@ def config(
     scaling: str = "train",
     stores: str = "auto",
     isa: str | None = None,
+    remade: bool = False,
 ) -> Config:
     """A Config of checked values."""
     if integer(rounds, "rounds", 64) not in (7, 10):
         raise BitdropValueError(f"rounds must be 7 or 10, not {rounds!r}")
     return Config(
-        probability(p),
-        integer(seed, "seed", 64),
-        integer(offset, "offset", 64),
-        integer(stream, "stream", 32),
-        rounds,
-        choice(scaling, "scaling", SCALINGS),
-        choice(stores, "stores", STORES),
-        ISA_AUTO if isa is None else choice(isa, "isa", ISAS),
+        p=probability(p),
+        seed=integer(seed, "seed", 64),
+        stream=integer(stream, "stream", 32),
+        offset=integer(offset, "offset", 64),
+        rounds=rounds,
+        scaling=choice(scaling, "scaling", SCALINGS),
+        stores=choice(stores, "stores", STORES),
+        isa=ISA_AUTO if isa is None else choice(isa, "isa", ISAS),
+        mask_use=MASK_REMADE if remade else MASK_STORED,
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/stream.md in NumPy, plane by plane, sharing nothing with the library."""
+"""docs/stream.md and the formulas of docs/reference.md in NumPy, sharing nothing with the library."""
 
 from __future__ import annotations
 
@@ -58,24 +58,119 @@ def keep_flat(n: int, p: float, *, offset: int = 0, **stream: Any) -> npt.NDArra
     return keep(np.arange(n, dtype=np.uint64) + np.uint64(offset), p, **stream)
 
 
-def keep_matrix(rows: int, cols: int, p: float, *, pitch: int, offset: int = 0, **stream: Any) -> npt.NDArray[np.bool_]:
-    r, c = np.ogrid[:rows, :cols]
-    index = (r * pitch + c).astype(np.uint64) + np.uint64(offset)
+def mask_row(rows: int, mask_repeat: int = 1, first_row: int = 0) -> list[int]:
+    """The mask row of the whole that each row takes."""
+    return [(first_row + r) // mask_repeat for r in range(rows)]
+
+
+def keep_matrix(
+    rows: int,
+    cols: int,
+    p: float,
+    *,
+    pitch: int | None = None,
+    unit: str = "element",
+    mask_repeat: int = 1,
+    first_row: int = 0,
+    offset: int = 0,
+    **stream: Any,
+) -> npt.NDArray[np.bool_]:
+    """The decision that each element gets."""
+    index = np.empty((rows, cols), np.uint64)
+    for r, m in enumerate(mask_row(rows, mask_repeat, first_row)):
+        for c in range(cols):
+            index[r, c] = offset + (m if unit == "row" else m * (pitch or cols) + c)
     return keep(index.ravel(), p, **stream).reshape(rows, cols)
+
+
+def pack_matrix(
+    bits: npt.NDArray[np.bool_], *, unit: str = "element", mask_repeat: int = 1, first_row: int = 0, **_: Any
+) -> npt.NDArray[np.uint8]:
+    """The mask in memory of what keep_matrix returned: each decision once."""
+    taken = mask_row(len(bits), mask_repeat, first_row)
+    once = [r for r, m in enumerate(taken) if r == 0 or m != taken[r - 1]]
+    return pack(bits[once, 0]) if unit == "row" else pack(bits[once], 1)
 
 
 def pack(bits: npt.NDArray[np.bool_], axis: int | None = None) -> npt.NDArray[np.uint8]:
     return np.packbits(bits, axis=axis, bitorder="little")
 
 
+# ---- Values. Each step is one operation in float64 for float64, and else in float32, with one rounding at the end.
+
+
+def wide(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return x.astype(np.float64 if x.dtype == np.float64 else np.float32)
+
+
+def scale(p: float, scaling: str = "train") -> float:
+    """At p = 1 nothing is kept, and 1 keeps NumPy from warnings."""
+    return 1 / (1 - p) if p < 1 and scaling == "train" else 1.0
+
+
+def dropped(x: npt.NDArray[Any], bits: npt.NDArray[np.bool_], factor: float) -> npt.NDArray[Any]:
+    """The function D of the header, on wide x."""
+    return np.where(bits, x * x.dtype.type(factor), x.dtype.type(0))
+
+
 def apply(x: npt.NDArray[Any], bits: npt.NDArray[np.bool_], factor: float) -> npt.NDArray[Any]:
     """X * factor in x's dtype, half precision by way of float32; +0 where bits are not set."""
-    wide: Any = np.float64 if x.dtype == np.float64 else np.float32
-    product = (x.astype(wide) * wide(factor)).astype(x.dtype)
-    return np.where(bits, product, np.zeros_like(x))
+    return dropped(wide(x), bits, factor).astype(x.dtype)
 
 
-def scale(p: float, scaling: str) -> float:
-    if scaling == "infer":
-        return 1.0
-    return 1 / (1 - p) if p < 1 else math.inf
+def add(
+    x: npt.NDArray[Any],
+    bits: npt.NDArray[np.bool_],
+    factor: float,
+    bias: npt.NDArray[Any] | None = None,
+    residual: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[Any]:
+    """The sum residual + D(x + bias)."""
+    y = wide(x) if bias is None else wide(x) + wide(bias)
+    y = dropped(y, bits, factor)
+    return (y if residual is None else wide(residual) + y).astype(x.dtype)
+
+
+def relu_bits(
+    x: npt.NDArray[Any], bits: npt.NDArray[np.bool_], bias: npt.NDArray[Any] | None = None
+) -> npt.NDArray[np.bool_]:
+    """What is kept and not (x + bias <= 0)."""
+    t = wide(x) if bias is None else wide(x) + wide(bias)
+    return bits & ~(t <= 0)
+
+
+def alpha(x: npt.NDArray[Any], bits: npt.NDArray[np.bool_], p: float) -> npt.NDArray[Any]:
+    if p == 1:
+        return np.zeros_like(x)
+    a, b, d = alpha_numbers(p)
+    w = wide(x)
+    kind = w.dtype.type
+    return np.where(bits, w * kind(a) + kind(b), kind(d)).astype(x.dtype)
+
+
+def alpha_numbers(p: float) -> tuple[float, float, float]:
+    """The a, b and d of alpha dropout."""
+    constant = 1.7580993408473766
+    q = 1 - p
+    a = 1 / math.sqrt(q * (1 + p * constant * constant))
+    return a, a * p * constant, -constant * math.sqrt(q / (1 + p * constant * constant))
+
+
+# ---- DropBlock.
+
+
+def dropblock(
+    planes: int, height: int, width: int, p: float, block: int, *, offset: int = 0, **stream: Any
+) -> npt.NDArray[np.bool_]:
+    """What is kept, plane by plane."""
+    if p in (0, 1):
+        gamma = p
+    else:
+        gamma = p * (height * width) / (block * block) / ((height - block + 1) * (width - block + 1))
+        gamma = min(1.0, gamma)
+    seeds = ~keep_flat(planes * height * width, gamma, offset=offset, **stream).reshape(planes, height, width)
+    result = np.ones(seeds.shape, np.bool_)
+    for n, i, j in np.argwhere(seeds):
+        if i <= height - block and j <= width - block:
+            result[n, i : i + block, j : j + block] = False
+    return result

@@ -13,6 +13,7 @@ from bitdrop import _library
 
 X = np.ones((4, 12), np.float32)
 BITS = np.zeros(6, np.uint8)
+OVERLAP = "an output must be the same buffer as an input"
 
 
 def read_only(a: Any) -> Any:
@@ -57,6 +58,18 @@ def broadcast() -> Any:
         ({"pitch": 0}, ValueError, "pitch must be at least"),
         ({"pitch": 2**64 + 12}, ValueError, "pitch must lie in"),
         ({"x": X.ravel(), "pitch": 12}, ValueError, "pitch is for matrices"),
+        ({"x": X.ravel(), "unit": "row"}, ValueError, r"unit='row' is for matrices.* the shape is \(48,\)"),
+        ({"unit": "channel"}, ValueError, "unit must be one of 'element', 'row', not 'channel'"),
+        ({"unit": "row", "pitch": 12}, ValueError, "pitch must be left away with unit='row'"),
+        ({"unit": "row", "mask": BITS[:2].reshape(1, 2)}, ValueError, r"must have shape \(1,\), not \(1, 2\)"),
+        ({"mask_repeat": 0}, ValueError, "mask_repeat must be at least 1"),
+        ({"mask_repeat": -1}, ValueError, "mask_repeat must lie in"),
+        ({"mask_repeat": 2.0}, TypeError, "mask_repeat must be an integer"),
+        ({"mask_repeat": 3, "mask": np.zeros((4, 2), np.uint8)}, ValueError, r"shape \(2, 2\), not \(4, 2\)"),
+        ({"first_row": -1}, ValueError, "first_row must lie in"),
+        ({"first_row": 2**64 - 3}, ValueError, "first_row = 18446744073709551613"),
+        ({"remade": True}, ValueError, "mask must be left away with remade=True"),
+        ({"sead": 2}, TypeError, r"forward\(\) has no argument 'sead'; it has first_row, isa"),
         ({"x": [1.0, 2.0]}, TypeError, "x must be a NumPy array or a tensor"),
         ({"x": X.astype(np.int32)}, TypeError, "not int32: convert it"),
         ({"x": X.astype(">f4")}, TypeError, "byte order, not >f4"),
@@ -78,14 +91,14 @@ def broadcast() -> Any:
         ({"mask": np.zeros(48, bool)}, TypeError, "numpy.packbits"),
         ({"mask": np.zeros(12, np.uint8)[::2]}, ValueError, "mask must be contiguous"),
         ({"pitch": 12, "mask": BITS.copy()}, ValueError, "a row for each row"),
-        ({"mask": X.view(np.uint8)[0, :6]}, ValueError, "the mask apart from both"),
+        ({"mask": X.view(np.uint8)[0, :6]}, ValueError, "a written mask and a bias apart from all others"),
     ],
 )
 def test_forward(changes: dict[str, Any], error: type[Exception], message: str) -> None:
     x = X.copy()
     out, mask = np.full_like(X, 7), np.full(6, 0xA5, np.uint8)
     arguments = {"x": x, "p": 0.5, "seed": 1, "out": out, "mask": mask, **changes}
-    if "pitch" in changes and "mask" not in changes:
+    if changes.keys() & {"pitch", "unit", "mask_repeat", "first_row"} and "mask" not in changes:
         arguments["mask"] = None
     if "x" in changes:
         arguments.update(out=None, mask=None)
@@ -102,9 +115,9 @@ def test_forward(changes: dict[str, Any], error: type[Exception], message: str) 
 
 def test_overlap() -> None:
     line = np.ones(20, np.float32)
-    with pytest.raises(ValueError, match="the same buffer or disjoint"):
+    with pytest.raises(ValueError, match=OVERLAP):
         bitdrop.recompute(line[:16], 0.5, seed=1, out=line[1:17])
-    with pytest.raises(ValueError, match="the same buffer or disjoint"):
+    with pytest.raises(ValueError, match=OVERLAP):
         bitdrop.infer(line[:16].reshape(4, 4), 0.5, out=line.reshape(4, 5)[:, :4])
     assert (line == 1).all()
     frame = np.ones((4, 32), np.float32)  # rows in each other's gaps are disjoint
@@ -134,7 +147,74 @@ def test_backward() -> None:
     with pytest.raises(ValueError, match="a row for each row"):
         bitdrop.backward(np.ones((4, 24), np.float32)[:, :12], 0.5, BITS)
     with pytest.raises(TypeError, match="mask must be a NumPy array"):
-        bitdrop.backward(X, 0.5, None)  # type: ignore[call-overload]
+        bitdrop.backward(X, 0.5, [1] * 6)  # type: ignore[call-overload]
+    for given in ({}, {"mask": BITS, "seed": 1}):
+        with pytest.raises(TypeError, match="pass either mask"):
+            bitdrop.backward(X, 0.5, **given)
+    with pytest.raises(TypeError, match="seed must be an integer"):
+        bitdrop.backward(X, 0.5, seed="1")  # type: ignore[call-overload]
+
+
+BIAS = np.ones(12, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        ({"bias": BIAS[:11]}, ValueError, r"bias must be float32 of shape \(12,\), a value for each column"),
+        ({"bias": np.ones((1, 12), np.float32)}, ValueError, r"not float32 of shape \(1, 12\)"),
+        ({"bias": np.ones(12)}, TypeError, "not float64 of shape"),
+        ({"bias": np.ones(24, np.float32)[::2]}, ValueError, "bias must be contiguous"),
+        ({"bias": [1.0] * 12}, TypeError, "bias must be a NumPy array"),
+        ({"bias": BIAS, "mask": BITS}, ValueError, r"must have shape \(4, 2\), not \(6,\): a row for each row"),
+        ({"residual": X[:3]}, ValueError, "residual must be float32 of shape"),
+        ({"residual": X.astype(np.float16)}, TypeError, "residual must be float32 of shape"),
+        ({"residual": X.T}, ValueError, "residual must be contiguous"),
+        ({"residual": 1.0}, TypeError, "residual must be a NumPy array"),
+        ({"x": X.astype(np.int8)}, TypeError, "not int8: convert it"),
+        ({"residule": X}, TypeError, r"forward_add\(\) has no argument 'residule'"),
+    ],
+)
+def test_add(call: dict[str, Any], error: type[Exception], message: str) -> None:
+    x, out = X.copy(), np.full_like(X, 7)
+    with pytest.raises(error, match=message) as caught:
+        bitdrop.forward_add(**{"x": x, "p": 0.5, "seed": 1, "out": out, **call})
+    assert isinstance(caught.value, bitdrop.BitdropError)
+    assert (x == 1).all()
+    assert (out == 7).all()
+
+
+def test_add_overlap() -> None:
+    """The output may be x or the residual, and no other part of them."""
+    line = np.ones(60, np.float32)
+    x, later = line[:48].reshape(4, 12), line[12:].reshape(4, 12)
+    other = np.ones_like(X)
+    for arrays in ({"x": x, "residual": other}, {"x": other, "residual": x}):
+        with pytest.raises(ValueError, match=OVERLAP):
+            bitdrop.forward_add(**arrays, p=0.5, seed=1, out=later)
+    with pytest.raises(ValueError, match=OVERLAP):
+        bitdrop.forward_add(other, 0.5, bias=line[:12], seed=1, out=x)
+    assert (line == 1).all()
+    assert (other == 1).all()
+    bitdrop.forward_add(x, 0.5, bias=line[:12], residual=later, seed=1)  # inputs may share memory
+
+
+def test_act() -> None:
+    for act in ("gelu", "", None, 1):
+        with pytest.raises(ValueError, match="act must be one of 'relu'"):
+            bitdrop.forward_act(X, act, 0.5, seed=1)  # type: ignore[call-overload]
+        with pytest.raises(ValueError, match="act must be one of 'relu'"):
+            bitdrop.backward_act(X, act, 0.5, BITS)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="x is needed to make the bits again"):
+        bitdrop.backward_act(X, "relu", 0.5, seed=1)
+    with pytest.raises(ValueError, match="x must be float32 of shape"):
+        bitdrop.backward_act(X, "relu", 0.5, x=X[:3], seed=1)
+    with pytest.raises(TypeError, match="pass either mask"):
+        bitdrop.backward_act(X, "relu", 0.5, x=X)
+    with pytest.raises(ValueError, match=r"must have shape \(4, 2\), not \(1,\)"):
+        bitdrop.forward_act(X, "relu", 0.5, seed=1, unit="row", mask=np.zeros(1, np.uint8))
+    with pytest.raises(TypeError, match=r"infer\(\) has no argument 'offset'; it has isa, scaling, stores"):
+        bitdrop.infer(X, 0.5, offset=3)  # type: ignore[call-overload]
 
 
 def test_isa_of_another_machine() -> None:
@@ -149,16 +229,12 @@ def test_isa_of_another_machine() -> None:
 
 def test_library() -> None:
     with pytest.raises(TypeError, match="dtype = 9"):
-        _library.infer(_library.config(0.5), 9, 0, 0, 0)
-    with pytest.raises(ValueError, match="NULL"):
-        _library.infer(_library.config(0.5), _library.F32, 4, 0, 0)
+        _library.recompute(_library.config(0.5), 9, 0, 0, 0)
+    with pytest.raises(ValueError, match=r"NULL.*n = 4"):
+        _library.recompute(_library.config(0.5), _library.F32, 4, 0, 0)
     cfg = _library.config(0.5)
     cfg.rounds = 9
     with pytest.raises(ValueError, match="rounds"):
-        _library.infer(cfg, _library.F32, 0, 0, 0)
+        _library.recompute(cfg, _library.F32, 0, 0, 0)
     with pytest.raises(ValueError, match="n must lie in"):
         bitdrop.mask_bytes(-1)
-    import ctypes
-
-    assert ctypes.sizeof(_library.Config) == 64
-    assert ctypes.sizeof(_library.Shape2D) == 8 + 5 * ctypes.sizeof(ctypes.c_size_t)

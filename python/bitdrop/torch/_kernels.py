@@ -26,12 +26,6 @@ DTYPES = {
 _SHARED = 1 << 16  # fewest elements that the library shares out
 
 
-class _Parallel(ctypes.Structure):
-    """bitdrop_parallel."""
-
-    _fields_ = (("run", ctypes.c_void_p), ("context", ctypes.c_void_p), ("tasks", ctypes.c_size_t))
-
-
 class _Team(ctypes.Structure):
     """The context of bitdrop_openmp in _openmp.c."""
 
@@ -49,7 +43,7 @@ def _find_openmp() -> int | None:
 
 
 _openmp = _find_openmp()
-_run = _Parallel.in_dll(_library.library, "bitdrop_openmp").run
+_run = _library.Parallel.in_dll(_library.library, "bitdrop_openmp").run
 
 
 def _stay_alone() -> None:
@@ -62,9 +56,9 @@ if hasattr(os, "register_at_fork"):
 
 
 @functools.lru_cache(maxsize=8)
-def _team(threads: int) -> tuple[_Parallel, _Team]:
+def _team(threads: int) -> tuple[_library.Parallel, _Team]:
     context = _Team(_openmp, threads)
-    return _Parallel(_run, ctypes.addressof(context), threads), context  # the first points to the second
+    return _library.Parallel(_run, ctypes.addressof(context), threads), context  # the first points to the second
 
 
 # ---- Stores.

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operations of the library on rows and columns, as src/operations.h lists them.
+
+A test compares the two lists, so that a new operation without a Python name fails.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from ctypes import c_int, c_void_p
+from typing import Any, NamedTuple
+
+from . import _library
+
+FIRST, THIRD, THIRD_OR_NULL, BIAS = "FIRST", "THIRD", "THIRD_OR_NULL", "BIAS"
+WRITTEN, READ, MADE, NONE = "WRITTEN", "READ", "MADE", "NONE"
+ACTIVATIONS = {"relu": 1}
+
+
+class Operation(NamedTuple):
+    """A row of BITDROP_OPERATIONS, where the words in capitals are explained."""
+
+    function: str  # bitdrop_<function>
+    arguments: str  # its arguments by their names in bitdrop.h; an activation stands in the place of act
+    inputs: dict[str, str]  # the matrices and the bias among these: FIRST, THIRD, THIRD_OR_NULL or BIAS
+    bits: str  # WRITTEN, READ, MADE or NONE
+    # A stored mask holds the bits that the operation makes, one an element. A call that reads them takes FIRST alone.
+    marks: bool = False
+
+    @property
+    def first(self) -> str:
+        """Name of the input that has the shape and the dtype of the output."""
+        return next(iter(self.inputs))
+
+
+OPERATIONS = {
+    "mask": Operation("mask_2d", "cfg shape mask", {}, WRITTEN),
+    "forward": Operation("forward_2d", "cfg t shape x y mask", {"x": FIRST}, WRITTEN),
+    "backward": Operation("backward_2d", "cfg t shape dy dx mask", {"dy": FIRST}, READ),
+    "recompute": Operation("recompute_2d", "cfg t shape x y", {"x": FIRST}, MADE),
+    "infer": Operation("infer_2d", "cfg t shape x y", {"x": FIRST}, NONE),
+    "forward_add": Operation(
+        "forward_add",
+        "cfg t shape x bias residual y mask",
+        {"x": FIRST, "bias": BIAS, "residual": THIRD_OR_NULL},
+        WRITTEN,
+    ),
+    "backward_add": Operation(
+        "backward_add", "cfg t shape dy residual dx mask", {"dy": FIRST, "residual": THIRD_OR_NULL}, READ
+    ),
+    "forward_relu": Operation(
+        "forward_act", "cfg t shape relu x bias y mask", {"x": FIRST, "bias": BIAS}, WRITTEN, marks=True
+    ),
+    "backward_relu": Operation(
+        "backward_act",
+        "cfg t shape relu dy x bias dx mask",
+        {"dy": FIRST, "x": THIRD, "bias": BIAS},
+        READ,
+        marks=True,
+    ),
+    "forward_alpha": Operation("forward_alpha", "cfg t shape x y mask", {"x": FIRST}, WRITTEN),
+    "backward_alpha": Operation("backward_alpha", "cfg t shape dy dx mask", {"dy": FIRST}, READ),
+}
+
+_TYPES = {
+    "cfg": ctypes.POINTER(_library.Config),
+    "t": c_int,
+    "shape": ctypes.POINTER(_library.Shape2D),
+    **dict.fromkeys(ACTIVATIONS, c_int),
+}
+
+
+def _declare(operation: Operation) -> tuple[Any, tuple[str, ...]]:
+    names = tuple(operation.arguments.split())
+    return _library.declare_call(f"bitdrop_{operation.function}", *(_TYPES.get(n, c_void_p) for n in names)), names
+
+
+_functions = {name: _declare(operation) for name, operation in OPERATIONS.items()}
+
+
+def call(name: str, values: Mapping[str, Any]) -> None:
+    """An operation. Values has its arguments but the activation: structures, addresses, None for NULL."""
+    function, names = _functions[name]
+    function(*[ACTIVATIONS[n] if n in ACTIVATIONS else values[n] for n in names])

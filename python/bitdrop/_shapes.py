@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows and columns of a call, which decision is about what, and the shapes that its mask may have."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from typing import NamedTuple
+
+from . import _library
+from ._arrays import View
+from .errors import BitdropValueError
+
+UNITS = {"element": 0, "row": 1}
+_SIZE_BITS = 8 * ctypes.sizeof(ctypes.c_size_t)
+
+
+def row_bytes(cols: int) -> int:
+    """Bytes of cols bits."""
+    return (cols + 7) // 8
+
+
+def rows_and_cols(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The last dimension is the columns, and the others together are the rows."""
+    return (math.prod(shape[:-1]), shape[-1]) if shape else (1, 1)
+
+
+class Rows(NamedTuple):
+    """What a call says about rows. The defaults number and decide the elements as if there were none."""
+
+    pitch: int | None = None
+    each_row: bool = False
+    mask_repeat: int = 1
+    first_row: int = 0
+
+    @property
+    def used(self) -> bool:
+        """Whether a call says anything."""
+        return self != UNUSED
+
+    def decisions(self, shape: tuple[int, ...]) -> int:
+        """Rows of the mask, or its bits where one decision is about a whole row."""
+        rows, cols = rows_and_cols(shape)
+        if rows == 0 or (self.each_row and cols == 0):
+            return 0
+        return (self.first_row + rows - 1) // self.mask_repeat - self.first_row // self.mask_repeat + 1
+
+
+UNUSED = Rows()
+
+
+def rows(
+    shape: tuple[int, ...], pitch: int | None = None, unit: str = "element", mask_repeat: int = 1, first_row: int = 0
+) -> Rows:
+    """Rows of checked values. The library's 0 for "dense" is not for callers, who leave arguments away."""
+    result = Rows(
+        None if pitch is None else _library.integer(pitch, "pitch", 64),
+        _library.choice(unit, "unit", UNITS) == UNITS["row"],
+        _library.integer(mask_repeat, "mask_repeat", _SIZE_BITS),
+        _library.integer(first_row, "first_row", 64),
+    )
+    if len(shape) < 2 and result.used:
+        names = [name for name, default in Rows._field_defaults.items() if getattr(result, name) != default]
+        name = names[0].replace("each_row", "unit='row'")
+        raise BitdropValueError(f"{name} is for matrices, whose columns are the last dimension; the shape is {shape}")
+    if result.mask_repeat == 0:
+        raise BitdropValueError("mask_repeat must be at least 1: so many rows share one mask row")
+    if result.pitch is not None and result.each_row:
+        raise BitdropValueError("pitch must be left away with unit='row': columns have no indices then")
+    if result.pitch is not None and result.pitch < shape[-1]:
+        raise BitdropValueError(f"pitch must be at least the {shape[-1]} columns, not {pitch}")
+    return result
+
+
+def mask_shapes(shape: tuple[int, ...], rows: Rows, by_rows: bool, marks: bool) -> list[tuple[int, ...]]:
+    """The shapes that a mask may have, the one that a call makes first.
+
+    Args:
+        shape: of the data.
+        rows: what the call says about rows.
+        by_rows: whether the call is one on rows and columns: by its rows, strides or bias.
+        marks: whether the mask has one bit an element whatever rows says.
+    """
+    count, cols = rows_and_cols(shape)
+    if rows.each_row and not marks:
+        return [(row_bytes(rows.decisions(shape)),)]
+    mask_rows = count if marks else rows.decisions(shape)
+    matrix = (mask_rows, row_bytes(cols))
+    if not by_rows:
+        return [(row_bytes(count * cols),), matrix]
+    if cols % 8 == 0 or mask_rows <= 1:  # a flat mask has the same bytes
+        return [matrix, (math.prod(matrix),)]
+    return [matrix]
+
+
+def check_mask(mask: View, allowed: list[tuple[int, ...]], shape: tuple[int, ...], name: str = "mask") -> None:
+    """An error unless a mask has one of the shapes that are allowed."""
+    if mask.shape in allowed:
+        return
+    wanted = " or ".join(str(option) for option in dict.fromkeys(allowed))
+    why = ""
+    if len(allowed[0]) == 2:
+        why = ": a row for each row that has decisions of its own, where strides, a bias or arguments speak of rows"
+    raise BitdropValueError(f"{name} of data of shape {shape} must have shape {wanted}, not {mask.shape}{why}")
+
+
+def shape_2d(
+    shape: tuple[int, ...], rows: Rows | None, strides: tuple[int | None, ...] = (), mask: View | None = None
+) -> _library.Shape2D:
+    """The library's shape: one row of all elements where rows is None.
+
+    Args:
+        shape: of the data.
+        rows: what the call says about rows, or None.
+        strides: of x, y and z, None where their rows join.
+        mask: the mask in memory, or None.
+    """
+    if rows is None:
+        return _library.Shape2D(rows=1, cols=math.prod(shape))
+    count, cols = rows_and_cols(shape)
+    x, y, z = (stride or 0 for stride in (*strides, None, None, None)[:3])
+    return _library.Shape2D(
+        rows=count,
+        cols=cols,
+        pitch=rows.pitch or 0,
+        x_stride=x,
+        y_stride=y,
+        z_stride=z,
+        mask_stride=mask.row_stride or 0 if mask is not None else 0,
+        mask_repeat=rows.mask_repeat,
+        first_row=rows.first_row,
+        unit=UNITS["row"] if rows.each_row else UNITS["element"],
+    )

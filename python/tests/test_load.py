@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A library of another version or of other layouts is refused when it is loaded."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from interpreter import python
+
+from bitdrop import _library
+
+COMPILER = shlex.split(os.environ.get("CC", "cc"))
+SIZES = {name: ctypes.sizeof(layout) for name, layout in _library._LAYOUTS.items()}
+CURE = "install both again from one source, by pip install --force-reinstall ./python"
+
+
+def stub(folder: Path, number: int | None, sizes: dict[str, int]) -> Path:
+    """A library with nothing but a version and sizes."""
+    if not shutil.which(COMPILER[0]):
+        pytest.skip("no C compiler")
+    functions = [] if number is None else [f"int bitdrop_version_number(void) {{ return {number}; }}"]
+    functions += [f"unsigned long bitdrop_sizeof_{name}(void) {{ return {size}; }}" for name, size in sizes.items()]
+    source, library = folder / "stub.c", folder / "stub.so"
+    source.write_text("\n".join([*functions, "int nothing;", ""]))
+    subprocess.run([*COMPILER, "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    return library
+
+
+@pytest.mark.parametrize(
+    ("number", "changes", "message"),
+    [
+        (None, {}, "is older, and this package is for version 0.2"),
+        (100, {}, "is version 0.1, and this package is for version 0.2"),
+        (300, {}, "is version 0.3"),
+        (10200, {}, "is version 1.2"),
+        (207, {"config": 72}, "has a bitdrop_config of 72 bytes and not of 64"),
+        (207, {"2d": 48}, "has a bitdrop_2d of 48 bytes and not of"),
+        (207, {"parallel": 24}, "has a bitdrop_parallel of 24 bytes and not of"),
+    ],
+)
+def test_refused(tmp_path: Path, number: int | None, changes: dict[str, int], message: str) -> None:
+    library = stub(tmp_path, number, {**SIZES, **changes})
+    done = python(f"""
+import ctypes
+load = ctypes.CDLL
+ctypes.CDLL = lambda *_: load({str(library)!r})
+import bitdrop
+""")
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: bitdrop's C library ")
+    assert message in last
+    assert last.endswith(CURE)
+
+
+def test_lacks_a_size(tmp_path: Path) -> None:
+    with pytest.raises(ImportError, match="is older"):
+        _library.check(ctypes.CDLL(str(stub(tmp_path, 207, {"config": SIZES["config"]}))))
+
+
+def test_taken(tmp_path: Path) -> None:
+    """Another patch of the same version has the same layouts."""
+    _library.check(ctypes.CDLL(str(stub(tmp_path, 299, SIZES))))
