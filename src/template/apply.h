@@ -98,7 +98,7 @@ FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks,
     work->in[0] += T(STRIP_BYTES);
     work->in[1] += has_second ? T(STRIP_BYTES) : 0;
     if (inputs > 2)
-        work->in[2] += work->in_step[2];
+        work->in[2] += work->third_step;
     work->out += T(STRIP_BYTES);
     work->bits += WORD_ELEMENTS / 8;
     work->marks += makes_marks ? WORD_ELEMENTS / 8 : 0;

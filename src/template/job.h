@@ -25,12 +25,9 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
     work->strips = 0;
     work->left = 0;
     work->row = work->col = work->first = 0;
-    for (int i = 0; i < BITDROP_MAX_INPUTS; i++) {
-        work->in_step[i] = WORD_ELEMENTS * job->in[i].col_bytes;
-        work->in_gap[i] = job->in[i].row_bytes - job->cols * job->in[i].col_bytes;
-    }
-    work->out_gap = job->out.row_bytes - job->cols * job->size;
-    work->strips_of_row = job->cols / WORD_ELEMENTS;
+    work->third_step = WORD_ELEMENTS * job->in[2].col_bytes;
+    work->in_gap[0] = work->in_gap[1] = work->in_gap[2] = work->out_gap = 0;
+    work->strips_of_row = work->row_strips = 0;
     work->many_rows = body->many_rows && job->cols % WORD_ELEMENTS == 0 &&
                       (!job->streaming || job->out.row_bytes % body->vector_bytes == 0);
     work->how = (job->streaming ? WORK_STREAMING : 0U) | (job->prefetch ? WORK_PREFETCH : 0U) |
@@ -75,7 +72,8 @@ FORCE_INLINE void catch_up_interleaved(struct work *local, work_hook *step, size
             take_next(local->original);
             work_copy(local, local->original);
         }
-        for (size_t n = smaller(local->strips, work_waiting(local) - goal); n > 0; n--)
+        const size_t stop = local->strips - smaller(local->strips, work_waiting(local) - goal);
+        while (local->strips > stop)
             step(local);
     }
 }
@@ -188,10 +186,8 @@ static inline bool next_group(const struct bitdrop_job *job, struct group *g)
 static void apply_rows(struct work *work, const struct group *g, size_t col, size_t count,
                        const uint8_t *keep, size_t first)
 {
-    for (size_t row = g->first; row < g->end; row++) {
-        take(work, row, col, count, keep, first);
-        apply_all(work);
-    }
+    for (size_t row = g->first; row < g->end; row++)
+        apply_piece(work, row, col, count, keep, first);
 }
 
 /* Rows of a group share bits, which are made once for each of its tiles. */
@@ -261,8 +257,7 @@ static void apply_equal_rows(struct work *work, const struct equal_rows *rows)
         n = smaller(rows->end - row, rows->at_once);
         for (size_t col = 0, count; col < n * cols; col += count) {
             count = smaller(n * cols - col, TILE_ELEMENTS);
-            take(work, row, col, count, keep, 0);
-            apply_all(work);
+            apply_piece(work, row, col, count, keep, 0);
         }
     }
 }

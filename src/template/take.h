@@ -175,6 +175,10 @@ static void take_rows(struct work *work)
     work->left -= rows * job->cols;
     work->first += rows * job->cols;
     work->row += rows;
+    for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
+        work->in_gap[i] = job->in[i].row_bytes - job->cols * job->in[i].col_bytes;
+    work->out_gap = job->out.row_bytes - job->cols * job->size;
+    work->strips_of_row = job->cols / WORD_ELEMENTS;
     if (job->marks != NULL)
         note_marks(work->scratch, row, 0, 0, job->cols, 0, rows);
     begin_strips(work, row, 0, rows * (job->cols / WORD_ELEMENTS), work->keep, first);
@@ -215,6 +219,16 @@ static void apply_some(struct work *work, size_t count)
         if (count == 0 || !take_next(work))
             return;
     }
+}
+
+/* Takes a piece and applies it. No strips may wait. */
+static void apply_piece(struct work *work, size_t row, size_t col, size_t count,
+                        const uint8_t *keep, size_t first)
+{
+    take(work, row, col, count, keep, first);
+    if (work->strips > 0)
+        work->apply(work, work->strips);
+    finish_piece(work);
 }
 
 static inline void apply_all(struct work *work) { apply_some(work, SIZE_MAX); }

@@ -27,16 +27,15 @@ typedef void apply_strips(struct work *work, size_t count);
  * elements of successive rows whose bits lie one behind another in one tile.
  */
 struct work {
-    /* The strips: where they begin in memory, and how far it is to the next. */
+    /* The strips: where they begin in memory. */
     const unsigned char *in[BITDROP_MAX_INPUTS];
-    size_t in_step[BITDROP_MAX_INPUTS]; /* 0: all elements are the same */
+    size_t third_step; /* bytes to the next strip of the third; 0: all elements are the same */
     unsigned char *out;
     const uint8_t *bits; /* from a byte on */
     uint8_t *marks;      /* of these strips, if the body makes any */
     size_t strips;
 
-    /* Strips may reach over many rows: how many are left in this one, and what lies between rows.
-     */
+    /* Strips may reach over many rows: how many are left in this one, and the gaps between rows. */
     size_t row_strips, strips_of_row;
     size_t in_gap[BITDROP_MAX_INPUTS], out_gap; /* bytes, modulo 2^n: back to a bias that repeats */
 
@@ -69,7 +68,7 @@ FORCE_INLINE void work_copy(struct work *copy, const struct work *work)
     copy->in[0] = work->in[0];
     copy->in[1] = work->in[1];
     copy->in[2] = work->in[2];
-    copy->in_step[2] = work->in_step[2];
+    copy->third_step = work->third_step;
     copy->out = work->out;
     copy->bits = work->bits;
     copy->marks = work->marks;
