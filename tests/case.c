@@ -105,7 +105,7 @@ static void forgive(const struct running *r)
                 continue;
             const struct element e = running_element(r, row, col);
 
-            if (!reference_accepts((bitdrop_isa)r->cfg.isa, &e, y, marked ? got : e.bit))
+            if (!reference_accepts((bitdrop_isa)r->cfg.isa, &e, y, marked ? &got : NULL))
                 continue;
             memcpy(wanted, y, r->bytes);
             if (marked)

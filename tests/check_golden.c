@@ -213,7 +213,7 @@ static bool accepts_all(const struct check *c, const struct golden *g, const uns
         e.stored = true;
         reference(&e);
         memcpy(wanted + i * bytes, e.y, bytes);
-        accepted &= reference_accepts(c->isa, &e, y + i * bytes, e.bit);
+        accepted &= reference_accepts(c->isa, &e, y + i * bytes, NULL);
     }
     to_little_endian(wanted, bytes);
     return accepted && oracle_hash(wanted, VALUES * bytes) == g->hash;

@@ -29,10 +29,12 @@ static void expect_halves(struct check *c, const struct call *call, const uint8_
         for (int k = 0; k < INPUTS; k++)
             e.in[k] = call->in[k] == NULL ? NULL : &before[k][i];
         reference(&e);
-        const bool written = bits == BITS_WRITTEN && stored ? bit(call->mask, i) : e.bit;
+        const bool has_written = bits == BITS_WRITTEN && stored;
+        const bool written = has_written ? bit(call->mask, i) : e.bit;
 
         memcpy(&wanted, e.y, sizeof wanted);
-        if (!reference_accepts((bitdrop_isa)call->cfg->isa, &e, &y[i], written))
+        if (!reference_accepts((bitdrop_isa)call->cfg->isa, &e, &y[i],
+                               has_written ? &written : NULL))
             check_fail(c,
                        "%s %s: %04x %04x %04x make %04x, not %04x; keep bit %d, mask bit %d, not "
                        "%d; p %a, scaling %d",

@@ -33,10 +33,11 @@ struct element {
 void reference(struct element *e);
 
 /*
- * Whether an ISA may write y, and the mask bit, for an element that went through reference(): the
- * same, or another NaN where any may stand, or what ARMv7's NEON makes of denormals.
+ * Whether an ISA may write y, and the mask bit unless that is NULL, for an element that went
+ * through reference(): the same, or another NaN where any may stand, or what ARMv7's NEON makes of
+ * denormals.
  */
-bool reference_accepts(bitdrop_isa isa, const struct element *e, const void *y, bool bit);
+bool reference_accepts(bitdrop_isa isa, const struct element *e, const void *y, const bool *bit);
 
 /* What check_hash.c must find for an operation, on every machine. */
 uint64_t reference_hash(enum bitdrop_operation op);
