@@ -152,6 +152,13 @@ FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_mark
     {                                                                                              \
         make_runs_interleaved(s, g, begin, end, keep, T(step_##name), work);                       \
     }
+#if BYTES == 8
+#define RUNS_INTERLEAVED_BUT_F64(name) RUNS_SHARED(name)
+#define MAKE_RUNS_INTERLEAVED_BUT_F64(name) MAKE_RUNS_SHARED(name)
+#else
+#define RUNS_INTERLEAVED_BUT_F64(name) RUNS_INTERLEAVED(name)
+#define MAKE_RUNS_INTERLEAVED_BUT_F64(name) MAKE_RUNS_INTERLEAVED(name)
+#endif
 BITDROP_BODIES(STEP)
 
 #define SLOT(name, inputs, generator, marks) T(kernel_##name),
@@ -168,6 +175,8 @@ static bitdrop_kernel *const T(kernels)[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SL
 #undef MAKE_RUNS_SHARED
 #undef RUNS_INTERLEAVED
 #undef MAKE_RUNS_INTERLEAVED
+#undef RUNS_INTERLEAVED_BUT_F64
+#undef MAKE_RUNS_INTERLEAVED_BUT_F64
 #undef PASTE_
 #undef PASTE
 #undef T
