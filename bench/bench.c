@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fail.h"
+#include "isas.h"
 #include "list.h"
 #include "machine.h"
 #include "shim.h"
@@ -18,7 +19,7 @@ static const char help[] =
     "usage: bitdrop-bench [option]... [--benchmark_...]\n"
     "\n"
     "  --quick         the table for newcomers, in less than a minute\n"
-    "  --targets       what bitdrop must reach, and whether it does, in less than five\n"
+    "  --targets       what bitdrop must reach, and whether it does, in about five\n"
     "  --filter=REGEX  of all cases those whose name matches; --list tells the names\n"
     "  --isa=NAME      this ISA only\n"
     "  --json=FILE     write the results there too\n"
@@ -45,13 +46,20 @@ static _Noreturn void usage_error(const char *what, const char *argument)
 
 static bitdrop_isa isa_named(const char *name)
 {
-    for (bitdrop_isa isa = BITDROP_ISA_SCALAR; isa <= BITDROP_ISA_NEON; isa++)
-        if (strcmp(name, bitdrop_isa_name(isa)) == 0 && bitdrop_isa_supported(isa))
-            return isa;
+    static const bitdrop_isa isas[] = {
+#define ISA(isa, ISA) BITDROP_ISA_##ISA,
+        BITDROP_ISAS(ISA)
+#undef ISA
+    };
+    enum { COUNT = sizeof isas / sizeof *isas };
+
+    for (size_t i = 0; i < COUNT; i++)
+        if (strcmp(name, bitdrop_isa_name(isas[i])) == 0 && bitdrop_isa_supported(isas[i]))
+            return isas[i];
     fprintf(stderr, "bitdrop-bench: this machine has no ISA %s. It has", name);
-    for (bitdrop_isa isa = BITDROP_ISA_SCALAR; isa <= BITDROP_ISA_NEON; isa++)
-        if (bitdrop_isa_supported(isa))
-            fprintf(stderr, " %s", bitdrop_isa_name(isa));
+    for (size_t i = 0; i < COUNT; i++)
+        if (bitdrop_isa_supported(isas[i]))
+            fprintf(stderr, " %s", bitdrop_isa_name(isas[i]));
     fputs("\n", stderr);
     exit(2);
 }
@@ -157,9 +165,7 @@ static struct shim_result run_case(void *argument)
 
 static bool is_wanted(const struct bench_case *c, const char *name)
 {
-    const bool loop = c->op == BY_HAND || c->op == LIMIT;
-
-    if (options.isa != BITDROP_ISA_AUTO && c->isa != options.isa && !loop)
+    if (options.isa != BITDROP_ISA_AUTO && c->isa != options.isa && c->kind == OPERATION)
         return false;
     if (options.quick ? !list_in_quick(c) : options.filter == NULL && !list_in_full(c))
         return false;

@@ -7,22 +7,58 @@
 #include "loops.h"
 #include "memory.h"
 #include "pool.h"
-#include "tests/call.h"
 
-enum { COLS = 1024, GAP = 16, MASK_GAP = 8, CUT = 2048 };
+enum { COLS = MEMORY_BIAS_ELEMENTS, GAP = 16, MASK_GAP = 8, CUT = 2048, SHARING_ROWS = 8 };
+
+static const struct form {
+    const char *name;
+    size_t gap, mask_gap; /* elements and bytes behind each row */
+    uint8_t mask_use;
+    uint32_t unit;
+    size_t repeat;
+    bool no_bias, no_third;
+} forms[FORM_COUNT] = {
+    [FORM_FLAT] = {"flat", .repeat = 1},
+    [FORM_GAPS] = {"2d", .gap = GAP, .mask_gap = MASK_GAP, .repeat = 1},
+    [FORM_ROWS] = {"rows", .repeat = 1},
+    [FORM_NO_BIAS] = {"no-bias", .repeat = 1, .no_bias = true},
+    [FORM_NO_THIRD] = {"no-third", .repeat = 1, .no_third = true},
+    [FORM_REMADE] = {"remade", .repeat = 1, .mask_use = BITDROP_MASK_REMADE},
+    [FORM_EACH_ROW] = {"each-row", .repeat = 1, .unit = BITDROP_EACH_ROW},
+    [FORM_REPEAT] = {"repeat=8", .repeat = SHARING_ROWS},
+};
+
+static const struct form *form_of(const struct bench_case *c) { return &forms[c->form]; }
+
+static const struct bitdrop_operation_row *row_of(const struct bench_case *c)
+{
+    return operation_row(c->op);
+}
 
 const char *case_operation_name(const struct bench_case *c)
 {
-    static const char *const names[] = {"mask", "forward", "backward", "recompute", "infer"};
+    if (c->kind == OPERATION)
+        return operation_name(c->op);
+    return (c->kind == LIMIT ? limit_loops : by_hand_loops)[c->loop].name;
+}
 
-    if (c->op == BY_HAND)
-        return by_hand_loops[c->loop].name;
-    return c->op == LIMIT ? limit_loops[c->loop].name : names[c->op];
+static bool has_data(const struct bench_case *c)
+{
+    return c->kind != OPERATION || operation_has_data(c->op);
 }
 
 const char *case_dtype_name(const struct bench_case *c)
 {
-    return c->op == MASK ? "-" : dtype_name(c->dtype);
+    return has_data(c) ? dtype_name(c->dtype) : "-";
+}
+
+const char *case_form_name(const struct bench_case *c) { return form_of(c)->name; }
+
+const char *case_place_name(const struct bench_case *c)
+{
+    static const char *const names[CASE_PLACES] = {"out", "in", "in-2", "in-3"};
+
+    return names[c->place];
 }
 
 static unsigned threads_of(const struct bench_case *c) { return c->threads ? c->threads : 1; }
@@ -30,42 +66,130 @@ static unsigned threads_of(const struct bench_case *c) { return c->threads ? c->
 void case_name(const struct bench_case *c, char name[CASE_NAME_BYTES])
 {
     static const char *const stores[] = {"auto", "cached", "streaming"};
-    static const char *const kinds[] = {[BY_HAND] = "by-hand-", [LIMIT] = "limit-"};
-    const bool plain = c->op == BY_HAND || c->op == LIMIT;
+    static const char *const kinds[] = {"", [BY_HAND] = "by-hand-", [LIMIT] = "limit-"};
 
     snprintf(name, CASE_NAME_BYTES, "%s%s/%s/%s/%s/p=%g/rounds=%u/%s/n=%zu/%s/threads=%u",
-             plain ? kinds[c->op] : "", case_operation_name(c), c->two_d ? "2d" : "flat",
-             plain ? "-" : bitdrop_isa_name(c->isa), dtype_name(c->dtype), c->p,
-             c->rounds ? c->rounds : 10, stores[c->stores], c->n, c->in_place ? "in" : "out",
+             kinds[c->kind], case_operation_name(c), case_form_name(c),
+             c->kind == OPERATION ? bitdrop_isa_name(c->isa) : "-", dtype_name(c->dtype), c->p,
+             c->rounds ? c->rounds : 10, stores[c->stores], c->n, case_place_name(c),
              threads_of(c));
 }
 
+static bool has_flat_call(enum bitdrop_operation op)
+{
+    switch (op) {
+#define FLAT(name, arguments) case OP_##name:
+        BITDROP_FLAT_OPERATIONS(FLAT)
+#undef FLAT
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum case_form case_usual_form(const struct bench_case *c)
+{
+    return c->kind != OPERATION || has_flat_call(c->op) ? FORM_FLAT : FORM_ROWS;
+}
+
+bool case_makes_bits(const struct bench_case *c)
+{
+    return operation_makes_bits(c->op, form_of(c)->mask_use);
+}
+
+static bool is_third(enum bitdrop_input kind)
+{
+    return kind == IN_THIRD || kind == IN_THIRD_OR_NULL;
+}
+
+/* Whether in[i] is read. */
+static bool reads(const struct bench_case *c, int i)
+{
+    const struct form *f = form_of(c);
+    const enum bitdrop_input kind = row_of(c)->in[i];
+
+    return operation_reads(c->op, f->mask_use, i) && !(f->no_bias && kind == IN_BIAS) &&
+           !(f->no_third && kind == IN_THIRD_OR_NULL);
+}
+
+/* Whether the operation would read an input of this kind. */
+static bool has_input(const struct bench_case *c, enum bitdrop_input kind)
+{
+    for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
+        if (row_of(c)->in[i] == kind && operation_reads(c->op, form_of(c)->mask_use, i))
+            return true;
+    return false;
+}
+
+static bool has_place(const struct bench_case *c)
+{
+    if (c->place == 0)
+        return true;
+    return reads(c, c->place - 1) && row_of(c)->in[c->place - 1] != IN_BIAS;
+}
+
+bool case_has_form(const struct bench_case *c)
+{
+    const bool flat = has_flat_call(c->op);
+
+    if (!has_place(c))
+        return false;
+    switch (c->form) {
+    case FORM_FLAT:
+        return flat;
+    case FORM_GAPS:
+        return true;
+    case FORM_ROWS:
+        return !flat;
+    case FORM_NO_BIAS:
+        return has_input(c, IN_BIAS);
+    case FORM_NO_THIRD:
+        return has_input(c, IN_THIRD_OR_NULL);
+    case FORM_REMADE: /* of operations with a flat call that is recompute */
+        return !flat && operation_has_mask(c->op);
+    default: /* what the mask is about: a backward call that reads marks does not know */
+        return has_data(c) &&
+               (case_makes_bits(c) || (operation_has_mask(c->op) && !operation_marks(c->op)));
+    }
+}
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+static size_t cols_of(const struct bench_case *c) { return c->n == 0 ? 1 : smaller(c->n, COLS); }
+
 size_t case_mask_bytes(const struct bench_case *c)
 {
-    if (c->op == BY_HAND)
+    const struct form *f = form_of(c);
+
+    if (c->kind == BY_HAND)
         return c->n;
-    return c->op <= BACKWARD ? bitdrop_mask_bytes(c->n) : 0;
+    if (c->kind == LIMIT || !operation_uses_mask(c->op, f->mask_use))
+        return 0;
+    if (operation_marks(c->op))
+        return bitdrop_mask_bytes(c->n);
+    return bitdrop_mask_bytes(c->n / f->repeat / (f->unit == BITDROP_EACH_ROW ? cols_of(c) : 1));
 }
 
 size_t case_bytes(const struct bench_case *c)
 {
-    const size_t data = c->op == MASK ? 0 : 2 * c->n * dtype_bytes(c->dtype);
-    const bool uniforms = c->op == BY_HAND && c->loop == BY_UNIFORMS;
+    const size_t size = dtype_bytes(c->dtype);
+    size_t bytes = case_mask_bytes(c) + (has_data(c) ? c->n * size : 0);
 
-    return data + case_mask_bytes(c) + (uniforms ? c->n * sizeof(float) : 0);
+    if (c->kind != OPERATION)
+        return bytes + c->n * size +
+               (c->kind == BY_HAND && c->loop == BY_UNIFORMS ? c->n * sizeof(float) : 0);
+    for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
+        if (reads(c, i))
+            bytes += (row_of(c)->in[i] == IN_BIAS ? cols_of(c) : c->n) * size;
+    return bytes;
 }
 
-/* What one thread does of a case. */
+/* What one thread does of a case. The call points to the other two. */
 struct share {
     bitdrop_config cfg;
     bitdrop_2d shape;
-    size_t n;
-    const unsigned char *x;
-    unsigned char *y;
-    uint8_t *mask;
+    struct call call;
 };
-
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Cuts total things, the units of which stay whole, into equal shares. */
 static size_t cut(size_t total, size_t unit, unsigned threads, unsigned thread)
@@ -75,81 +199,105 @@ static size_t cut(size_t total, size_t unit, unsigned threads, unsigned thread)
     return smaller(total, (units + threads - 1) / threads * unit * thread);
 }
 
-static struct share share_of(const struct bench_case *c, unsigned thread)
+/* Elements that one thread must have together: each byte of the mask is written by one. */
+static size_t unit_of(const struct bench_case *c)
 {
-    const struct memory *m = memory_buffers();
-    const size_t size = dtype_bytes(c->dtype), cols = c->n == 0 ? 1 : smaller(c->n, COLS);
-    const size_t unit = c->two_d ? cols : CUT;
-    const size_t begin = cut(c->n, unit, threads_of(c), thread);
-    const size_t end = cut(c->n, unit, threads_of(c), thread + 1);
-    const size_t row = c->two_d ? begin / cols : 0;
-    const size_t element = begin + row * GAP;
-    struct share s = {.n = end - begin};
+    const struct form *f = form_of(c);
 
-    s.cfg = (bitdrop_config){.p = c->p,
-                             .seed = 1,
-                             .offset = c->offset + element,
-                             .rounds = (uint8_t)c->rounds,
-                             .stores = (uint8_t)c->stores,
-                             .isa = (uint8_t)c->isa};
-    if (c->op == INFER) /* with the scale at training it is a copy */
-        s.cfg.scaling = BITDROP_SCALE_INFER;
-    if (c->two_d)
-        s.shape = (bitdrop_2d){.rows = s.n / cols,
-                               .cols = cols,
-                               .pitch = cols + GAP,
-                               .x_stride = cols + GAP,
-                               .y_stride = cols + GAP,
-                               .mask_stride = cols / 8 + MASK_GAP};
-    s.y = m->y + (c->y_skew + element) * size;
-    s.x = c->in_place ? s.y : m->x + (c->x_skew + element) * size;
-    s.mask = m->mask + c->mask_skew + begin / (c->op == BY_HAND ? 1 : 8) + row * MASK_GAP;
+    if (c->form == FORM_FLAT)
+        return CUT;
+    return cols_of(c) * (f->unit == BITDROP_EACH_ROW || f->repeat > 1 ? SHARING_ROWS : 1);
+}
+
+/* Where the bytes of the mask begin that element `begin` belongs to, the first of a row. */
+static size_t mask_offset(const struct bench_case *c, size_t begin, size_t row)
+{
+    const struct form *f = form_of(c);
+
+    if (c->kind == BY_HAND)
+        return begin;
+    if (c->form == FORM_FLAT)
+        return begin / 8;
+    if (f->unit == BITDROP_EACH_ROW && !operation_marks(c->op))
+        return row / 8;
+    return (operation_marks(c->op) ? row : row / f->repeat) * (cols_of(c) / 8 + f->mask_gap);
+}
+
+static bitdrop_2d shape_of(const struct bench_case *c, size_t row, size_t n)
+{
+    const struct form *f = form_of(c);
+    const size_t cols = cols_of(c);
+    bitdrop_2d s = {.rows = n / cols,
+                    .cols = cols,
+                    .mask_repeat = f->repeat,
+                    .first_row = row,
+                    .unit = f->unit};
+
+    if (f->gap > 0) {
+        s.pitch = s.x_stride = s.y_stride = s.z_stride = cols + f->gap;
+        s.mask_stride = cols / 8 + f->mask_gap;
+    }
     return s;
 }
 
-static bitdrop_status call_flat(const struct bench_case *c, const struct share *s)
+/* in[i] from `element` on. */
+static unsigned char *input_of(const struct bench_case *c, int i, size_t element)
 {
-    switch (c->op) {
-    case MASK:
-        return bitdrop_mask(&s->cfg, s->n, s->mask);
-    case FORWARD:
-        return bitdrop_forward(&s->cfg, c->dtype, s->n, s->x, s->y, s->mask);
-    case BACKWARD:
-        return bitdrop_backward(&s->cfg, c->dtype, s->n, s->x, s->y, s->mask);
-    case RECOMPUTE:
-        return bitdrop_recompute(&s->cfg, c->dtype, s->n, s->x, s->y);
-    default:
-        return bitdrop_infer(&s->cfg, c->dtype, s->n, s->x, s->y);
-    }
+    const struct memory *m = memory_buffers();
+    const enum bitdrop_input kind = c->kind == OPERATION ? row_of(c)->in[i] : IN_FIRST;
+    const size_t at = (c->x_skew + element) * dtype_bytes(c->dtype);
+
+    if (kind == IN_BIAS)
+        return m->bias;
+    return (is_third(kind) ? m->third : m->x) + at;
 }
 
-static bitdrop_status call_2d(const struct bench_case *c, const struct share *s)
+static void share_of(const struct bench_case *c, unsigned thread, struct share *s)
 {
-    switch (c->op) {
-    case MASK:
-        return bitdrop_mask_2d(&s->cfg, &s->shape, s->mask);
-    case FORWARD:
-        return bitdrop_forward_2d(&s->cfg, c->dtype, &s->shape, s->x, s->y, s->mask);
-    case BACKWARD:
-        return bitdrop_backward_2d(&s->cfg, c->dtype, &s->shape, s->x, s->y, s->mask);
-    case RECOMPUTE:
-        return bitdrop_recompute_2d(&s->cfg, c->dtype, &s->shape, s->x, s->y);
-    default:
-        return bitdrop_infer_2d(&s->cfg, c->dtype, &s->shape, s->x, s->y);
-    }
+    const struct memory *m = memory_buffers();
+    const struct form *f = form_of(c);
+    const size_t begin = cut(c->n, unit_of(c), threads_of(c), thread);
+    const size_t end = cut(c->n, unit_of(c), threads_of(c), thread + 1);
+    const bool flat = c->form == FORM_FLAT;
+    const size_t row = flat ? 0 : begin / cols_of(c);
+    const size_t element = begin + row * f->gap;
+
+    s->cfg = (bitdrop_config){.p = c->p,
+                              .seed = 1,
+                              .offset = c->offset + (flat ? begin : 0),
+                              .rounds = (uint8_t)c->rounds,
+                              .stores = (uint8_t)c->stores,
+                              .isa = (uint8_t)c->isa,
+                              .mask_use = f->mask_use};
+    if (row_of(c)->bits == BITS_NONE) /* with the scale at training it is a copy */
+        s->cfg.scaling = BITDROP_SCALE_INFER;
+    s->shape = shape_of(c, row, end - begin);
+    s->call = (struct call){.op = c->op,
+                            .flat = flat,
+                            .cfg = &s->cfg,
+                            .dtype = c->dtype,
+                            .n = end - begin,
+                            .shape = &s->shape};
+    for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
+        if (c->kind == OPERATION ? reads(c, i) : i == 0)
+            s->call.in[i] = input_of(c, i, element);
+    s->call.y = c->place > 0 ? input_of(c, c->place - 1, element)
+                             : m->y + (c->y_skew + element) * dtype_bytes(c->dtype);
+    if (c->kind != OPERATION || operation_uses_mask(c->op, f->mask_use))
+        s->call.mask = m->mask + c->mask_skew + mask_offset(c, begin, row);
 }
 
-static void call_loop(const struct bench_case *c, const struct share *s, size_t calls)
+static void call_loop(const struct bench_case *c, const struct call *call, size_t calls)
 {
-    const struct loop *loop = &(c->op == LIMIT ? limit_loops : by_hand_loops)[c->loop];
+    const struct loop *loop = &(c->kind == LIMIT ? limit_loops : by_hand_loops)[c->loop];
     const struct loop_arguments a = {
-        .n = s->n,
+        .n = call->n,
         .p = (float)c->p,
         .scale = 1.1F,
-        .x = (const float *)(const void *)s->x,
-        .y = (float *)(void *)s->y,
-        .mask = s->mask,
-        .uniforms = memory_buffers()->uniforms,
+        .x = call->in[0],
+        .y = call->y,
+        .mask = call->mask,
+        .uniforms = memory_uniforms(),
     };
 
     for (size_t i = 0; i < calls; i++)
@@ -165,17 +313,18 @@ static void run_share(void *argument, unsigned thread)
 {
     const struct running *r = argument;
     const struct bench_case *c = r->c;
-    struct share s = share_of(c, thread);
+    struct share s;
     bitdrop_status status = BITDROP_OK;
 
-    if (s.n == 0 && thread > 0)
+    share_of(c, thread, &s);
+    if (s.call.n == 0 && thread > 0)
         return;
-    if (c->op == BY_HAND || c->op == LIMIT) {
-        call_loop(c, &s, r->calls);
+    if (c->kind != OPERATION) {
+        call_loop(c, &s.call, r->calls);
         return;
     }
     for (size_t i = 0; i < r->calls && status == BITDROP_OK; i++) {
-        status = c->two_d ? call_2d(c, &s) : call_flat(c, &s);
+        status = call_run(&s.call);
         s.cfg.offset += c->n; /* as in training: CPUs learn to predict a mask that comes again */
     }
     if (status != BITDROP_OK)
@@ -195,13 +344,17 @@ void case_prepare(const struct bench_case *c)
     const size_t f32_bytes = smaller(c->n * sizeof(float), memory_largest());
     const size_t bytes = c->n * dtype_bytes(c->dtype);
 
-    memory_fill(c->dtype, bytes > f32_bytes ? bytes : f32_bytes, c->in_place);
-    if (c->op == BY_HAND)
+    memory_fill(c->dtype, bytes > f32_bytes ? bytes : f32_bytes, c->place > 0);
+    if (c->kind == BY_HAND)
         memory_fill_uniforms(c->n);
-    if (c->op == BACKWARD) { /* reads a mask of its p */
+    if (c->kind != OPERATION)
+        return;
+    if (has_input(c, IN_THIRD) || has_input(c, IN_THIRD_OR_NULL))
+        memory_fill_third(c->dtype, bytes, c->place > 0);
+    if (row_of(c)->bits == BITS_READ && !case_makes_bits(c)) { /* a mask of its p */
         struct bench_case mask = *c;
 
-        mask.op = MASK;
+        mask.op = OP_mask;
         case_repeat(&mask, 1);
     }
 }

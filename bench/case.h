@@ -7,13 +7,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bitdrop/bitdrop.h"
+#include "tests/call.h"
 
-enum operation { MASK, FORWARD, BACKWARD, RECOMPUTE, INFER, BY_HAND, LIMIT };
+/* An operation of src/operations.h, or one of loops.h: these are flat f32. */
+enum case_kind { OPERATION, BY_HAND, LIMIT };
+
+/*
+ * How the elements of an operation lie, and what it is given. Rows have 1,024 columns. These are
+ * samples: the product of all that a call may be given would be too many cases.
+ */
+enum case_form {
+    FORM_FLAT,
+    FORM_GAPS,     /* rows with a gap behind each */
+    FORM_ROWS,     /* rows without gaps, like all below: for operations without a flat call */
+    FORM_NO_BIAS,  /* the bias is NULL */
+    FORM_NO_THIRD, /* the third matrix is NULL */
+    FORM_REMADE,   /* BITDROP_MASK_REMADE */
+    FORM_EACH_ROW, /* BITDROP_EACH_ROW */
+    FORM_REPEAT,   /* rows share mask rows */
+    FORM_COUNT
+};
 
 struct bench_case {
-    enum operation op;
-    unsigned loop; /* which of loops.h: with BY_HAND and LIMIT, which are flat f32 */
+    enum bitdrop_operation op;
+    enum case_kind kind;
+    unsigned loop; /* which of loops.h */
     bitdrop_isa isa;
     bitdrop_dtype dtype;
     double p;
@@ -21,19 +39,29 @@ struct bench_case {
     unsigned rounds;  /* 0: ten */
     unsigned stores;  /* BITDROP_STORES_* */
     unsigned threads; /* 0: one. Each takes a cut at a multiple of 2048 elements, or rows */
-    bool two_d;       /* rows of case_cols with a gap behind each */
-    bool in_place;
+    enum case_form form;
+    int place;                        /* 0: the output has its own memory; i + 1: that of in[i] */
     size_t x_skew, y_skew, mask_skew; /* elements, elements and bytes beyond an aligned address */
     uint64_t offset;
 };
 
-enum { CASE_NAME_BYTES = 128 };
+enum { CASE_NAME_BYTES = 128, CASE_PLACES = BITDROP_MAX_INPUTS + 1 };
 
-/* operation/flat or 2d/isa/dtype/p/rounds/stores/n/in or out of place/threads */
+/* operation/form/isa/dtype/p/rounds/stores/n/place/threads */
 void case_name(const struct bench_case *c, char name[CASE_NAME_BYTES]);
 const char *case_operation_name(const struct bench_case *c);
 const char *case_dtype_name(const struct bench_case *c); /* "-" of a mask alone */
-size_t dtype_bytes(bitdrop_dtype t);
+const char *case_form_name(const struct bench_case *c);
+const char *case_place_name(const struct bench_case *c);
+
+/* Flat, or of an operation without a flat call rows. */
+enum case_form case_usual_form(const struct bench_case *c);
+
+/* Whether an operation has this form and place, and is nothing else under another name. */
+bool case_has_form(const struct bench_case *c);
+
+/* Whether seed, stream and rounds are used. */
+bool case_makes_bits(const struct bench_case *c);
 
 /* What one call reads and writes in all, and of that the mask. */
 size_t case_bytes(const struct bench_case *c);

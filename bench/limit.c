@@ -32,8 +32,9 @@ struct bench_case limit_of(const struct bench_case *c)
 {
     static struct bench_case known[256];
     static size_t known_count;
-    const size_t bytes = c->n * (c->op == MASK ? sizeof(float) : dtype_bytes(c->dtype));
-    struct bench_case limit = {.op = LIMIT, .n = bytes / sizeof(float), .threads = c->threads};
+    const bool no_data = c->kind == OPERATION && !operation_has_data(c->op);
+    const size_t bytes = c->n * (no_data ? sizeof(float) : dtype_bytes(c->dtype));
+    struct bench_case limit = {.kind = LIMIT, .n = bytes / sizeof(float), .threads = c->threads};
 
     for (size_t i = 0; i < known_count; i++)
         if (known[i].n == limit.n && known[i].threads == limit.threads)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "list.h"
 
+#include "isas.h"
 #include "loops.h"
 #include "machine.h"
 #include "memory.h"
@@ -10,14 +11,21 @@ enum { SMALLEST_BYTES = 256, MAX_SIZES = 64, CUT = 2048 };
 
 static const double probabilities[] = {0.1, 0.25, 0.5, 0.9};
 static const unsigned rounds[] = {10, 7};
-static const bitdrop_isa isas[] = {BITDROP_ISA_AVX512, BITDROP_ISA_AVX2, BITDROP_ISA_NEON,
-                                   BITDROP_ISA_SCALAR, BITDROP_ISA_AUTO /* plain loops */};
+/* The tables, the best first; those of extensions are of an ISA that is there anyway. */
+static const struct {
+    bitdrop_isa isa;
+    bitdrop_isa_set extensions;
+} tables[] = {
+#define TABLE(table, have, isa, extensions) {BITDROP_ISA_##isa, extensions},
+    BITDROP_TABLES(TABLE)};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 struct axes {
     size_t bytes[MAX_SIZES], sizes; /* of x: powers of 2, and 8 times the last-level cache */
     unsigned threads[POOL_MAX], thread_counts;
+    bitdrop_isa isas[BITDROP_ISA_COUNT];
+    size_t isa_count;
 };
 
 static struct axes axes_of_machine(void)
@@ -31,32 +39,37 @@ static struct axes axes_of_machine(void)
     for (unsigned t = 1; t < cpus; t *= 2)
         a.threads[a.thread_counts++] = t;
     a.threads[a.thread_counts++] = cpus;
+    for (size_t i = 0; i < COUNT(tables); i++)
+        if (tables[i].extensions == 0 && bitdrop_isa_supported(tables[i].isa))
+            a.isas[a.isa_count++] = tables[i].isa;
     return a;
 }
 
-static bool is_loop(const struct bench_case *c) { return c->op == BY_HAND || c->op == LIMIT; }
-
-static bool generates(const struct bench_case *c)
+/* Plain loops are flat f32, with nothing unusual but the number of elements or threads. */
+static bool is_loop_case(const struct bench_case *c)
 {
-    return c->op == MASK || c->op == FORWARD || c->op == RECOMPUTE;
+    if (c->dtype != BITDROP_F32 || c->form != FORM_FLAT || c->place != 0 ||
+        c->stores != BITDROP_STORES_AUTO || c->rounds != rounds[0])
+        return false;
+    if (c->kind == LIMIT)
+        return c->p == probabilities[0] && bitdrop_isa_supported(limit_loops[c->loop].isa);
+    return c->threads == 1; /* rand() takes a lock */
+}
+
+static bool is_operation_case(const struct bench_case *c)
+{
+    if (!operation_has_data(c->op) && (c->dtype != BITDROP_F32 || c->stores != BITDROP_STORES_AUTO))
+        return false;
+    if (c->form > FORM_ROWS && /* samples */
+        (c->threads > 1 || c->stores != BITDROP_STORES_AUTO || c->rounds != rounds[0]))
+        return false;
+    return case_has_form(c) && (case_makes_bits(c) || c->rounds == rounds[0]);
 }
 
 /* Can run here, and is no other case under another name. */
 static bool is_case(const struct bench_case *c)
 {
-    if (is_loop(c) != (c->isa == BITDROP_ISA_AUTO) || !bitdrop_isa_supported(c->isa))
-        return false;
-    if ((is_loop(c) || c->op == MASK) &&
-        (c->dtype != BITDROP_F32 || c->in_place || c->stores != BITDROP_STORES_AUTO))
-        return false;
-    if (is_loop(c) && c->two_d)
-        return false;
-    if (c->op == LIMIT &&
-        (c->p != probabilities[0] || !bitdrop_isa_supported(limit_loops[c->loop].isa)))
-        return false;
-    if (c->op == BY_HAND && c->threads > 1) /* rand() takes a lock */
-        return false;
-    return (generates(c) || c->rounds == rounds[0]) &&
+    return (c->kind == OPERATION ? is_operation_case(c) : is_loop_case(c)) &&
            (c->threads == 1 || c->n >= CUT * c->threads);
 }
 
@@ -69,30 +82,38 @@ static size_t take(size_t *code, size_t radix)
     return digit;
 }
 
-/* Case number `code`, the first axis changing fastest. False behind the last one. */
+/* Operations of each ISA, then plain loops. False behind the last one. */
+static bool decode_kind(const struct axes *a, size_t code, struct bench_case *c)
+{
+    const size_t operations = a->isa_count * BITDROP_OPERATION_COUNT;
+
+    if (code < operations) {
+        c->op = (enum bitdrop_operation)take(&code, BITDROP_OPERATION_COUNT);
+        c->isa = a->isas[code];
+        return true;
+    }
+    code -= operations;
+    c->kind = code < by_hand_loop_count ? BY_HAND : LIMIT;
+    c->loop = (unsigned)(code - (c->kind == LIMIT ? by_hand_loop_count : 0));
+    return code < by_hand_loop_count + limit_loop_count;
+}
+
+/* Case number `code`, the first axis changing fastest. */
 static bool decode(const struct axes *a, size_t code, struct bench_case *c)
 {
-    size_t bytes = 0, op = 0;
+    size_t bytes = 0;
 
-    *c = (struct bench_case){.op = MASK};
+    *c = (struct bench_case){.kind = OPERATION};
     c->threads = a->threads[take(&code, a->thread_counts)];
-    c->in_place = take(&code, 2);
-    c->two_d = take(&code, 2);
+    c->place = (int)take(&code, CASE_PLACES);
+    c->form = (enum case_form)take(&code, FORM_COUNT);
     c->stores = (unsigned)take(&code, 3);
     c->rounds = rounds[take(&code, COUNT(rounds))];
     bytes = a->bytes[take(&code, a->sizes)];
     c->p = probabilities[take(&code, COUNT(probabilities))];
-    c->dtype = (bitdrop_dtype)take(&code, BITDROP_BF16 + 1);
-    op = take(&code, BY_HAND + by_hand_loop_count + limit_loop_count);
-    c->isa = isas[take(&code, COUNT(isas))];
-    if (op < BY_HAND) {
-        c->op = (enum operation)op;
-    } else {
-        c->op = op - BY_HAND < by_hand_loop_count ? BY_HAND : LIMIT;
-        c->loop = (unsigned)(op - BY_HAND - (c->op == LIMIT ? by_hand_loop_count : 0));
-    }
+    c->dtype = (bitdrop_dtype)take(&code, BITDROP_DTYPE_COUNT);
     c->n = bytes / dtype_bytes(c->dtype);
-    return code == 0;
+    return decode_kind(a, code, c);
 }
 
 void list_cases(void (*visit)(const struct bench_case *c, void *argument), void *argument)
@@ -105,31 +126,45 @@ void list_cases(void (*visit)(const struct bench_case *c, void *argument), void 
             visit(&c, argument);
 }
 
-/* Nothing unusual but operation, ISA, dtype and p. */
-static bool is_plain(const struct bench_case *c)
+/* In how many ways a case is unusual, operation, ISA, dtype and p apart. */
+static int unusual(const struct bench_case *c)
 {
-    return c->n == LIST_USUAL_N && c->rounds == rounds[0] && c->stores == BITDROP_STORES_AUTO &&
-           c->threads == 1 && !c->two_d && !c->in_place;
+    return (c->n != LIST_USUAL_N) + (c->rounds != rounds[0]) + (c->threads != 1) +
+           (c->stores != BITDROP_STORES_AUTO) + (c->form != case_usual_form(c)) + (c->place != 0);
+}
+
+/* What is the same of all operations is sampled on one of them, ... */
+static bool is_typical(const struct bench_case *c)
+{
+    return c->kind == OPERATION ? c->op == OP_forward : c->kind == BY_HAND;
+}
+
+/* ... and what is not, or is of few, in f32 on the best ISA. */
+static bool is_sample(const struct bench_case *c)
+{
+    return c->kind == OPERATION && c->dtype == BITDROP_F32 && c->isa == bitdrop_isa_default() &&
+           (c->form > FORM_ROWS || (c->place > 0 && case_usual_form(c) == FORM_ROWS));
 }
 
 bool list_in_full(const struct bench_case *c)
 {
-    const bool usual = (c->op == FORWARD || c->op == BY_HAND) && c->p == probabilities[0];
-    const int unusual = (c->n != LIST_USUAL_N) + (c->rounds != rounds[0]) + (c->threads != 1) +
-                        (c->stores != BITDROP_STORES_AUTO) + c->two_d + c->in_place;
+    const bool usual_p = c->p == probabilities[0];
 
-    if (is_plain(c))
-        return c->op == FORWARD || c->p == probabilities[0];
-    return usual && unusual == 1;
+    if (unusual(c) == 0 && case_usual_form(c) == FORM_ROWS)
+        return usual_p && (c->dtype == BITDROP_F32 || c->dtype == BITDROP_BF16);
+    if (unusual(c) == 0)
+        return usual_p || (c->kind == OPERATION && c->op == OP_forward);
+    return unusual(c) == 1 && usual_p && (is_sample(c) || (is_typical(c) && c->form <= FORM_ROWS));
 }
 
 bool list_in_quick(const struct bench_case *c)
 {
-    const bool training = c->op == FORWARD || c->op == BACKWARD;
+    const bool operation = c->kind == OPERATION;
+    const bool training = operation && (c->op == OP_forward || c->op == OP_backward);
 
-    if (!is_plain(c))
+    if (unusual(c) > 0)
         return false;
-    if (c->op == FORWARD && c->dtype == BITDROP_F32)
+    if (operation && c->op == OP_forward && c->dtype == BITDROP_F32)
         return c->p <= 0.5;
     return c->p == probabilities[0] && (c->dtype == BITDROP_F32 || training);
 }

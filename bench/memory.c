@@ -13,9 +13,9 @@
 /*
  * Between x and y modulo the page. Were they at like places, stores to an odd y would seem to
  * overlap the loads that follow, for a CPU compares the lower 12 bits first: on Zen 4 y = a * x
- * then takes 16 times as long, and hides what odd addresses cost.
+ * then takes 16 times as long, and hides what odd addresses cost. The third matrix is between them.
  */
-enum { HALF_PAGE = 2048, HUGE_PAGE = 2 << 20, COMMON_CACHE = 32 << 20 };
+enum { HALF_PAGE = 2048, QUARTER_PAGE = 1024, HUGE_PAGE = 2 << 20, COMMON_CACHE = 32 << 20 };
 
 static struct memory memory;
 static size_t largest; /* 0: not known yet */
@@ -29,7 +29,7 @@ size_t memory_largest(void)
         const uint64_t cache = machine_last_level_cache();
         uint64_t bytes = 8 * (cache > 0 ? cache : COMMON_CACHE);
 
-        /* x, y, uniforms and masks stay below half of the memory, and of 32 bits of addresses. */
+        /* x, y, third and masks stay below half of the memory, and of 32 bits of addresses. */
         while (bytes > machine_memory() / 8 || bytes > SIZE_MAX / 32)
             bytes /= 2;
         largest = (size_t)bytes;
@@ -74,8 +74,9 @@ const struct memory *memory_buffers(void)
 
         memory.x = reserve(bytes);
         memory.y = (unsigned char *)reserve(bytes) + HALF_PAGE;
+        memory.third = (unsigned char *)reserve(bytes) + QUARTER_PAGE;
+        memory.bias = reserve(MEMORY_BIAS_ELEMENTS * sizeof(double));
         memory.mask = reserve(bytes / 2);
-        memory.uniforms = reserve(bytes);
     }
     return &memory;
 }
@@ -96,35 +97,64 @@ static uint64_t numbers(bitdrop_dtype t, uint64_t fraction)
     return (0x3F80 | fraction) * 0x0001000100010001;
 }
 
+/* What is in a buffer. */
+struct contents {
+    bitdrop_dtype t;
+    size_t bytes;
+    bool zeros;
+};
+
+static struct contents third;
+static size_t uniforms; /* elements, in the memory of the third matrix */
+
+/* Notes that a buffer is to hold this; false if it does. */
+static bool changes(struct contents *now, bitdrop_dtype t, size_t bytes, bool zeros)
+{
+    if (now->bytes >= bytes && now->t == t && now->zeros == zeros)
+        return false;
+    *now = (struct contents){t, bytes, zeros};
+    return true;
+}
+
+static void fill(unsigned char *buffer, bitdrop_dtype t, size_t bytes, bool zeros)
+{
+    uint64_t *at = (uint64_t *)(void *)buffer;
+
+    for (size_t i = 0; i < bytes / sizeof *at; i++)
+        at[i] = zeros ? 0 : numbers(t, i % 128);
+}
+
 void memory_fill(bitdrop_dtype t, size_t bytes, bool zeros)
 {
-    static struct {
-        bitdrop_dtype t;
-        size_t bytes;
-        bool zeros;
-    } now;
-    uint64_t *x = NULL;
+    static struct contents now;
 
-    if (now.bytes >= bytes && now.t == t && now.zeros == zeros)
+    if (!changes(&now, t, bytes, zeros))
         return;
-    x = (uint64_t *)(void *)memory_buffers()->x;
-    for (size_t i = 0; i < with_slack(bytes) / sizeof *x; i++)
-        x[i] = zeros ? 0 : numbers(t, i % 128);
+    memory_buffers();
+    fill(memory.x, t, with_slack(bytes), zeros);
+    fill(memory.bias, t, MEMORY_BIAS_ELEMENTS * sizeof(double), zeros);
     memset(memory.y, 0, with_slack(bytes) - HALF_PAGE);
     memset(memory.mask, 0xFF, with_slack(bytes) / 2);
-    now.t = t;
-    now.bytes = bytes;
-    now.zeros = zeros;
 }
+
+void memory_fill_third(bitdrop_dtype t, size_t bytes, bool zeros)
+{
+    if (!changes(&third, t, bytes, zeros))
+        return;
+    uniforms = 0;
+    fill(memory_buffers()->third, t, with_slack(bytes) - QUARTER_PAGE, zeros);
+}
+
+const float *memory_uniforms(void) { return (const float *)(const void *)memory_buffers()->third; }
 
 void memory_fill_uniforms(size_t n)
 {
-    static size_t filled;
     static uint32_t state = 1;
+    float *at = (float *)(void *)memory_buffers()->third;
 
-    memory_buffers();
-    for (; filled < n; filled++) {
+    third.bytes = 0;
+    for (; uniforms < n; uniforms++) {
         state = state * 1664525 + 1013904223; /* Numerical Recipes; only the upper bits are used */
-        memory.uniforms[filled] = (float)(state >> 8) * 0x1p-24F;
+        at[uniforms] = (float)(state >> 8) * 0x1p-24F;
     }
 }

@@ -70,7 +70,7 @@ def draw(results, dtype, path):
     figure, axes = pyplot.subplots(figsize=(7, 4))
     axes.plot(*zip(*limit), color="#444444", linestyle="--", label="limit")
     for isa, points in lines.items():
-        axes.plot(*zip(*sorted(points)), color=COLOURS[isa], marker="o", markersize=3, label=isa)
+        axes.plot(*zip(*sorted(points)), color=COLOURS.get(isa), marker="o", markersize=3, label=isa)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     sizes = [size for size, _ in limit]

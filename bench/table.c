@@ -9,7 +9,7 @@
 void table_header(void)
 {
     puts(
-        "65,536 elements and one thread, unless a row ends in something else. The limit is the fastest of memcpy and y = a * x\n"
+        "65,536 elements and one thread, unless a row ends in something else; fused operations on rows of 1,024. The limit is the fastest of memcpy and y = a * x\n"
         "(for each ISA, stores through and past the caches) on as many bytes of x, timed in turn with the row: at 100 % dropout is free.\n");
     printf("%-7s %-18s %-5s %5s %11s %8s %9s\n", "ISA", "operation", "dtype", "p", "ns/element",
            "GB/s", "of limit");
@@ -24,7 +24,11 @@ static void print_unusual(const struct bench_case *c)
         printf("  n=%zu", c->n);
     if (c->rounds == 7)
         printf("  rounds=7");
-    printf("%s%s%s", stores[c->stores], c->two_d ? "  2d" : "", c->in_place ? "  in place" : "");
+    printf("%s", stores[c->stores]);
+    if (c->form != case_usual_form(c))
+        printf("  %s", case_form_name(c));
+    if (c->place > 0)
+        printf("  %s place", case_place_name(c));
     if (c->threads > 1)
         printf("  threads=%u", c->threads);
     puts("");
@@ -32,13 +36,13 @@ static void print_unusual(const struct bench_case *c)
 
 void table_row(const struct bench_case *c, struct timing t)
 {
-    const bool loop = c->op == BY_HAND || c->op == LIMIT;
     char p[16] = "-";
 
-    if (c->op != LIMIT)
+    if (c->kind != LIMIT)
         snprintf(p, sizeof p, "%g", c->p);
-    printf("%-7s %-18s %-5s %5s %11.3f %8.1f %7.0f %%", loop ? "-" : bitdrop_isa_name(c->isa),
-           case_operation_name(c), case_dtype_name(c), p, 1e9 * t.call / (double)c->n,
+    printf("%-7s %-18s %-5s %5s %11.3f %8.1f %7.0f %%",
+           c->kind == OPERATION ? bitdrop_isa_name(c->isa) : "-", case_operation_name(c),
+           case_dtype_name(c), p, 1e9 * t.call / (double)c->n,
            1e-9 * (double)case_bytes(c) / t.call, 100 * t.limit / t.call);
     print_unusual(c);
     fflush(stdout);
@@ -53,7 +57,7 @@ static void quick_row(const struct bench_case *c, void *argument)
 {
     struct quick *q = argument;
     struct bench_case timed = *c;
-    const bool loop = c->isa == BITDROP_ISA_AUTO;
+    const bool loop = c->kind != OPERATION;
 
     if (!list_in_quick(c) || !(loop || q->isas >> c->isa & 1))
         return;

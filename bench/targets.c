@@ -27,54 +27,69 @@ struct target {
 #define BF16 .dtype = BITDROP_BF16
 
 static const struct target targets[] = {
-    {.c = {FORWARD, F32, .p = 0.1, .n = IN_MEMORY}, .most = 1.08},
-    {.c = {FORWARD, F32, .p = 0.25, .n = IN_MEMORY}, .most = 1.08},
-    {.c = {FORWARD, F32, .p = 0.5, .n = IN_MEMORY}, .most = 1.08},
-    {.c = {FORWARD, F32, .p = 0.9, .n = IN_MEMORY}, .most = 1.08},
-    {.c = {BACKWARD, F32, .p = 0.1, .n = IN_MEMORY}, .most = 1.08},
-    {.c = {FORWARD, F16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
-    {.c = {FORWARD, F16, .p = 0.25, .n = IN_MEMORY}, .most = 1.12},
-    {.c = {FORWARD, F16, .p = 0.5, .n = IN_MEMORY}, .most = 1.12},
-    {.c = {FORWARD, F16, .p = 0.9, .n = IN_MEMORY}, .most = 1.12},
-    {.c = {BACKWARD, F16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
-    {.c = {FORWARD, BF16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
-    {.c = {FORWARD, BF16, .p = 0.25, .n = IN_MEMORY}, .most = 1.12},
-    {.c = {FORWARD, BF16, .p = 0.5, .n = IN_MEMORY}, .most = 1.12},
-    {.c = {FORWARD, BF16, .p = 0.9, .n = IN_MEMORY}, .most = 1.12},
-    {.c = {BACKWARD, BF16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
-    {.c = {BACKWARD, F32, .p = 0.1, .n = L2}, .most = 1.08},
-    {.c = {INFER, F32, .p = 0.1, .n = L2}, .most = 1.08},
-    {.c = {FORWARD, F32, .p = 0.5, .n = L2}, .most = 1.25},
-    {.c = {FORWARD, F32, .p = 0.25, .n = L2}, .most = 1.3},
-    {.c = {FORWARD, F32, .p = 0.1, .n = L2}, .most = 1.5},
-    {.c = {RECOMPUTE, F32, .p = 0.1, .n = L2}, .most = 1.5},
-    {.c = {FORWARD, F32, .p = 0.1, .n = L2, .rounds = 7}, .most = 1.25},
-    {.c = {RECOMPUTE, F32, .p = 0.1, .n = L2, .rounds = 7}, .most = 1.25},
-    {.c = {MASK, F32, .p = 0.1, .n = L2}, .most = 1.5},
-    {.c = {FORWARD, F16, .p = 0.1, .n = L2}, .most = 1.8},
-    {.c = {FORWARD, BF16, .p = 0.1, .n = L2}, .most = 1.8},
-    {.c = {BACKWARD, F16, .p = 0.1, .n = L2}, .most = 0.85},
-    {.c = {BACKWARD, BF16, .p = 0.1, .n = L2}, .most = 0.85, .most_bf16 = 0.7},
-    {.c = {FORWARD, .isa = BITDROP_ISA_AVX2, F32, .p = 0.1, .n = L2}, .most = 2.2},
-    {.c = {FORWARD, .isa = BITDROP_ISA_SCALAR, F32, .p = 0.1, .n = L2},
-     .against = {BY_HAND, .loop = BY_RAND, F32, .p = 0.1, .n = L2},
+    {.c = {OP_forward, F32, .p = 0.1, .n = IN_MEMORY}, .most = 1.08},
+    {.c = {OP_forward, F32, .p = 0.25, .n = IN_MEMORY}, .most = 1.08},
+    {.c = {OP_forward, F32, .p = 0.5, .n = IN_MEMORY}, .most = 1.08},
+    {.c = {OP_forward, F32, .p = 0.9, .n = IN_MEMORY}, .most = 1.08},
+    {.c = {OP_backward, F32, .p = 0.1, .n = IN_MEMORY}, .most = 1.08},
+    {.c = {OP_forward, F16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {OP_forward, F16, .p = 0.25, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {OP_forward, F16, .p = 0.5, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {OP_forward, F16, .p = 0.9, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {OP_backward, F16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {OP_forward, BF16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {OP_forward, BF16, .p = 0.25, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {OP_forward, BF16, .p = 0.5, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {OP_forward, BF16, .p = 0.9, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {OP_backward, BF16, .p = 0.1, .n = IN_MEMORY}, .most = 1.12},
+    {.c = {OP_backward, F32, .p = 0.1, .n = L2}, .most = 1.08},
+    {.c = {OP_infer, F32, .p = 0.1, .n = L2}, .most = 1.08},
+    {.c = {OP_forward, F32, .p = 0.5, .n = L2}, .most = 1.25},
+    {.c = {OP_forward, F32, .p = 0.25, .n = L2}, .most = 1.3},
+    {.c = {OP_forward, F32, .p = 0.1, .n = L2}, .most = 1.5},
+    {.c = {OP_recompute, F32, .p = 0.1, .n = L2}, .most = 1.5},
+    {.c = {OP_forward, F32, .p = 0.1, .n = L2, .rounds = 7}, .most = 1.25},
+    {.c = {OP_recompute, F32, .p = 0.1, .n = L2, .rounds = 7}, .most = 1.25},
+    {.c = {OP_mask, F32, .p = 0.1, .n = L2}, .most = 1.5},
+    {.c = {OP_forward, F16, .p = 0.1, .n = L2}, .most = 1.8},
+    {.c = {OP_forward, BF16, .p = 0.1, .n = L2}, .most = 1.8},
+    {.c = {OP_backward, F16, .p = 0.1, .n = L2}, .most = 0.85},
+    {.c = {OP_backward, BF16, .p = 0.1, .n = L2}, .most = 0.85, .most_bf16 = 0.7},
+    {.c = {OP_forward, .isa = BITDROP_ISA_AVX2, F32, .p = 0.1, .n = L2}, .most = 2.2},
+    {.c = {OP_forward, .isa = BITDROP_ISA_SCALAR, F32, .p = 0.1, .n = L2},
+     .against = {.kind = BY_HAND, .loop = BY_RAND, F32, .p = 0.1, .n = L2},
      .most = 1 / 6.0},
-    {.c = {FORWARD, F32, .p = 0.1, .n = 2048}, /* an element, against one of a long run */
-     .against = {FORWARD, F32, .p = 0.1, .n = L2},
+    {.c = {OP_forward, F32, .p = 0.1, .n = 2048}, /* an element, against one of a long run */
+     .against = {OP_forward, F32, .p = 0.1, .n = L2},
      .scale = L2 / 2048.0,
      .most = 1.2},
-    {.c = {FORWARD, F32, .p = 0.1, .n = 128}, /* 100 ns where the limit takes 0.07 an element */
-     .against = {LIMIT, F32, .n = L2},
+    {.c = {OP_forward, F32, .p = 0.1, .n = 128}, /* 100 ns where the limit takes 0.07 an element */
+     .against = {.kind = LIMIT, F32, .n = L2},
      .scale = L2 * 0.07 / 100,
      .most = 1},
 };
+
+/* In L2, of each of the dtypes below. Fused operations are held against plain dropout. */
+static const struct target fused_targets[] = {
+    {.c = {OP_forward_add, .form = FORM_NO_BIAS}, .against = {OP_forward}, .most = 1.1},
+    {.c = {OP_forward_add, .form = FORM_ROWS}, .against = {OP_forward}, .most = 1.2},
+    {.c = {OP_backward_add, .form = FORM_ROWS, .place = 3}, .against = {OP_backward}, .most = 1.25},
+    {.c = {OP_forward_relu, .form = FORM_NO_BIAS}, .against = {OP_forward}, .most = 1.1},
+    {.c = {OP_forward_relu, .form = FORM_ROWS}, .against = {OP_forward}, .most = 1.1},
+    {.c = {OP_backward_relu, .form = FORM_ROWS}, .against = {OP_backward}, .most = 1.05},
+    {.c = {OP_forward, .form = FORM_EACH_ROW}, .against = {.kind = LIMIT}, .most = 1.1},
+};
+
+static const bitdrop_dtype fused_dtypes[] = {BITDROP_F32, BITDROP_BF16};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static unsigned held, missed;
 
 static void print_row(const char *what, double figure, double reference, double ratio,
                       const char *sign, double bound, bool holds)
 {
-    printf("%-62s %9.3f %9.3f %8.3f  %s %-5.3g  %s\n", what, figure, reference, ratio, sign, bound,
+    printf("%-67s %9.3f %9.3f %8.3f  %s %-5.3g  %s\n", what, figure, reference, ratio, sign, bound,
            holds ? "holds" : "MISSED");
     fflush(stdout);
     *(holds ? &held : &missed) += 1;
@@ -83,18 +98,21 @@ static void print_row(const char *what, double figure, double reference, double 
 static void print_at_most(const struct bench_case *c, double time, double ratio, double most)
 {
     const double ns = 1e9 * time / (c->n < 2048 ? 1 : (double)c->n);
-    char what[80];
+    char what[128];
 
-    snprintf(what, sizeof what, "%-6s %-9s %-4s p=%-4g n=%zu%s%s%s", bitdrop_isa_name(c->isa),
+    snprintf(what, sizeof what, "%-6s %-14s %-4s p=%-4g n=%zu%s%s%s", bitdrop_isa_name(c->isa),
              case_operation_name(c), case_dtype_name(c), c->p, c->n,
              c->rounds == 7 ? ", 7 rounds" : "", c->x_skew ? ", odd pointers" : "",
              c->offset ? ", odd offset" : "");
+    if (c->form != case_usual_form(c) || c->place > 0)
+        snprintf(what + strlen(what), sizeof what - strlen(what), ", %s, %s", case_form_name(c),
+                 case_place_name(c));
     print_row(what, ns, ns / ratio, ratio, "<=", most, ratio <= most);
 }
 
 static struct bench_case f32_limit(size_t n)
 {
-    return limit_of(&(struct bench_case){FORWARD, F32, .n = n});
+    return limit_of(&(struct bench_case){OP_forward, F32, .n = n});
 }
 
 static void ratio_row(const struct target *t, bitdrop_isa isa, double seconds)
@@ -106,12 +124,12 @@ static void ratio_row(const struct target *t, bitdrop_isa isa, double seconds)
         c.isa = isa;
     if (c.n == IN_MEMORY)
         c.n = memory_largest() / dtype_bytes(c.dtype);
-    if (against.op == FORWARD)
+    if (against.kind == OPERATION)
         against.isa = c.isa;
     case_prepare(against.n > c.n ? &against : &c);
     if (against.n == 0)
         against = t->c.n == IN_MEMORY ? limit_of(&c) : f32_limit(c.n);
-    else if (against.op == LIMIT)
+    else if (against.kind == LIMIT)
         against = f32_limit(against.n);
     measure((struct body[]){{case_repeat, &c, 1}, {case_repeat, &against, 1}}, 2, seconds, time);
     if (t->most_bf16 > 0 && machine_has_avx512_bf16())
@@ -119,9 +137,23 @@ static void ratio_row(const struct target *t, bitdrop_isa isa, double seconds)
     print_at_most(&c, time[0], (t->scale > 0 ? t->scale : 1) * time[0] / time[1], most);
 }
 
+static void fused_rows(bitdrop_isa isa, double seconds)
+{
+    for (size_t t = 0; t < COUNT(fused_dtypes); t++)
+        for (size_t i = 0; i < COUNT(fused_targets); i++) {
+            struct target row = fused_targets[i];
+
+            row.c.dtype = row.against.dtype = fused_dtypes[t];
+            row.c.p = row.against.p = 0.1;
+            row.c.n = row.against.n = L2;
+            ratio_row(&row, isa, seconds);
+        }
+}
+
 /* How much longer odd addresses or offsets take, against how much longer the limit takes on them.
  */
-static void odd_row(enum operation op, bool pointers, bool offset, bitdrop_isa isa, double seconds)
+static void odd_row(enum bitdrop_operation op, bool pointers, bool offset, bitdrop_isa isa,
+                    double seconds)
 {
     struct bench_case even = {op, .isa = isa, F32, .p = 0.1, .n = L2}, odd = even;
     struct bench_case even_limit, odd_limit;
@@ -143,6 +175,36 @@ static void odd_row(enum operation op, bool pointers, bool offset, bitdrop_isa i
                             {case_repeat, &even_limit, 1}},
             4, seconds, time);
     print_at_most(&odd, time[0], time[0] / time[1] / (time[2] / time[3]), 1.15);
+}
+
+/* An operation without a flat call in memory, against plain dropout times the bytes that it moves.
+ */
+static void memory_row(struct bench_case c, double seconds)
+{
+    struct bench_case plain = c;
+    double time[2];
+
+    c.form = FORM_ROWS;
+    c.n = plain.n = memory_largest() / dtype_bytes(c.dtype);
+    plain.op = case_makes_bits(&c) ? OP_forward : OP_backward;
+    case_prepare(&plain);
+    case_prepare(&c);
+    measure((struct body[]){{case_repeat, &c, 1}, {case_repeat, &plain, 1}}, 2, seconds, time);
+    print_at_most(&c, time[0],
+                  time[0] / time[1] * (double)case_bytes(&plain) / (double)case_bytes(&c), 1.1);
+}
+
+/* Whatever operations there are. */
+static void memory_rows(bitdrop_isa isa, double seconds)
+{
+    for (size_t t = 0; t < COUNT(fused_dtypes); t++)
+        for (int op = 0; op < BITDROP_OPERATION_COUNT; op++) {
+            const struct bench_case c = {
+                .op = (enum bitdrop_operation)op, .isa = isa, .dtype = fused_dtypes[t], .p = 0.1};
+
+            if (case_usual_form(&c) == FORM_ROWS)
+                memory_row(c, seconds);
+        }
 }
 
 /* Work that needs nothing of the memory: two threads do it twice as fast, or share a core. */
@@ -187,7 +249,7 @@ static double best_of_pairs(struct body one, struct body two, double seconds)
 
 static void threads_row(bitdrop_isa isa, double seconds)
 {
-    struct bench_case one = {FORWARD, .isa = isa, F32, .p = 0.1, .n = L2}, two = one;
+    struct bench_case one = {OP_forward, .isa = isa, F32, .p = 0.1, .n = L2}, two = one;
     struct alu alu_one = {.threads = 1}, alu_two = {.threads = 2};
     double speedup = 0, control = 0;
 
@@ -204,7 +266,7 @@ static void threads_row(bitdrop_isa isa, double seconds)
 
 static void call_row(bitdrop_isa isa, double seconds)
 {
-    struct bench_case c = {FORWARD, .isa = isa, F32, .p = 0.1, .n = 0};
+    struct bench_case c = {OP_forward, .isa = isa, F32, .p = 0.1, .n = 0};
     double time = 0;
 
     measure(&(struct body){case_repeat, &c, 1}, 1, seconds, &time);
@@ -215,14 +277,16 @@ unsigned targets_run(bitdrop_isa isa, double seconds)
 {
     puts(
         "ns are of an element, or of a call below 2048 elements. The reference, mostly the limit, is what the ratio is to.\n");
-    printf("%-62s %9s %9s %8s\n", "", "ns", "reference", "ratio");
-    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+    printf("%-67s %9s %9s %8s\n", "", "ns", "reference", "ratio");
+    for (size_t i = 0; i < COUNT(targets); i++)
         ratio_row(&targets[i], isa, seconds);
+    fused_rows(isa, seconds);
+    memory_rows(isa, seconds);
     threads_row(isa, seconds);
-    odd_row(FORWARD, true, false, isa, seconds);
-    odd_row(FORWARD, false, true, isa, seconds);
-    odd_row(FORWARD, true, true, isa, seconds);
-    odd_row(BACKWARD, true, false, isa, seconds);
+    odd_row(OP_forward, true, false, isa, seconds);
+    odd_row(OP_forward, false, true, isa, seconds);
+    odd_row(OP_forward, true, true, isa, seconds);
+    odd_row(OP_backward, true, false, isa, seconds);
     call_row(isa, seconds);
     printf("\n%u hold, %u missed\n", held, missed);
     return missed;

@@ -17,8 +17,13 @@
 
 enum { RIGHT = 0, WRONG = 1, MISUSED = 2, OTHER_CPU = 3, NOT_RUN = 77 /* meson: skipped */ };
 
+#define ISA_WORD(isa, ISA) " " #isa
+#define ISA_WORDS BITDROP_ISAS(ISA_WORD)
+
 static const char help[] =
-    "usage: bitdrop-selftest [option]... [scalar|avx2|avx512|neon]...\n"
+    "usage: bitdrop-selftest [option]... [ISA]...\n"
+    "\n"
+    "ISAs:" ISA_WORDS "\n"
     "\n"
     "Checks every kernel of the ISAs named, or of all that this machine runs, and then times them,\n"
     "which takes half a minute.\n"
@@ -77,7 +82,7 @@ static unsigned all_isas(void)
 {
     unsigned isas = 0;
 
-    for (unsigned isa = BITDROP_ISA_SCALAR; isa < BITDROP_ISA_COUNT; isa++)
+    for (unsigned isa = BITDROP_ISA_AUTO + 1; isa < BITDROP_ISA_COUNT; isa++)
         isas |= (unsigned)bitdrop_isa_supported((bitdrop_isa)isa) << isa;
     return isas;
 }
@@ -117,7 +122,7 @@ static void print_machine(void)
     printf("CPUs         %u\n", machine_cpus());
     if (cache > 0)
         printf("last cache   %zu KiB\n", cache >> 10);
-    for (unsigned isa = BITDROP_ISA_SCALAR; isa < BITDROP_ISA_COUNT; isa++)
+    for (unsigned isa = BITDROP_ISA_AUTO + 1; isa < BITDROP_ISA_COUNT; isa++)
         printf("%-12s %s\n", bitdrop_isa_name((bitdrop_isa)isa),
                !check_isa_built((bitdrop_isa)isa)        ? "no: not built in"
                : bitdrop_isa_supported((bitdrop_isa)isa) ? "yes"
@@ -130,7 +135,8 @@ static bool check_isa(bitdrop_isa isa)
 {
     size_t failures = 0;
 
-    printf("%-7s mask hash %016" PRIx64 "\n", bitdrop_isa_name(isa), check_hash_of_masks(isa));
+    printf("%-7s mask hash %016" PRIx64 ", value hash %016" PRIx64 "\n", bitdrop_isa_name(isa),
+           check_hash_of_masks(isa), check_hash_of_values(isa));
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         struct check c = {.isa = isa,
                           .random = options.seed,
@@ -157,7 +163,7 @@ int main(int argc, char **argv)
     if (options.isas == 0)
         options.isas = all_isas();
     print_machine();
-    for (unsigned isa = BITDROP_ISA_SCALAR; isa < BITDROP_ISA_COUNT && !options.table; isa++)
+    for (unsigned isa = BITDROP_ISA_AUTO + 1; isa < BITDROP_ISA_COUNT && !options.table; isa++)
         if (options.isas >> isa & 1)
             right &= check_isa((bitdrop_isa)isa);
     if (!right)

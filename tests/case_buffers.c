@@ -51,7 +51,7 @@ void running_choose(struct running *r)
             !operation_reads(r->op, r->cfg.mask_use, i) || (optional && check_below(r->c, 3) == 0);
         r->in_place[i] = false;
     }
-    if (r->shape.unit == BITDROP_EACH_ROW && !operation_marks(r->op))
+    if (r->shape.unit == BITDROP_EACH_ROW && !r->marks)
         r->shape.mask_stride = 0;
     if (r->t->in_place && operation_has_data(r->op))
         choose_in_place(r);
@@ -71,7 +71,7 @@ static size_t stride_of(const struct running *r, int i)
 /* The inputs, and a mask that is read, anywhere in one buffer. */
 static void place_overlapping(struct running *r, struct guard guards[3])
 {
-    const struct layout_mask m = layout_mask(&r->full, operation_marks(r->op));
+    const struct layout_mask m = layout_mask(&r->full, r->marks);
     const bool reads = running_reads_mask(r);
     size_t most = reads ? rows_total(m.rows, m.bytes, m.stride) : 0, total;
 
@@ -117,7 +117,7 @@ static void place_apart(struct running *r, struct guard guards[INPUTS + 2][3])
 
 void running_place(struct running *r, struct guard guards[INPUTS + 2][3])
 {
-    const struct layout_mask m = layout_mask(&r->full, operation_marks(r->op));
+    const struct layout_mask m = layout_mask(&r->full, r->marks);
 
     r->y = (struct rows){0};
     if (operation_has_data(r->op))

@@ -57,7 +57,7 @@ static bool find_bit(const struct running *r, size_t bit, size_t *row, size_t *c
 {
     for (*row = 0; *row < r->full.rows; ++*row)
         for (*col = 0; *col < r->full.cols; ++*col)
-            if (layout_bit(&r->full, operation_marks(r->op), *row, *col) == bit)
+            if (layout_bit(&r->full, r->marks, *row, *col) == bit)
                 return true;
     return false;
 }

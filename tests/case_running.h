@@ -15,6 +15,7 @@ struct running {
     enum bitdrop_operation op;
     bitdrop_dtype dtype;
     size_t bytes; /* of an element */
+    bool marks;   /* operation_marks */
     bitdrop_config cfg;
     bitdrop_2d shape, full; /* as the call gets it, and filled */
     const bool *made;       /* the generator's bit for each mask row and column */

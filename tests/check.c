@@ -125,7 +125,7 @@ bitdrop_isa check_isa_named(const char *name)
 }
 
 /* The tables that are built: each has a vocabulary, compiled with its flags. */
-static const struct {
+static const struct table {
     bitdrop_isa isa;
     bitdrop_isa_set extensions;
     check_isa_function *philox, *vocabulary;
@@ -155,16 +155,21 @@ static bool has_extensions(bitdrop_isa_set extensions)
     return extensions == 0; /* of another nobody has said here how to ask */
 }
 
+static bool runs_here(const struct check *c, const struct table *t)
+{
+    return t->isa == c->isa && has_extensions(t->extensions);
+}
+
 void check_philox(struct check *c)
 {
     for (size_t i = 0; i < TABLES; i++)
-        if (tables[i].isa == c->isa && has_extensions(tables[i].extensions))
+        if (runs_here(c, &tables[i]))
             tables[i].philox(c);
 }
 
 void check_vocabulary(struct check *c)
 {
     for (size_t i = 0; i < TABLES; i++)
-        if (tables[i].isa == c->isa && has_extensions(tables[i].extensions))
+        if (runs_here(c, &tables[i]))
             tables[i].vocabulary(c);
 }

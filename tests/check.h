@@ -35,6 +35,7 @@ struct check {
     X(vocabulary, "each operation of vec.h, specials included")                                    \
     X(golden_masks, "masks.txt, masks-hex.txt and masks-deep.txt")                                 \
     X(mask_hash, "the one number that every machine prints, against the oracle")                   \
+    X(value_hash, "the same for the values of each operation, against the reference")              \
     X(golden_values, "values.txt")                                                                 \
     X(every_length, "n from 0 to 4,200 and larger, all kernels and dtypes")                        \
     X(every_offset, "offsets around the edges of bytes, words, blocks, tiles and counters")        \
@@ -50,6 +51,7 @@ struct check {
     X(tasks,                                                                                       \
       "which bytes each task writes: none twice, and no tile twice where that can be helped")      \
     X(shards, "rows and columns of a matrix against the whole")                                    \
+    X(gradients, "backward calls against differences of forward calls")                            \
     X(unrelated, "neighbouring seeds, streams and offsets")                                        \
     X(nested, "what p1 drops, every greater p drops too")                                          \
     X(fp_control, "rounding, FTZ, DAZ and traps are left as they are")                             \
@@ -72,8 +74,9 @@ bitdrop_isa check_isa_named(const char *name);
 
 bool check_isa_built(bitdrop_isa isa);
 
-/* The number of check_hash.c, by the kernels of an ISA; 0 if they refuse. */
+/* The numbers of check_hash.c, by the kernels of an ISA; 0 if they refuse. */
 uint64_t check_hash_of_masks(bitdrop_isa isa);
+uint64_t check_hash_of_values(bitdrop_isa isa);
 
 /* SplitMix64 (Steele, Lea, Flood, OOPSLA'14). */
 uint64_t check_random(struct check *c);

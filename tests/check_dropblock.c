@@ -8,6 +8,7 @@
 #include "check.h"
 #include "oracle.h"
 #include "rows.h"
+#include "watch.h"
 
 struct blocks {
     bitdrop_config cfg;
@@ -135,6 +136,30 @@ static void check_large_blocks(struct check *c)
     }
 }
 
+/* No two tasks write the same byte. */
+static void check_tasks_of_blocks(struct check *c)
+{
+    enum { BYTES = 7 * 256 * 32 };
+    static unsigned char mask[BYTES], owner[BYTES], nothing[1];
+    struct watch w = {{{mask, owner, BYTES, false}, {nothing, nothing, 0, false}}};
+    const bitdrop_parallel parallel = {.run = watch_run, .context = &w, .tasks = 3};
+    bitdrop_config cfg = check_random_config(c);
+
+    cfg.offset >>= 1;
+    cfg.p = 0.3;
+    cfg.parallel = &parallel;
+    watch_clear(&w);
+    if (bitdrop_mask_dropblock(&cfg, 7, 256, 256, 5, mask, NULL) != BITDROP_OK ||
+        w.buffer[0].shared)
+        check_fail(c, "tasks write the same byte");
+    for (size_t i = 0; i < BYTES; i++)
+        if (owner[i] == 0) {
+            check_fail(c, "no task writes byte %zu", i);
+            break;
+        }
+    c->cases++;
+}
+
 static void expect_status(struct check *c, const char *what, const struct blocks *b, uint8_t *mask,
                           size_t *kept, bitdrop_status wanted)
 {
@@ -204,5 +229,6 @@ void check_dropblock(struct check *c)
 {
     check_blocks_of_random_shapes(c);
     check_large_blocks(c);
+    check_tasks_of_blocks(c);
     check_block_statuses(c);
 }

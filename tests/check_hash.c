@@ -9,8 +9,13 @@
  */
 #include <inttypes.h>
 
+#include <string.h>
+
+#include "call.h"
 #include "check.h"
+#include "layout.h"
 #include "oracle.h"
+#include "reference.h"
 
 enum { ELEMENTS = 10007, BYTES = (ELEMENTS + 7) / 8 };
 
@@ -75,4 +80,211 @@ void check_mask_hash(struct check *c)
         check_fail(c, "hash of masks: %016" PRIx64 ", by the oracle %016" PRIx64, by_kernels,
                    by_oracle);
     c->cases += MASKS;
+}
+
+/*
+ * The hash of values: the FNV-1a of the hashes of the operations in the order of the list, each of
+ * which reference.c has. That is the FNV-1a of what the operation writes, for each dtype in the
+ * order of bitdrop_dtype, once with BITDROP_SCALE_TRAIN, ten rounds and a stored mask, and once
+ * with BITDROP_SCALE_INFER, seven rounds and, if it reads a mask, a remade one: the output as
+ * little-endian numbers, and the mask if it writes one.
+ */
+enum { ROWS = 9, COLS = 1113, VALUES = ROWS * COLS, MASK_BYTES = ROWS * ((COLS + 7) / 8) };
+enum { INPUTS = BITDROP_MAX_INPUTS, WRITTEN = 2 * (16 * VALUES + 4 * MASK_BYTES) };
+
+static unsigned char inputs[INPUTS][VALUES * 8], output[VALUES * 8];
+static uint8_t value_mask[MASK_BYTES];
+static const bitdrop_2d value_shape = {.rows = ROWS, .cols = COLS};
+
+/* Bytes that are hashed, in a buffer that holds all of an operation. */
+struct written {
+    unsigned char bytes[WRITTEN];
+    size_t count;
+};
+
+/* The exponent field of 1 and the bits of the fraction. */
+struct format {
+    unsigned bias, fraction;
+};
+
+static struct format format_of(bitdrop_dtype t)
+{
+    static const struct format formats[] = {[BITDROP_F32] = {127, 23},
+                                            [BITDROP_F64] = {1023, 52},
+                                            [BITDROP_F16] = {15, 10},
+                                            [BITDROP_BF16] = {127, 7}};
+    return formats[t];
+}
+
+static void put_element(bitdrop_dtype t, uint64_t bits, unsigned char *at)
+{
+    if (t == BITDROP_F64)
+        memcpy(at, &bits, 8);
+    else if (t == BITDROP_F32)
+        memcpy(at, &(uint32_t){(uint32_t)bits}, 4);
+    else
+        memcpy(at, &(uint16_t){(uint16_t)bits}, 2);
+}
+
+/*
+ * Numbers of 2^-4 to 2^4 of both signs, and here and there a zero, an infinity or a NaN. Nothing
+ * that is computed of them in f32 or f64 is a denormal, which ARMv7 would flush.
+ */
+static void fill_values(bitdrop_dtype t)
+{
+    const struct format f = format_of(t);
+    struct check c = {.random = 2026};
+
+    for (int i = 0; i < INPUTS; i++)
+        for (size_t k = 0; k < VALUES; k++) {
+            const uint64_t r = check_random(&c);
+            const uint64_t top = 2 * f.bias + 1;
+            uint64_t exponent = f.bias - 4 + r % 8, fraction = r >> (64 - f.fraction);
+
+            if (r >> 8 & 31) {
+                /* a number */
+            } else if (r >> 13 & 1) {
+                exponent = r >> 14 & 1 ? top : 0;
+                fraction = 0;
+            } else if (r >> 14 & 1) {
+                exponent = top;
+                fraction = UINT64_C(1) << (f.fraction - 1);
+            }
+            const uint64_t sign = (r >> 15 & 1) << (8 * dtype_bytes(t) - 1);
+
+            put_element(t, sign | exponent << f.fraction | fraction,
+                        inputs[i] + k * dtype_bytes(t));
+        }
+}
+
+static void append(struct written *w, bitdrop_dtype t, const void *element)
+{
+    const struct format f = format_of(t);
+    uint64_t bits = oracle_bits(t, element);
+
+    if (oracle_is_nan(t, element)) /* one for all */
+        bits = (uint64_t)(4 * f.bias + 3) << (f.fraction - 1);
+    for (size_t b = 0; b < dtype_bytes(t); b++)
+        w->bytes[w->count++] = (unsigned char)(bits >> (8 * b));
+}
+
+/* The mask that is read. */
+static void fill_mask(void)
+{
+    struct check c = {.random = 2027};
+
+    for (size_t i = 0; i < MASK_BYTES; i++)
+        value_mask[i] = (uint8_t)check_random(&c);
+}
+
+static struct call value_call(enum bitdrop_operation op, bitdrop_dtype t, const bitdrop_config *cfg)
+{
+    struct call call = {
+        .op = op, .cfg = cfg, .dtype = t, .shape = &value_shape, .y = output, .mask = value_mask};
+
+    for (int i = 0; i < INPUTS; i++)
+        call.in[i] = operation_reads(op, cfg->mask_use, i) ? inputs[i] : NULL;
+    if (!operation_uses_mask(op, cfg->mask_use))
+        call.mask = NULL;
+    fill_values(t);
+    fill_mask();
+    return call;
+}
+
+static void reference_call(const struct call *call)
+{
+    const size_t bytes = dtype_bytes(call->dtype);
+    const bitdrop_2d full = layout_filled(call->shape);
+    const bool reads = operation_row(call->op)->bits == BITS_READ && call->mask != NULL;
+
+    for (size_t row = 0; row < ROWS; row++)
+        for (size_t col = 0; col < COLS; col++) {
+            const size_t at = row * COLS + col, bit = layout_bit(&full, false, row, col);
+            const uint8_t in_mask = (uint8_t)(1 << (bit % 8));
+            struct element e = {.op = call->op, .cfg = call->cfg, .dtype = call->dtype};
+
+            e.stored = reads;
+            e.keep = reads
+                         ? (value_mask[bit / 8] & in_mask) != 0
+                         : oracle_keep(call->cfg, layout_index(&full, call->cfg->offset, row, col));
+            for (int i = 0; i < INPUTS; i++)
+                if (call->in[i] != NULL)
+                    e.in[i] =
+                        inputs[i] + (operation_row(call->op)->in[i] == IN_BIAS ? col : at) * bytes;
+            reference(&e);
+            if (operation_has_data(call->op))
+                memcpy(output + at * bytes, e.y, bytes);
+            if (!reads)
+                value_mask[bit / 8] = (uint8_t)(e.bit ? value_mask[bit / 8] | in_mask
+                                                      : value_mask[bit / 8] & ~in_mask);
+        }
+    for (size_t row = 0; row < ROWS && !reads; row++) /* the bits past the last */
+        value_mask[(row + 1) * full.mask_stride - 1] &= (1 << COLS % 8) - 1;
+}
+
+/* By the kernels of an ISA, or with AUTO by the reference; 0 if they refuse. */
+static uint64_t hash_of_operation(enum bitdrop_operation op, bitdrop_isa isa)
+{
+    static struct written w;
+
+    w.count = 0;
+    for (int i = 0; i < (operation_has_data(op) ? 4 * 2 : 2); i++) {
+        const bitdrop_dtype t = (bitdrop_dtype)(i / 2);
+        const bitdrop_config cfg = {.p = 0.1,
+                                    .seed = UINT64_C(0x0123456789ABCDEF),
+                                    .stream = (uint32_t)i,
+                                    .offset = 12345,
+                                    .rounds = i % 2 ? 7 : 10,
+                                    .scaling = (uint8_t)(i % 2),
+                                    .isa = (uint8_t)isa,
+                                    .mask_use = operation_row(op)->bits == BITS_READ && i % 2
+                                                    ? BITDROP_MASK_REMADE
+                                                    : BITDROP_MASK_STORED};
+        const struct call call = value_call(op, t, &cfg);
+
+        if (isa == BITDROP_ISA_AUTO)
+            reference_call(&call);
+        else if (call_run(&call) != BITDROP_OK)
+            return 0;
+        for (size_t k = 0; k < VALUES && operation_has_data(op); k++)
+            append(&w, t, output + k * dtype_bytes(t));
+        if (operation_row(op)->bits == BITS_WRITTEN) {
+            memcpy(w.bytes + w.count, value_mask, MASK_BYTES);
+            w.count += MASK_BYTES;
+        }
+    }
+    return oracle_hash(w.bytes, w.count);
+}
+
+static uint64_t hash_of_hashes(const uint64_t hashes[BITDROP_OPERATION_COUNT])
+{
+    unsigned char bytes[8 * BITDROP_OPERATION_COUNT];
+
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(hashes[i / 8] >> (8 * (i % 8)));
+    return oracle_hash(bytes, sizeof bytes);
+}
+
+uint64_t check_hash_of_values(bitdrop_isa isa)
+{
+    uint64_t hashes[BITDROP_OPERATION_COUNT];
+
+    for (int op = 0; op < BITDROP_OPERATION_COUNT; op++)
+        hashes[op] = hash_of_operation((enum bitdrop_operation)op, isa);
+    return hash_of_hashes(hashes);
+}
+
+void check_value_hash(struct check *c)
+{
+    for (int i = 0; i < BITDROP_OPERATION_COUNT; i++) {
+        const enum bitdrop_operation op = (enum bitdrop_operation)i;
+        const uint64_t wanted = reference_hash(op);
+        const uint64_t by_kernels = hash_of_operation(op, c->isa);
+        const uint64_t by_reference = hash_of_operation(op, BITDROP_ISA_AUTO);
+
+        if (by_kernels != wanted || by_reference != wanted)
+            check_fail(c, "hash of values of %s: %016" PRIx64 ", by the reference %016" PRIx64,
+                       operation_name(op), by_kernels, by_reference);
+        c->cases++;
+    }
 }

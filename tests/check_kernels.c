@@ -113,13 +113,28 @@ static bitdrop_2d random_shape(struct check *c, size_t rows, size_t cols)
     return s;
 }
 
+/* Rows of whole words, without a pitch and at aligned places, can be applied as if they were one.
+ */
+static void align_rows(struct check *c, struct test_case *t)
+{
+    bitdrop_2d *s = &t->shape;
+
+    if (check_below(c, 4) != 0)
+        s->pitch = 0;
+    s->x_stride = s->x_stride / 32 * 32 < s->cols ? 0 : s->x_stride / 32 * 32;
+    s->y_stride = s->y_stride / 32 * 32 < s->cols ? 0 : s->y_stride / 32 * 32;
+    s->z_stride = s->z_stride / 32 * 32 < s->cols ? 0 : s->z_stride / 32 * 32;
+    if (check_below(c, 2) != 0)
+        t->y = (struct place){0, false};
+}
+
 void check_matrices(struct check *c)
 {
-    static const size_t widest[] = {20, 260, 2200};
+    static const size_t widest[] = {20, 260, 2200}, units[] = {8, 32, 1, 32, 1};
 
     for (size_t i = 0; i < 2000 / c->thin; i++) {
         const size_t rows = check_below(c, i % 50 == 0 ? 300 : 9);
-        const size_t unit = i % 5 == 0 ? 8 : 1; /* rows that end at a byte can be folded into one */
+        const size_t unit = units[i % 5]; /* rows that end at a byte can be folded into one */
         const size_t cols = check_below(c, widest[i % 3]) / unit * unit;
         struct test_case t = case_random(c, 0);
 
@@ -127,7 +142,11 @@ void check_matrices(struct check *c)
             continue;
         t.flat = false;
         t.shape = random_shape(c, rows, cols);
+        if (unit == 32)
+            align_rows(c, &t);
         case_place(c, &t, i % 4 == 0);
+        if (unit == 32 && check_below(c, 2))
+            t.cfg.offset = t.cfg.offset / 32 * 32;
         case_run(c, &t);
     }
 }

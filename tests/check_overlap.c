@@ -4,7 +4,7 @@
  * no other buffer of the call, but for the matrices that an output may be. Inputs and a mask that
  * is read may overlap one another, and what is not looked at does not count.
  */
-#include "arguments.h"
+#include "good_call.h"
 
 enum { N = ARGUMENTS_N, ROWS = ARGUMENTS_ROWS, COLS = ARGUMENTS_COLS };
 

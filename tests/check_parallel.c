@@ -7,6 +7,7 @@
 #include "call.h"
 #include "check.h"
 #include "layout.h"
+#include "watch.h"
 
 enum {
     INPUTS = BITDROP_MAX_INPUTS,
@@ -108,10 +109,16 @@ static struct plan random_plan(struct check *c, bool flat)
     return p;
 }
 
+/* The same elements again and again, an odd number of them. */
 static void fill_inputs(struct check *c, const struct buffers *b, bitdrop_dtype t)
 {
-    for (int i = 0; i < INPUTS; i++)
-        check_fill(c, t, b->in[i], ROOM * 8 / dtype_bytes(t));
+    const size_t size = ROOM * dtype_bytes(t), period = 9973 * dtype_bytes(t);
+
+    for (int i = 0; i < INPUTS; i++) {
+        check_fill(c, t, b->in[i], 9973);
+        for (size_t at = period; at < size; at += period)
+            memcpy(b->in[i] + at, b->in[i], size - at < period ? size - at : period);
+    }
 }
 
 static struct call call_of(const struct plan *p, const struct buffers *b, enum bitdrop_operation op,
@@ -153,7 +160,7 @@ static void compare_one(struct check *c, const struct buffers *b, const struct p
 
     call.cfg = &cfg;
     for (int i = 0; i < 2; i++) {
-        memcpy(b->y[i], b->in[0], ROOM * 8);
+        memcpy(b->y[i], b->in[0], ROOM * dtype_bytes(call.dtype));
         memcpy(b->mask[i], b->in[0], ROOM); /* read by some */
         cfg.parallel = i == 0 ? NULL : &parallel;
         if (p->in_place && call.in[0] != NULL)
@@ -163,7 +170,7 @@ static void compare_one(struct check *c, const struct buffers *b, const struct p
         if (call_run(&call) != BITDROP_OK)
             check_fail(c, "%s is refused", operation_name(call.op));
     }
-    if (!check_same_values(call.dtype, b->y[0], b->y[1], ROOM * 8 / dtype_bytes(call.dtype)) ||
+    if (!check_same_values(call.dtype, b->y[0], b->y[1], ROOM) ||
         memcmp(b->mask[0], b->mask[1], ROOM) != 0)
         check_fail(c,
                    "%s %s %s, %zu elements, rows of %zu, pitch %" PRIu64 ", repeat %zu, unit %u, "
@@ -179,7 +186,7 @@ void check_parallel(struct check *c)
 {
     struct buffers b = buffers_new();
 
-    for (size_t i = 0; i < 100 / c->thin; i++) {
+    for (size_t i = 0; i < (c->thin > 1 ? 20 : 100); i++) {
         const struct plan p = random_plan(c, i % 3 != 0);
         const bitdrop_dtype t = (bitdrop_dtype)check_below(c, 4);
 
@@ -192,57 +199,12 @@ void check_parallel(struct check *c)
 }
 
 /*
- * Runs each task twice, by itself, over zeros and over ones, and so finds each byte that it writes.
- * The owner of a byte is the task that writes it, counted from 1.
- */
-struct watch {
-    unsigned char *at;
-    unsigned char *owner;
-    size_t bytes;
-    bool shared; /* two tasks write the same byte */
-};
-
-struct watches {
-    struct watch y, mask;
-};
-
-static void mark_owner(struct watch *w, unsigned char fill, size_t task)
-{
-    unsigned char untouched[64];
-
-    memset(untouched, fill, sizeof untouched);
-    for (size_t i = 0; i < w->bytes; i++) {
-        while (i + 64 < w->bytes && memcmp(w->at + i, untouched, 64) == 0)
-            i += 64;
-        if (w->at[i] == fill)
-            continue;
-        w->shared |= w->owner[i] != 0 && w->owner[i] != task + 1;
-        w->owner[i] = (unsigned char)(task + 1);
-    }
-}
-
-static void run_watched(void *context, size_t tasks, void (*task)(void *argument, size_t index),
-                        void *argument)
-{
-    struct watches *w = context;
-
-    for (size_t i = 0; i < tasks; i++)
-        for (int fill = 0; fill < 256; fill += 255) {
-            memset(w->y.at, fill, w->y.bytes);
-            memset(w->mask.at, fill, w->mask.bytes);
-            task(argument, i);
-            mark_owner(&w->y, (unsigned char)fill, i);
-            mark_owner(&w->mask, (unsigned char)fill, i);
-        }
-}
-
-/*
  * Where tasks that make bits meet. A tile that lies in two of them is made twice: so in one row
  * they meet at a tile, or before the next byte of the mask, and in several rows, whose tiles begin
  * anywhere, a whole number of tiles from the beginning of a row.
  */
 static void expect_cuts(struct check *c, const struct plan *p, enum bitdrop_operation op,
-                        const struct watch *w, size_t stride, size_t elements, size_t bytes)
+                        const struct watched *w, size_t stride, size_t elements, size_t bytes)
 {
     for (size_t i = bytes; i < w->bytes; i += bytes) {
         if (w->owner[i] == w->owner[i - bytes] || w->owner[i] == 0 || w->owner[i - bytes] == 0)
@@ -260,7 +222,7 @@ static void expect_cuts(struct check *c, const struct plan *p, enum bitdrop_oper
 }
 
 /* The rows of a matrix may have gaps, in which nobody writes: they part no two tasks. */
-static void fill_gaps(struct watch *w)
+static void fill_gaps(struct watched *w)
 {
     for (size_t i = 1; i < w->bytes; i++)
         if (w->owner[i] == 0)
@@ -276,30 +238,30 @@ static void watch_one(struct check *c, const struct buffers *b, const struct pla
     const bool uses_mask = operation_uses_mask(op, cfg.mask_use);
     const bool writes = uses_mask && operation_row(op)->bits == BITS_WRITTEN;
     const size_t y_bytes = full.rows * full.y_stride * dtype_bytes(t);
-    struct watches w = {{b->y[0], b->y[1], operation_has_data(op) ? y_bytes : 0, false},
-                        {b->mask[0], b->mask[1], writes ? ROOM : 0, false}};
-    const bitdrop_parallel parallel = {.run = run_watched, .context = &w, .tasks = p->tasks};
+    struct watch w = {{{b->y[0], b->y[1], operation_has_data(op) ? y_bytes : 0, false},
+                       {b->mask[0], b->mask[1], writes ? ROOM : 0, false}}};
+    const bitdrop_parallel parallel = {.run = watch_run, .context = &w, .tasks = p->tasks};
+    struct watched *y = &w.buffer[0], *mask = &w.buffer[1];
 
-    memset(w.y.owner, 0, w.y.bytes);
-    memset(w.mask.owner, 0, w.mask.bytes);
+    watch_clear(&w);
     cfg.parallel = &parallel;
     call.cfg = &cfg;
-    call.y = w.y.at;
+    call.y = y->at;
     call.mask = uses_mask ? b->mask[0] : NULL;
     if (call_run(&call) != BITDROP_OK)
         check_fail(c, "%s is refused", operation_name(op));
-    if (w.y.shared || w.mask.shared)
+    if (y->shared || mask->shared)
         check_fail(c, "%s: two tasks write the same byte of the %s; %zu x %zu, repeat %zu, unit %u",
-                   operation_name(op), w.y.shared ? "output" : "mask", full.rows, full.cols,
+                   operation_name(op), y->shared ? "output" : "mask", full.rows, full.cols,
                    full.mask_repeat, full.unit);
     if (cuts && operation_makes_bits(op, cfg.mask_use)) {
-        fill_gaps(&w.y);
-        fill_gaps(&w.mask);
-        if (w.y.bytes > 0)
-            expect_cuts(c, p, op, &w.y, full.rows == 1 ? SIZE_MAX : full.y_stride * dtype_bytes(t),
-                        1, dtype_bytes(t));
-        if (w.mask.bytes > 0)
-            expect_cuts(c, p, op, &w.mask, full.rows == 1 ? SIZE_MAX : full.mask_stride, 8, 1);
+        fill_gaps(y);
+        fill_gaps(mask);
+        if (y->bytes > 0)
+            expect_cuts(c, p, op, y, full.rows == 1 ? SIZE_MAX : full.y_stride * dtype_bytes(t), 1,
+                        dtype_bytes(t));
+        if (mask->bytes > 0)
+            expect_cuts(c, p, op, mask, full.rows == 1 ? SIZE_MAX : full.mask_stride, 8, 1);
     }
     c->cases++;
 }
@@ -309,7 +271,7 @@ void check_tasks(struct check *c)
 {
     struct buffers b = buffers_new();
 
-    for (size_t i = 0; i < 132 / c->thin; i++) {
+    for (size_t i = 0; i < (c->thin > 1 ? 44 : 132); i++) {
         const enum bitdrop_operation op = (enum bitdrop_operation)(i % BITDROP_OPERATION_COUNT);
         const bitdrop_dtype t = (bitdrop_dtype)check_below(c, 4);
         struct plan p = random_plan(c, i % 3 == 0);

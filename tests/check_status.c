@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "arguments.h"
+#include "good_call.h"
 
 enum { N = ARGUMENTS_N, ROWS = ARGUMENTS_ROWS, COLS = ARGUMENTS_COLS };
 

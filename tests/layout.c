@@ -20,15 +20,16 @@ bitdrop_2d layout_filled(const bitdrop_2d *shape)
     return s;
 }
 
-/* m of the contract. */
-static uint64_t mask_row(const bitdrop_2d *s, size_t r)
+/* m of the contract. Most rows share nothing, and a division takes long where it is done so often.
+ */
+static uint64_t mask_row(const bitdrop_2d *s, uint64_t row)
 {
-    return (s->first_row + r) / s->mask_repeat;
+    return s->mask_repeat == 1 ? row : row / s->mask_repeat;
 }
 
 size_t layout_group(const bitdrop_2d *s, size_t r)
 {
-    return (size_t)(mask_row(s, r) - s->first_row / s->mask_repeat);
+    return (size_t)(mask_row(s, s->first_row + r) - mask_row(s, s->first_row));
 }
 
 uint64_t layout_indices(const bitdrop_2d *s)
@@ -39,8 +40,8 @@ uint64_t layout_indices(const bitdrop_2d *s)
 uint64_t layout_index(const bitdrop_2d *s, uint64_t offset, size_t r, size_t c)
 {
     if (s->unit == BITDROP_EACH_ROW)
-        return offset + mask_row(s, r);
-    return offset + mask_row(s, r) * s->pitch + c;
+        return offset + mask_row(s, s->first_row + r);
+    return offset + mask_row(s, s->first_row + r) * s->pitch + c;
 }
 
 struct layout_mask layout_mask(const bitdrop_2d *s, bool marks)

@@ -237,7 +237,7 @@ static void run_philox(struct check *c, const char *name, const uint32_t counter
         lanes[i] = philox_lanes(&s, vec_load(counter0));
         planes[i] = &plane;
     }
-    philox_before_last(&s, lanes, planes, out, no_hook, NULL);
+    philox_before_last(&s, &s.rounds, lanes, planes, out, no_hook, NULL);
     for (int i = 0; i < CHAINS; i++)
         philox_round(s.key[rounds - 1], out[i]);
     for (uint32_t i = 0; i < CHAINS * LANES; i++) {

@@ -65,7 +65,7 @@ done >"$dir/cycles"
 
 # The regions, and the sums that docs/performance.md gives. With p = 0.1 the first 8 bits of T are
 # 00011001, a run is 8 planes of 512 elements a chain, and a strip has 32. With ten rounds all strips are
-# applied in its planes; with seven 8 are left, of 32 with two chains and of 16 with one.
+# applied in its planes; with seven half of them are left: 16 of 32 with two chains, 8 of 16 with one.
 awk -v cpus="$cpus" -v chains=$chains '
     function row(name, counts, cycles, format,   i) {
         printf "%-34s %-27s", name, counts
@@ -98,7 +98,7 @@ awk -v cpus="$cpus" -v chains=$chains '
             row("mask, " rounds " rounds", "", out, "%12.3f")
             run("-f32", rounds)
             for (i = 1; i <= n; i++)
-                out[i] = (out[i] + (rounds == 7 ? 8 * c[cpu[i], "strip-f32"] : 0)) / (512 * chains)
+                out[i] = (out[i] + (rounds == 7 ? 8 * chains * c[cpu[i], "strip-f32"] : 0)) / (512 * chains)
             row("forward f32, " rounds " rounds", "", out, "%12.3f")
         }
         types = split("f32 f64 f16 bf16", type, " ")

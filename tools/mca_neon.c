@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The hot loops of NEON, marked for llvm-mca: tools/mca.sh compiles this to assembly. A region is
- * the body of a loop of the kernels, made of the same vocabulary and templates, but without its
- * branches: the rounds and the bit of T are known, and the strips never run out. Each plane loads
- * the keys, as it must where strips are stored.
+ * the body of a loop of the kernels, by the functions of the templates, but without branches: the
+ * compiler is told the rounds and the bit of T, that strips never run out, and that they neither
+ * stream nor prefetch. Each plane loads the keys, as it must where strips are stored.
  */
 #include "neon/vec.h"
 
@@ -38,48 +38,20 @@ void loop_rounds(const uint32_t (*key)[2], const uint32_t (*end)[2], vec state[4
 FORCE_INLINE struct work work_of(const struct bitdrop_job *job)
 {
     return (struct work){
-        .x = job->x, .y = job->y, .bits = job->keep, .strips = job->cols, .scale = job->scale};
-}
-
-FORCE_INLINE void strips_left(const struct work *work)
-{
-    if (work->strips == 0)
-        __builtin_unreachable();
+        .in = {job->in[0].at},
+        .out = job->out.at,
+        .bits = job->keep,
+        .strips = job->cols,
+        .f64_parameter = {job->f64_parameter[0]},
+        .f32_parameter = {job->f32_parameter[0]},
+    };
 }
 
 FORCE_INLINE void next_strip(struct work *work)
 {
-    strips_left(work);
-    f32_step(work);
-}
-
-/* One plane of a run, as in early_planes, and what is applied meanwhile. */
-FORCE_INLINE void plane_of_run(const struct bitdrop_stream *s, const struct philox_lanes *lanes,
-                               const struct philox_plane *plane, unsigned rounds, bool bit,
-                               vec k[CHAINS][VECS], vec o[CHAINS][VECS], work_step *step,
-                               struct work *work)
-{
-    const uint32_t *last = s->key[rounds - 1];
-    vec c[CHAINS][4];
-
-    for (int i = 0; i < CHAINS; i++)
-        philox_start(&lanes[i], plane, s->key[2], c[i]);
-    philox_step(2, step, work);
-#pragma GCC unroll 6
-    for (unsigned r = 3; r < rounds - 1; r++) {
-        for (int i = 0; i < CHAINS; i++)
-            philox_round(s->key[r], c[i]);
-        philox_step((int)r, step, work);
-    }
-    philox_step((int)rounds - 1, step, work);
-    for (int i = 0; i < CHAINS; i++) {
-        vec random[VECS];
-
-        vec_mul_pack(c[i][2], PHILOX_M1, c[i][1], &last[0], random);
-        vec_mul_pack(c[i][0], PHILOX_M0, c[i][3], &last[1], random + VECS / 2);
-        for (int v = 0; v < VECS; v++)
-            compare_plane(&k[i][v], &o[i][v], random[v], bit);
-    }
+    if (work->strips == 0)
+        __builtin_unreachable();
+    f32_step_dropout(work);
 }
 
 typedef void plane_loop(const struct bitdrop_job *job, const struct philox_plane *plane, vec *out);
@@ -88,15 +60,17 @@ typedef void plane_loop(const struct bitdrop_job *job, const struct philox_plane
     plane_loop function;                                                                           \
     void function(const struct bitdrop_job *job, const struct philox_plane *plane, vec *out)       \
     {                                                                                              \
+        const struct bitdrop_stream *s = job->stream;                                              \
         struct work work = work_of(job);                                                           \
         struct philox_lanes lanes[CHAINS];                                                         \
         vec k[CHAINS][VECS] = {{vec_set1(0)}}, o[CHAINS][VECS] = {{vec_set1(UINT32_MAX)}};         \
                                                                                                    \
         for (int i = 0; i < CHAINS; i++)                                                           \
-            lanes[i] = philox_lanes(job->stream, vec_blocks((uint32_t)(i * LANES)));               \
+            lanes[i] = philox_lanes(s, vec_blocks((uint32_t)(i * LANES)));                         \
         for (size_t n = job->rows; n > 0; n--, plane++) {                                          \
             BEGIN(region);                                                                         \
-            plane_of_run(job->stream, lanes, plane, rounds, bit, k, o, step, &work);               \
+            early_plane(s, &(const unsigned){rounds}, s->key[(rounds)-1], lanes, plane, bit, k, o, \
+                        step, &work);                                                              \
             END;                                                                                   \
         }                                                                                          \
         for (int i = 0; i < CHAINS * VECS; i++) {                                                  \
@@ -105,10 +79,10 @@ typedef void plane_loop(const struct bitdrop_job *job, const struct philox_plane
         }                                                                                          \
     }
 
-LOOP_PLANE(loop_plane_10_0, "plane-10-0", 10, false, no_step)
-LOOP_PLANE(loop_plane_10_1, "plane-10-1", 10, true, no_step)
-LOOP_PLANE(loop_plane_7_0, "plane-7-0", 7, false, no_step)
-LOOP_PLANE(loop_plane_7_1, "plane-7-1", 7, true, no_step)
+LOOP_PLANE(loop_plane_10_0, "plane-10-0", 10, false, no_hook)
+LOOP_PLANE(loop_plane_10_1, "plane-10-1", 10, true, no_hook)
+LOOP_PLANE(loop_plane_7_0, "plane-7-0", 7, false, no_hook)
+LOOP_PLANE(loop_plane_7_1, "plane-7-1", 7, true, no_hook)
 LOOP_PLANE(loop_plane_10_0_f32, "plane-10-0-f32", 10, false, next_strip)
 LOOP_PLANE(loop_plane_10_1_f32, "plane-10-1-f32", 10, true, next_strip)
 LOOP_PLANE(loop_plane_7_0_f32, "plane-7-0-f32", 7, false, next_strip)
@@ -124,8 +98,9 @@ typedef void strip_loop(const struct bitdrop_job *job);
                                                                                                    \
         for (size_t n = job->cols; n > 0; n--) {                                                   \
             BEGIN("strip-" #T);                                                                    \
-            strips_left(&work);                                                                    \
-            T##_step(&work);                                                                       \
+            if (work.strips == 0)                                                                  \
+                __builtin_unreachable();                                                           \
+            T##_step_dropout(&work);                                                               \
             END;                                                                                   \
         }                                                                                          \
     }

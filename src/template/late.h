@@ -38,7 +38,7 @@ FORCE_INLINE void late_block(const struct bitdrop_stream *s, const struct philox
         lanes[c] = philox_lanes(s, at);
         planes[c] = &plane[c];
     }
-    philox_before_last(s, lanes, planes, random, step, work);
+    philox_before_last(s, &s->rounds, lanes, planes, random, step, work);
     step(work);
     for (int c = 0; c < CHAINS; c++) {
         philox_round(s->key[s->rounds - 1], random[c]);

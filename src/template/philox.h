@@ -94,9 +94,10 @@ FORCE_INLINE void philox_round(const uint32_t key[2], vec c[4])
 
 /*
  * The state of all chains, each of lanes[i] and plane[i], after all rounds but the last, with a
- * step after every STEP_ROUNDS rounds.
+ * step after every STEP_ROUNDS rounds. *rounds is s->rounds, or the same as a constant; it is read
+ * where it is needed, because a copy would take a register from the state.
  */
-FORCE_INLINE void philox_before_last(const struct bitdrop_stream *s,
+FORCE_INLINE void philox_before_last(const struct bitdrop_stream *s, const unsigned *rounds,
                                      const struct philox_lanes lanes[CHAINS],
                                      const struct philox_plane *const plane[CHAINS],
                                      vec c[CHAINS][4], work_hook *step, struct work *work)
@@ -110,7 +111,7 @@ FORCE_INLINE void philox_before_last(const struct bitdrop_stream *s,
             philox_round(s->key[r], c[i]);
         philox_step(r, step, work);
     }
-    if (s->rounds == PHILOX_MAX_ROUNDS) {
+    if (*rounds == PHILOX_MAX_ROUNDS) {
 #pragma GCC unroll 3
         for (int r = 6; r < PHILOX_MAX_ROUNDS - 1; r++) {
             for (int i = 0; i < CHAINS; i++)

@@ -32,6 +32,33 @@ static inline void compare_plane(vec *keep, vec *open, vec random, bool threshol
 }
 
 /*
+ * One plane of a run: makes its random bits, with a step after every STEP_ROUNDS rounds, and
+ * compares them with its bit of T. last is the key of the last round, and *rounds as in
+ * philox_before_last.
+ */
+FORCE_INLINE void early_plane(const struct bitdrop_stream *s, const unsigned *rounds,
+                              const uint32_t last[2], const struct philox_lanes lanes[CHAINS],
+                              const struct philox_plane *plane, bool threshold_bit,
+                              vec keep[CHAINS][VECS], vec open[CHAINS][VECS], work_hook *step,
+                              struct work *work)
+{
+    const struct philox_plane *planes[CHAINS];
+    vec c[CHAINS][4];
+
+    for (int i = 0; i < CHAINS; i++)
+        planes[i] = plane;
+    philox_before_last(s, rounds, lanes, planes, c, step, work);
+    for (int i = 0; i < CHAINS; i++) {
+        vec random[VECS];
+
+        vec_mul_pack(c[i][2], PHILOX_M1, c[i][1], &last[0], random);
+        vec_mul_pack(c[i][0], PHILOX_M0, c[i][3], &last[1], random + VECS / 2);
+        for (int v = 0; v < VECS; v++)
+            compare_plane(&keep[i][v], &open[i][v], random[v], threshold_bit);
+    }
+}
+
+/*
  * keep of the RUN_BLOCKS blocks from block g, in the order and format of the mask; and, if T has
  * late planes, open.
  */
@@ -52,21 +79,8 @@ FORCE_INLINE void early_planes(const struct bitdrop_stream *s, const struct phil
         }
     }
     for (unsigned j = 0; j < planes; j++) {
-        const bool bit = bitdrop_threshold_bit(s, j);
-        const struct philox_plane *plane_j[CHAINS];
-        vec c[CHAINS][4];
-
-        for (int i = 0; i < CHAINS; i++)
-            plane_j[i] = &plane[j];
-        philox_before_last(s, lanes, plane_j, c, step, work);
-        for (int i = 0; i < CHAINS; i++) {
-            vec random[VECS];
-
-            vec_mul_pack(c[i][2], PHILOX_M1, c[i][1], &last[0], random);
-            vec_mul_pack(c[i][0], PHILOX_M0, c[i][3], &last[1], random + VECS / 2);
-            for (int v = 0; v < VECS; v++)
-                compare_plane(&k[i][v], &o[i][v], random[v], bit);
-        }
+        early_plane(s, &s->rounds, last, lanes, &plane[j], bitdrop_threshold_bit(s, j), k, o, step,
+                    work);
         pause(work);
     }
     for (int i = 0; i < CHAINS; i++) {

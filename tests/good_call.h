@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A good call of every operation, to be changed in one place or two: what check_status.c and
  * check_overlap.c share. */
-#ifndef BITDROP_TESTS_ARGUMENTS_H
-#define BITDROP_TESTS_ARGUMENTS_H
+#ifndef BITDROP_TESTS_GOOD_CALL_H
+#define BITDROP_TESTS_GOOD_CALL_H
 
 #include "call.h"
 #include "check.h"
