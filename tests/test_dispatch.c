@@ -230,11 +230,12 @@ static void expect_environment(const char *value, bitdrop_isa wanted)
 
 static bitdrop_isa best(void)
 {
-    bitdrop_isa isa = BITDROP_ISA_NEON;
+    static const bitdrop_isa order[] = {BITDROP_ISA_AVX512, BITDROP_ISA_AVX2, BITDROP_ISA_NEON};
 
-    while (!bitdrop_isa_supported(isa))
-        isa--;
-    return isa;
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        if (bitdrop_isa_supported(order[i]))
+            return order[i];
+    return BITDROP_ISA_SCALAR;
 }
 
 Test(dispatch, environment_unset)
