@@ -13,9 +13,9 @@ enum { COLS = MEMORY_BIAS_ELEMENTS, GAP = 16, MASK_GAP = 8, CUT = 2048, SHARING_
 static const struct form {
     const char *name;
     size_t gap, mask_gap; /* elements and bytes behind each row */
-    uint8_t mask_use;
-    uint32_t unit;
     size_t repeat;
+    uint32_t unit;
+    uint8_t mask_use;
     bool no_bias, no_third;
 } forms[FORM_COUNT] = {
     [FORM_FLAT] = {"flat", .repeat = 1},

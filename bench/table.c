@@ -9,8 +9,9 @@
 void table_header(void)
 {
     puts(
-        "65,536 elements and one thread, unless a row ends in something else; fused operations on rows of 1,024. The limit is the fastest of memcpy and y = a * x\n"
-        "(for each ISA, stores through and past the caches) on as many bytes of x, timed in turn with the row: at 100 % dropout is free.\n");
+        "65,536 elements and one thread, unless a row ends in something else. Operations without a flat call are on rows of 1,024.\n"
+        "The limit is the fastest of memcpy and y = a * x (for each ISA, stores through and past the caches) on as many bytes of x,\n"
+        "timed in turn with the row: at 100 % dropout is free.\n");
     printf("%-7s %-18s %-5s %5s %11s %8s %9s\n", "ISA", "operation", "dtype", "p", "ns/element",
            "GB/s", "of limit");
 }

@@ -71,12 +71,14 @@ static const struct target targets[] = {
 
 /* In L2, of each of the dtypes below. Fused operations are held against plain dropout. */
 static const struct target fused_targets[] = {
-    {.c = {OP_forward_add, .form = FORM_NO_BIAS}, .against = {OP_forward}, .most = 1.1},
-    {.c = {OP_forward_add, .form = FORM_ROWS}, .against = {OP_forward}, .most = 1.2},
-    {.c = {OP_backward_add, .form = FORM_ROWS, .place = 3}, .against = {OP_backward}, .most = 1.25},
-    {.c = {OP_forward_relu, .form = FORM_NO_BIAS}, .against = {OP_forward}, .most = 1.1},
-    {.c = {OP_forward_relu, .form = FORM_ROWS}, .against = {OP_forward}, .most = 1.1},
-    {.c = {OP_backward_relu, .form = FORM_ROWS}, .against = {OP_backward}, .most = 1.05},
+    {.c = {OP_forward_add, .form = FORM_NO_BIAS}, .against = {.op = OP_forward}, .most = 1.1},
+    {.c = {OP_forward_add, .form = FORM_ROWS}, .against = {.op = OP_forward}, .most = 1.2},
+    {.c = {OP_backward_add, .form = FORM_ROWS, .place = 3},
+     .against = {.op = OP_backward},
+     .most = 1.25},
+    {.c = {OP_forward_relu, .form = FORM_NO_BIAS}, .against = {.op = OP_forward}, .most = 1.1},
+    {.c = {OP_forward_relu, .form = FORM_ROWS}, .against = {.op = OP_forward}, .most = 1.1},
+    {.c = {OP_backward_relu, .form = FORM_ROWS}, .against = {.op = OP_backward}, .most = 1.05},
     {.c = {OP_forward, .form = FORM_EACH_ROW}, .against = {.kind = LIMIT}, .most = 1.1},
 };
 

@@ -24,7 +24,7 @@ nm --extern-only --defined-only "$2" | awk '
 [ "$(uname -m)" = x86_64 ] || { echo 'not x86-64: no AVX to look for'; exit 0; }
 objdump -d --no-show-raw-insn "$2" | awk '
     /file format/ { member = $1; sub(/:$/, "", member); baseline = member !~ /avx/; seen[baseline]++ }
-    /%[yz]mm/ || ($2 ~ /^(v[a-z]|shlx|shrx|sarx|mulx|rorx|pdep|pext|bzhi|andn)/ && $2 !~ /^ver[rw]$/) {
+    /%[yz]mm/ || ($2 ~ /^(v[a-z]|shlx|shrx|sarx|mulx|rorx|pdep|pext|bzhi|andn$|andn[lq]$)/ && $2 !~ /^ver[rw]$/) {
         if (baseline) { print member ": " $0; bad = 1 } else vectors = 1
     }
     END { if (!seen[0] || !seen[1] || !vectors) { print "no objects of both kinds were read"; bad = 1 }; exit bad }'

@@ -62,7 +62,9 @@ FORCE_INLINE void T(strip)(T(body_function) * body, int inputs, bool makes_marks
         if (inputs > 2)
             in[2] = T(load)(work->in[2] + v * T(VECTOR_BYTES));
         out = body(in, keep, v, p, &some);
-        marks |= some << (v * T(LANES) % WORD_ELEMENTS);
+        /* Not by a shift that depends on v: clang makes that of conversions that raise invalid. */
+        marks =
+            marks >> T(LANES) % WORD_ELEMENTS | some << (WORD_ELEMENTS - T(LANES)) % WORD_ELEMENTS;
         if (work->how & WORK_STREAMING)
             T(stream)(work->out + v * T(VECTOR_BYTES), out);
         else
