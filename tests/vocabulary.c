@@ -219,6 +219,23 @@ void CHECK_VOCABULARY(struct check *c)
     check_bodies(c);
 }
 
+static int steps;
+
+static void count_step(struct work *work)
+{
+    (void)work;
+    steps++;
+}
+
+/* Rounds 2 to rounds - 2, counted from 0, have a step if STEP_ROUNDS divides their number. */
+static void expect_steps(struct check *c, int rounds)
+{
+    const int wanted = (rounds - 2) / STEP_ROUNDS - 1 / STEP_ROUNDS;
+
+    if (steps != wanted)
+        check_fail(c, "%d rounds of Philox have %d steps, not %d", rounds, steps, wanted);
+}
+
 static void run_philox(struct check *c, const char *name, const uint32_t counter[4],
                        const uint32_t key[2], unsigned rounds)
 {
@@ -237,7 +254,9 @@ static void run_philox(struct check *c, const char *name, const uint32_t counter
         lanes[i] = philox_lanes(&s, vec_load(counter0));
         planes[i] = &plane;
     }
-    philox_before_last(&s, &s.rounds, lanes, planes, out, no_hook, NULL);
+    steps = 0;
+    philox_before_last(&s, &s.rounds, lanes, planes, out, count_step, NULL);
+    expect_steps(c, (int)rounds);
     for (int i = 0; i < CHAINS; i++)
         philox_round(s.key[rounds - 1], out[i]);
     for (uint32_t i = 0; i < CHAINS * LANES; i++) {

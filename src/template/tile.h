@@ -135,8 +135,8 @@ NOINLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_stream
 static inline void tile_init(struct tile *tile)
 {
     tile->side = 0;
-    tile->index = UINT64_MAX; /* there are only 2^51 */
-    tile->end = 0;
+    tile->index = 0;
+    tile->end = 0; /* nothing of it is made */
 }
 
 #endif
