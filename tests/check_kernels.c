@@ -203,7 +203,7 @@ void check_large_calls(struct check *c)
         goto out;
     }
     for (size_t i = 0; i < LARGE; i++)
-        x[i] = (float)i - LARGE / 2;
+        x[i] = (float)i - (float)(LARGE / 2);
     memset(mask, 0x5A, LARGE / 8 + 1);
     for (size_t op = check_below(c, step); op < BITDROP_OPERATION_COUNT; op += step)
         if (operation_has_data((enum bitdrop_operation)op))
