@@ -202,8 +202,9 @@ void check_large_calls(struct check *c)
         check_fail(c, "out of memory");
         goto out;
     }
+    const double half = 0.5 * LARGE;
     for (size_t i = 0; i < LARGE; i++)
-        x[i] = (float)i - (float)(LARGE / 2);
+        x[i] = (float)((double)i - half);
     memset(mask, 0x5A, LARGE / 8 + 1);
     for (size_t op = check_below(c, step); op < BITDROP_OPERATION_COUNT; op += step)
         if (operation_has_data((enum bitdrop_operation)op))

@@ -206,7 +206,7 @@ void check_parallel(struct check *c)
 static void expect_cuts(struct check *c, const struct plan *p, enum bitdrop_operation op,
                         const struct watched *w, size_t stride, size_t elements, size_t bytes)
 {
-    for (size_t i = bytes; stride > 0 && i < w->bytes; i += bytes) {
+    for (size_t i = bytes; bytes > 0 && stride > 0 && i < w->bytes; i += bytes) {
         if (w->owner[i] == w->owner[i - bytes] || w->owner[i] == 0 || w->owner[i - bytes] == 0)
             continue;
         const size_t col = i % stride / bytes * elements;
