@@ -104,16 +104,17 @@ void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n)
     }
 }
 
-bool check_same_values(bitdrop_dtype t, const void *a, const void *b, size_t n)
+size_t check_difference(bitdrop_dtype t, const void *a, const void *b, size_t n)
 {
     const size_t bytes = dtype_bytes(t);
+    size_t i = 0;
 
     if (memcmp(a, b, n * bytes) == 0)
-        return true;
-    for (size_t i = 0; i < n * bytes; i += bytes)
-        if (!oracle_same(t, (const unsigned char *)a + i, (const unsigned char *)b + i))
-            return false;
-    return true;
+        return n;
+    while (i < n && oracle_same(t, (const unsigned char *)a + i * bytes,
+                                (const unsigned char *)b + i * bytes))
+        i++;
+    return i;
 }
 
 bitdrop_isa check_isa_named(const char *name)

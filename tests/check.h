@@ -100,8 +100,8 @@ bitdrop_config check_random_config(struct check *c);
  */
 void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n);
 
-/* Whether n elements are the same once all NaNs are made one. */
-bool check_same_values(bitdrop_dtype t, const void *a, const void *b, size_t n);
+/* The first of n elements that differs once all NaNs are made one; n if none does. */
+size_t check_difference(bitdrop_dtype t, const void *a, const void *b, size_t n);
 
 /* The vocabulary and Philox of each table that is built, compiled with its flags. */
 typedef void check_isa_function(struct check *c);

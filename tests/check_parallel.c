@@ -170,14 +170,15 @@ static void compare_one(struct check *c, const struct buffers *b, const struct p
         if (call_run(&call) != BITDROP_OK)
             check_fail(c, "%s is refused", operation_name(call.op));
     }
-    if (!check_same_values(call.dtype, b->y[0], b->y[1], ROOM) ||
-        memcmp(b->mask[0], b->mask[1], ROOM) != 0)
+    const size_t first = check_difference(call.dtype, b->y[0], b->y[1], ROOM);
+
+    if (first < ROOM || memcmp(b->mask[0], b->mask[1], ROOM) != 0)
         check_fail(c,
                    "%s %s %s, %zu elements, rows of %zu, pitch %" PRIu64 ", repeat %zu, unit %u, "
-                   "offset %" PRIu64 ", differs in %zu tasks",
+                   "offset %" PRIu64 ", differs in %zu tasks: %s, element %zu of the output",
                    operation_name(call.op), dtype_name(call.dtype), call.flat ? "flat" : "2d",
                    p->elements, p->shape.cols, p->shape.pitch, p->shape.mask_repeat, p->shape.unit,
-                   cfg.offset, p->tasks);
+                   cfg.offset, p->tasks, first < ROOM ? "values" : "mask", first);
     expect_tasks(c, &count, p);
     c->cases++;
 }
@@ -201,15 +202,16 @@ void check_parallel(struct check *c)
 /*
  * Where tasks that make bits meet. A tile that lies in two of them is made twice: so in one row
  * they meet at a tile, or before the next byte of the mask, and in several rows, whose tiles begin
- * anywhere, a whole number of tiles from the beginning of a row.
+ * anywhere, a whole number of tiles from the beginning of a row. The buffer consists of units of so
+ * many elements and bytes. The stride is a number of units, and 0 for a single row.
  */
 static void expect_cuts(struct check *c, const struct plan *p, enum bitdrop_operation op,
                         const struct watched *w, size_t stride, size_t elements, size_t bytes)
 {
-    for (size_t i = bytes; bytes > 0 && stride > 0 && i < w->bytes; i += bytes) {
+    for (size_t unit = 1, i = bytes; i < w->bytes; unit++, i += bytes) {
         if (w->owner[i] == w->owner[i - bytes] || w->owner[i] == 0 || w->owner[i - bytes] == 0)
             continue;
-        const size_t col = i % stride / bytes * elements;
+        const size_t col = (stride == 0 ? unit : unit % stride) * elements;
         const bool good = p->shape.rows == 1 ? (p->cfg.offset + col) % TILE < 8 : col % TILE == 0;
 
         if (!good)
@@ -258,10 +260,9 @@ static void watch_one(struct check *c, const struct buffers *b, const struct pla
         fill_gaps(y);
         fill_gaps(mask);
         if (y->bytes > 0)
-            expect_cuts(c, p, op, y, full.rows == 1 ? SIZE_MAX : full.y_stride * dtype_bytes(t), 1,
-                        dtype_bytes(t));
+            expect_cuts(c, p, op, y, full.rows == 1 ? 0 : full.y_stride, 1, dtype_bytes(t));
         if (mask->bytes > 0)
-            expect_cuts(c, p, op, mask, full.rows == 1 ? SIZE_MAX : full.mask_stride, 8, 1);
+            expect_cuts(c, p, op, mask, full.rows == 1 ? 0 : full.mask_stride, 8, 1);
     }
     c->cases++;
 }
