@@ -253,7 +253,7 @@ INLINE bool outputs_overlap(const struct spans *spans, const struct bitdrop_plan
     return overlap(&spans->out, &spans->mask);
 }
 
-/* The rest of it, but for BITDROP_ERR_ISA; shape has its defaults filled in. */
+/* The rest of it except BITDROP_ERR_ISA; shape has its defaults filled in. */
 INLINE bitdrop_status check_memory(const struct bitdrop_call *call, const struct bitdrop_plan *plan,
                                    const bitdrop_2d *shape)
 {
