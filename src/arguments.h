@@ -162,8 +162,8 @@ INLINE bitdrop_2d with_defaults(const bitdrop_2d *shape)
 
 /*
  * Of shapes with their defaults filled in and rows > 0: the first and the last group of rows that
- * share their decisions. Divisions take longer than all other checks
- * together, and rows seldom share any.
+ * share their decisions. Divisions take longer than all other checks together, and rows seldom
+ * share any.
  */
 INLINE uint64_t group_of(uint64_t row, size_t repeat) { return repeat == 1 ? row : row / repeat; }
 

@@ -29,6 +29,12 @@ struct bitdrop_operand {
     size_t col_bytes; /* of an element; 0: all elements are the same */
 };
 
+/* Whether rows of so many columns follow one another without gaps. */
+static inline bool bitdrop_is_dense(const struct bitdrop_operand *o, size_t cols)
+{
+    return o->col_bytes == 0 || o->row_bytes == cols * o->col_bytes;
+}
+
 /* What a mask or its bits are about. */
 enum bitdrop_unit { UNIT_ELEMENT = BITDROP_EACH_ELEMENT, UNIT_ROW = BITDROP_EACH_ROW };
 

@@ -55,11 +55,6 @@ INLINE struct bitdrop_operand operand_of(const struct bitdrop_call *call, enum b
     return (struct bitdrop_operand){writable(at), kind == IN_BIAS ? 0 : stride * size, size};
 }
 
-INLINE bool is_dense(const struct bitdrop_operand *o, const struct bitdrop_job *job)
-{
-    return o->col_bytes == 0 || o->row_bytes == job->cols * o->col_bytes;
-}
-
 /* A matrix without gaps, in data, indices and mask bits, is one row. */
 INLINE void flatten(struct bitdrop_job *job)
 {
@@ -68,9 +63,9 @@ INLINE void flatten(struct bitdrop_job *job)
     if (job->rows == 1 || job->repeat > 1 || job->unit == UNIT_ROW)
         return;
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
-        if (!is_dense(&job->in[i], job))
+        if (!bitdrop_is_dense(&job->in[i], job->cols))
             return;
-    if (!is_dense(&job->out, job) || (job->stream != NULL && job->pitch != job->cols))
+    if (!bitdrop_is_dense(&job->out, job->cols) || (job->stream != NULL && job->pitch != job->cols))
         return;
     if (has_mask_rows && (job->cols % 8 != 0 || job->mask_stride != job->cols / 8))
         return;

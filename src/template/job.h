@@ -229,18 +229,13 @@ struct equal_rows {
     bool kept;
 };
 
-static bool has_gaps(const struct bitdrop_operand *o, size_t cols)
-{
-    return o->col_bytes != 0 && o->row_bytes != cols * o->col_bytes;
-}
-
 static void equal_rows_init(struct equal_rows *rows, const struct bitdrop_job *job)
 {
-    bool gaps = job->marks != NULL || has_gaps(&job->out, job->cols);
+    bool dense = job->marks == NULL && bitdrop_is_dense(&job->out, job->cols);
 
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
-        gaps |= has_gaps(&job->in[i], job->cols);
-    rows->at_once = gaps || job->cols > TILE_ELEMENTS / 2 ? 1 : TILE_ELEMENTS / job->cols;
+        dense &= bitdrop_is_dense(&job->in[i], job->cols);
+    rows->at_once = dense && job->cols <= TILE_ELEMENTS / 2 ? TILE_ELEMENTS / job->cols : 1;
     rows->first = rows->end = 0;
     rows->kept = true;
     const size_t bytes = (smaller(rows->at_once * job->cols, TILE_ELEMENTS) + 7) / 8;

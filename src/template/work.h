@@ -59,7 +59,7 @@ struct work {
 };
 
 /*
- * A copy for a loop over strips, without the rest of the batch but for its size. If nobody else
+ * A copy for a loop over strips, without the rest of the batch except its size. If nobody else
  * knows its address, compilers hold its members in registers and the parameters in vectors. They
  * are copied one by one: wider loads would wait for the narrower stores before them.
  */
