@@ -202,7 +202,7 @@ void check_large_calls(struct check *c)
         check_fail(c, "out of memory");
         goto out;
     }
-    const double half = 0.5 * LARGE;
+    const double half = 0.5 * (double)LARGE;
     for (size_t i = 0; i < LARGE; i++)
         x[i] = (float)((double)i - half);
     memset(mask, 0x5A, LARGE / 8 + 1);
