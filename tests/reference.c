@@ -25,10 +25,13 @@ static double operand(const struct element *e, double x)
     return e->flush && is_small(e, x) ? copysign(0, x) : x;
 }
 
+/* isnan is a macro on MinGW, and warns of doubles. */
+static bool is_nan(double x) { return x != x; }
+
 /* A result of a and b. NEON flushes it before it is rounded. */
 static double result(struct element *e, double exact, double a, double b)
 {
-    if (isnan(exact) && isnan(a) == isnan(b))
+    if (is_nan(exact) && is_nan(a) == is_nan(b))
         e->any_nan = true;
     if (e->flush && is_small(e, exact))
         return copysign(0, exact);

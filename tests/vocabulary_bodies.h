@@ -323,7 +323,7 @@ static bool is_either_nan(bitdrop_dtype t, const void *a, const void *b, const v
 {
     const uint64_t quiet = UINT64_C(1) << (t == BITDROP_F64 ? 51 : 22), got = oracle_bits(t, y);
 
-    return isnan(number_at(t, a)) && isnan(number_at(t, b)) &&
+    return oracle_is_nan(t, a) && oracle_is_nan(t, b) &&
            (got == (oracle_bits(t, a) | quiet) || got == (oracle_bits(t, b) | quiet));
 }
 
