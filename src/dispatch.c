@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three words of state, each written whole and never changed after: what this CPU runs, the ISA
- * that the environment asks for, and how large the caches are. Threads that come first together all
- * compute the same set and size, and the first of them to store an ISA decides for all.
+ * Four words of state, each written whole and never changed after: what this CPU runs, what is
+ * fastest on it, the ISA that the environment asks for, and how large the caches are. Threads that
+ * come first together all compute the same, and the first of them to store an ISA decides for all.
  */
 #include "dispatch.h"
 
@@ -54,12 +54,29 @@ static const struct bitdrop_kernels *best_table(unsigned isa, unsigned avoid)
     return NULL;
 }
 
-/* AVX2 makes 1,024 elements at a time and AVX-512 2,048: for so few it takes hardly longer. */
+static _Atomic(const struct bitdrop_tuning *) tuning; /* NULL: not read yet */
+
+const struct bitdrop_tuning *bitdrop_tuning(void)
+{
+    const struct bitdrop_tuning *t = atomic_load_explicit(&tuning, memory_order_relaxed);
+
+    if (t == NULL) {
+        t = bitdrop_cpu_tuning();
+        bitdrop_set_tuning(t);
+    }
+    return t;
+}
+
+void bitdrop_set_tuning(const struct bitdrop_tuning *t)
+{
+    atomic_store_explicit(&tuning, t, memory_order_relaxed);
+}
+
 static bool is_small(size_t rows, size_t cols)
 {
-    const size_t most = 1024;
+    const size_t most = bitdrop_tuning()->small_elements;
 
-    return rows <= 1 ? rows * cols <= most : cols <= most / rows;
+    return most > 0 && (rows <= 1 ? rows * cols <= most : cols <= most / rows);
 }
 
 /* The ISA of the variable BITDROP_ISA; BITDROP_ISA_COUNT if it makes no sense. */
@@ -99,7 +116,7 @@ const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa, size_t rows, siz
 
     if (isa == BITDROP_ISA_AUTO)
         isa = wanted;
-    if (is_small(rows, cols) && cpu_isas() >> BITDROP_AVX512_STARTS_SLOWLY & 1)
+    if (is_small(rows, cols))
         avoid = BITDROP_ISA_AVX512;
     return best_table(isa, avoid);
 }
@@ -115,8 +132,6 @@ size_t bitdrop_streaming_bytes(void)
     }
     return bytes;
 }
-
-bool bitdrop_prefetches(void) { return cpu_isas() >> BITDROP_PREFETCHES & 1; }
 
 bitdrop_isa bitdrop_isa_default(void)
 {

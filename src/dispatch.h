@@ -2,6 +2,7 @@
 #ifndef BITDROP_DISPATCH_H
 #define BITDROP_DISPATCH_H
 
+#include "cpu/tuning.h"
 #include "kernels.h"
 
 /*
@@ -13,7 +14,8 @@ const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa, size_t rows, siz
 /* Bytes read and written from which STORES_AUTO streams on this machine. */
 size_t bitdrop_streaming_bytes(void);
 
-/* Whether this machine is faster if it is told which lines come next. */
-bool bitdrop_prefetches(void);
+/* What is fastest on this machine; or what it was told, by a program that measures it. */
+const struct bitdrop_tuning *bitdrop_tuning(void);
+void bitdrop_set_tuning(const struct bitdrop_tuning *tuning);
 
 #endif

@@ -9,6 +9,7 @@
 #include <float.h>
 
 #include "bitdrop/bitdrop.h"
+#include "cpu/tuning.h"
 #include "operations.h"
 #include "stream.h"
 
@@ -62,7 +63,7 @@ struct bitdrop_job {
     double f64_parameter[BITDROP_MAX_PARAMETERS]; /* of the body, for f64 */
     float f32_parameter[BITDROP_MAX_PARAMETERS];  /* the same rounded once, for the other dtypes */
     bool streaming;                               /* prefer stores that bypass the caches */
-    bool prefetch; /* prefetch the inputs if streaming, else the output */
+    struct bitdrop_prefetch prefetch;
 };
 
 typedef void bitdrop_kernel(const struct bitdrop_job *job);

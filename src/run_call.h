@@ -75,8 +75,7 @@ INLINE void flatten(struct bitdrop_job *job)
     job->rows = 1;
 }
 
-enum { MOST_OPERANDS = 4 };          /* a power of 2: smaller calls need no division */
-enum { PREFETCHED_BYTES = 1 << 20 }; /* of the output: what is smaller is likely to be in L2 */
+enum { MOST_OPERANDS = 4 }; /* a power of 2: smaller calls need no division */
 
 /* Chooses between stores through the caches and past them; what lies in memory fits in a size_t. */
 INLINE void choose_stores(struct bitdrop_job *job, unsigned stores)
@@ -95,7 +94,7 @@ INLINE void choose_stores(struct bitdrop_job *job, unsigned stores)
                          bytes >= bitdrop_streaming_bytes() / moved;
     if (((uintptr_t)job->out.at & (job->size - 1)) != 0) /* no vector of it is aligned */
         job->streaming = false;
-    job->prefetch = (job->streaming || bytes >= PREFETCHED_BYTES) && bitdrop_prefetches();
+    job->prefetch = bitdrop_prefetch_of(bitdrop_tuning(), job->streaming, bytes);
 }
 
 static void copy_rows(const struct bitdrop_job *job)
@@ -151,7 +150,7 @@ INLINE void init_job(struct bitdrop_job *job, const struct bitdrop_call *call, c
     for (int i = 0; i < BITDROP_MAX_PARAMETERS; i++)
         job->f64_parameter[i] = 0;
     job->streaming = false;
-    job->prefetch = false;
+    job->prefetch = (struct bitdrop_prefetch){false, false, 0};
 }
 
 /* From here on each element has a decision of its own. */

@@ -26,42 +26,40 @@ static const struct {
     struct bitdrop_x86_words words;
     bitdrop_isa_set wanted;
 } cpus[] = {
-    {"all zero", {0, 0, 0, 0, 0, 0}, SET(SCALAR)},
-    {"Nehalem", {11, 0, 0x0098E3BD, 0, 0, 0}, SET(SCALAR)},
-    {"Sandy Bridge", {13, 0, OSXSAVE | 1U << 28, 0, 7, 0}, SET(SCALAR)},
-    {"Haswell", {13, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 7, 0}, SET(SCALAR) | SET(AVX2)},
-    {"Haswell, OS without YMM state",
-     {13, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 3, 0},
-     SET(SCALAR)},
-    {"Haswell, F16C off", {13, 0, OSXSAVE | 1U << 12 | 1U << 28, AVX2_BMI2, 7, 0}, SET(SCALAR)},
-    {"Haswell, FMA off", {13, 0, OSXSAVE | 1U << 29 | 1U << 28, AVX2_BMI2, 7, 0}, SET(SCALAR)},
-    {"Haswell, BMI2 off", {13, 0, OSXSAVE | FMA_AVX_F16C, 1U << 5, 7, 0}, SET(SCALAR)},
+    {"all zero", {0, 0, 0, 0, 0}, SET(SCALAR)},
+    {"Nehalem", {11, 0x0098E3BD, 0, 0, 0}, SET(SCALAR)},
+    {"Sandy Bridge", {13, OSXSAVE | 1U << 28, 0, 7, 0}, SET(SCALAR)},
+    {"Haswell", {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 7, 0}, SET(SCALAR) | SET(AVX2)},
+    {"Haswell, OS without YMM state", {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2, 3, 0}, SET(SCALAR)},
+    {"Haswell, F16C off", {13, OSXSAVE | 1U << 12 | 1U << 28, AVX2_BMI2, 7, 0}, SET(SCALAR)},
+    {"Haswell, FMA off", {13, OSXSAVE | 1U << 29 | 1U << 28, AVX2_BMI2, 7, 0}, SET(SCALAR)},
+    {"Haswell, BMI2 off", {13, OSXSAVE | FMA_AVX_F16C, 1U << 5, 7, 0}, SET(SCALAR)},
     {"Knights Landing, F without BW",
-     {13, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7, 0},
+     {13, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7, 0},
      SET(SCALAR) | SET(AVX2)},
     {"Skylake-X",
-     {22, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xFF, 0},
+     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xFF, 0},
      SET(SCALAR) | SET(AVX2) | SET(AVX512)},
     {"Zen 4",
-     {16, 0, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7, 0},
+     {16, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7, 0},
      SET(SCALAR) | SET(AVX2) | SET(AVX512)},
     {"Zen 4 with its BF16",
-     {16, 0, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7, BF16},
+     {16, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0x2E7, BF16},
      SET(SCALAR) | SET(AVX2) | SET(AVX512) | 1U << BITDROP_AVX512_BF16},
     {"AVX512_BF16 but not BW",
-     {16, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7, BF16},
+     {16, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F, 0xE7, BF16},
      SET(SCALAR) | SET(AVX2)},
     {"Skylake-X, XCR0 without ZMM state",
-     {22, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0x07, 0},
+     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0x07, 0},
      SET(SCALAR) | SET(AVX2)},
     {"Skylake-X, XCR0 without opmask",
-     {22, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xC7, 0},
+     {22, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xC7, 0},
      SET(SCALAR) | SET(AVX2)},
     {"max leaf below 7",
-     {6, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7, 0},
+     {6, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7, 0},
      SET(SCALAR)},
     {"hypervisor without OSXSAVE",
-     {22, 0, FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7, 0},
+     {22, FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE7, 0},
      SET(SCALAR)},
 };
 
@@ -75,8 +73,8 @@ Test(dispatch, made_up_x86_cpus)
 /* Each bit that a tier asks for is needed. */
 Test(dispatch, each_bit_counts)
 {
-    const struct bitdrop_x86_words zen4 = {
-        16, 0, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL, 0xE6, BF16};
+    const struct bitdrop_x86_words zen4 = {16, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL,
+                                           0xE6, BF16};
     const bitdrop_isa_set all = bitdrop_x86_isas(&zen4);
 
     for (int bit = 0; bit < 32; bit++) {
@@ -100,14 +98,60 @@ Test(dispatch, each_bit_counts)
     }
 }
 
-Test(dispatch, what_goes_by_the_vendor)
-{
-    const struct bitdrop_x86_words intel = {.leaf0_ebx = 0x756E6547 /* Genu */},
-                                   amd = {.leaf0_ebx = 0x68747541 /* Auth */};
+#define INTEL 0x756E6547 /* "Genu" */
+#define AMD 0x68747541   /* "Auth" */
 
-    cr_expect_eq(bitdrop_x86_isas(&intel),
-                 SET(SCALAR) | 1U << BITDROP_PREFETCHES | 1U << BITDROP_AVX512_STARTS_SLOWLY);
-    cr_expect_eq(bitdrop_x86_isas(&amd), SET(SCALAR));
+/* CPUID leaf 1 EAX of CPUs that exist. */
+static const struct {
+    uint32_t vendor, leaf1_eax;
+    const char *wanted;
+} models[] = {
+    {INTEL, 0x000806F8, "Sapphire Rapids"},
+    {INTEL, 0x000C06F2, "Emerald Rapids"},
+    {INTEL, 0x000A06D1, "Granite Rapids"},
+    {INTEL, 0x00050657, "other Intel"}, /* Skylake-X */
+    {INTEL, 0x00000F4A, "other Intel"}, /* family 15 */
+    {AMD, 0x00A10F11, "Zen 4"},
+    {AMD, 0x00A60F12, "Zen 4"},
+    {AMD, 0x00AA0F02, "Zen 4"},
+    {AMD, 0x00A00F11, "other x86"}, /* Zen 3 */
+    {AMD, 0x00B00F21, "Zen 5"},
+    {AMD, 0x00B40F40, "Zen 5"},
+    {AMD, 0x00000000, "other x86"},
+    {0, 0x00B00F21, "other x86"},
+    {AMD, 0x000806F8, "other x86"},
+};
+
+Test(dispatch, made_up_models)
+{
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        cr_expect_str_eq(bitdrop_x86_tuning(models[i].vendor, models[i].leaf1_eax)->name,
+                         models[i].wanted, "%#x", models[i].leaf1_eax);
+}
+
+Test(dispatch, what_is_prefetched)
+{
+    const struct bitdrop_tuning t = {"made up", 0, 4096, true, 100, 200};
+    const struct {
+        bool streaming;
+        size_t bytes;
+        bool inputs, output;
+    } calls[] = {
+        {false, 99, false, false},     {false, 100, true, false}, {false, 199, true, false},
+        {false, 200, true, true},      {true, 1, true, false},    {true, 1000, true, false},
+        {false, SIZE_MAX, true, true},
+    };
+
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        const struct bitdrop_prefetch got =
+            bitdrop_prefetch_of(&t, calls[i].streaming, calls[i].bytes);
+
+        cr_expect_eq(got.ahead, 4096);
+        cr_expect_eq(got.inputs, calls[i].inputs, "call %zu", i);
+        cr_expect_eq(got.output, calls[i].output, "call %zu", i);
+    }
+    cr_expect(!bitdrop_prefetch_of(&bitdrop_tuning_none, true, 1 << 30).inputs);
+    cr_expect(!bitdrop_prefetch_of(&bitdrop_tuning_none, false, 1 << 30).output);
 }
 
 Test(dispatch, made_up_aarch64_cpus)
@@ -156,9 +200,10 @@ Test(dispatch, streaming_threshold)
 Test(dispatch, extensions_of_this_cpu)
 {
     const bool bf16 = bitdrop_cpu_isas() >> BITDROP_AVX512_BF16 & 1;
-    const bool prefetches = bitdrop_cpu_isas() >> BITDROP_PREFETCHES & 1;
+    const bool intel = strstr("Sapphire Rapids Emerald Rapids Granite Rapids other Intel",
+                              bitdrop_cpu_tuning()->name) != NULL;
 
-    cr_expect_eq(prefetches, __builtin_cpu_is("intel") != 0);
+    cr_expect_eq(intel, __builtin_cpu_is("intel") != 0);
     cr_expect_eq(bf16,
                  bitdrop_isa_supported(BITDROP_ISA_AVX512) && __builtin_cpu_supports("avx512bf16"));
     cr_expect_eq(bitdrop_cpu_isas() >> BITDROP_ISA_AVX512 & 1,
@@ -250,13 +295,14 @@ static bitdrop_isa isa_for(unsigned isa, size_t rows, size_t cols)
     return bitdrop_kernels_for(isa, rows, cols)->isa;
 }
 
-/* At most 1,024 elements keep off AVX-512 on Intel, unless somebody has asked for it. */
+/* Small calls keep off AVX-512 where the tuning says so, unless somebody has asked for it. */
 Test(dispatch, small_calls)
 {
-    const bool slowly = bitdrop_cpu_isas() >> BITDROP_AVX512_STARTS_SLOWLY & 1;
-    const bitdrop_isa small = best() == BITDROP_ISA_AVX512 && slowly ? BITDROP_ISA_AVX2 : best();
+    const struct bitdrop_tuning tuning = {.small_elements = 1024};
+    const bitdrop_isa small = best() == BITDROP_ISA_AVX512 ? BITDROP_ISA_AVX2 : best();
 
     unsetenv("BITDROP_ISA");
+    bitdrop_set_tuning(&tuning);
     cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 1, 1024), small);
     cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 32, 32), small);
     cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 0, SIZE_MAX), small);
@@ -265,6 +311,9 @@ Test(dispatch, small_calls)
     cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 33, 32), best());
     cr_expect_eq(isa_for(BITDROP_ISA_AUTO, SIZE_MAX, 2), best());
     cr_expect_eq(isa_for(best(), 1, 8), best(), "the config names it");
+    bitdrop_set_tuning(&bitdrop_tuning_none);
+    cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 1, 0), best());
+    cr_expect_eq(isa_for(BITDROP_ISA_AUTO, 1, 1), best());
 }
 
 Test(dispatch, small_calls_by_environment)
@@ -304,7 +353,7 @@ Test(dispatch, environment_of_another_machine)
 }
 
 #ifdef __x86_64__
-const size_t expected_tests = 24;
+const size_t expected_tests = 25;
 #else
-const size_t expected_tests = 23;
+const size_t expected_tests = 24;
 #endif

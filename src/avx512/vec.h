@@ -108,6 +108,12 @@ static inline __mmask32 keep_bits_32(keep_bits keep)
     return bits;
 }
 
+/*
+ * Keeps compilers from making a load an operand of a masked multiplication. AMD's prefetchers do not
+ * see masked loads.
+ */
+#define load_by_itself(a) __asm__("" : "+v"(a))
+
 /* f32 */
 
 typedef __m512 f32_vec;
@@ -118,7 +124,14 @@ enum { f32_LANES = 16, f32_PARTS = 1 };
 static inline f32_vec f32_set1(double x) { return _mm512_set1_ps((float)x); }
 static inline f32_vec f32_add(f32_vec a, f32_vec b) { return _mm512_add_ps(a, b); }
 static inline f32_vec f32_mul(f32_vec a, f32_vec b) { return _mm512_mul_ps(a, b); }
-static inline f32_vec f32_load(const void *p) { return _mm512_loadu_ps(p); }
+static inline f32_vec f32_load(const void *p)
+{
+    f32_vec a = _mm512_loadu_ps(p);
+
+    load_by_itself(a);
+    return a;
+}
+
 static inline void f32_store(void *p, f32_vec a) { _mm512_storeu_ps(p, a); }
 static inline void f32_stream(void *p, f32_vec a) { _mm512_stream_ps(p, a); }
 
@@ -158,7 +171,14 @@ enum { f64_LANES = 8, f64_PARTS = 1 };
 static inline f64_vec f64_set1(double x) { return _mm512_set1_pd(x); }
 static inline f64_vec f64_add(f64_vec a, f64_vec b) { return _mm512_add_pd(a, b); }
 static inline f64_vec f64_mul(f64_vec a, f64_vec b) { return _mm512_mul_pd(a, b); }
-static inline f64_vec f64_load(const void *p) { return _mm512_loadu_pd(p); }
+static inline f64_vec f64_load(const void *p)
+{
+    f64_vec a = _mm512_loadu_pd(p);
+
+    load_by_itself(a);
+    return a;
+}
+
 static inline void f64_store(void *p, f64_vec a) { _mm512_storeu_pd(p, a); }
 static inline void f64_stream(void *p, f64_vec a) { _mm512_stream_pd(p, a); }
 

@@ -11,7 +11,6 @@ enum {
     XCR0_YMM = 0x06, /* XMM and YMM state */
     XCR0_ZMM = 0xE6  /* and opmask, upper ZMM0-15, ZMM16-31 */
 };
-#define LEAF0_EBX_INTEL UINT32_C(0x756E6547) /* "Genu" */
 #define LEAF1_ECX_OSXSAVE BIT(27)
 #define LEAF1_ECX_AVX2_TIER (BIT(12) | BIT(28) | BIT(29))             /* FMA, AVX, F16C */
 #define LEAF7_EBX_AVX2_TIER (BIT(5) | BIT(8))                         /* AVX2, BMI2 */
@@ -21,9 +20,6 @@ enum {
 bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w)
 {
     bitdrop_isa_set isas = SCALAR;
-
-    if (w->leaf0_ebx == LEAF0_EBX_INTEL)
-        isas |= BIT(BITDROP_PREFETCHES) | BIT(BITDROP_AVX512_STARTS_SLOWLY);
 
     if (w->max_leaf < 7)
         return isas;
@@ -84,6 +80,8 @@ bitdrop_isa_set bitdrop_armv7_isas(unsigned long hwcap)
     return bitdrop_arm_isas((hwcap & ARMV7_HWCAP_NEON) != 0);
 }
 
-#if !defined(__x86_64__) /* where it is not known how to read it, there are no streaming stores */
+#if !defined(__x86_64__) /* where nobody has said yet how they are read */
 uint64_t bitdrop_cpu_last_level_cache(void) { return 0; }
+
+const struct bitdrop_tuning *bitdrop_cpu_tuning(void) { return &bitdrop_tuning_none; }
 #endif

@@ -10,19 +10,15 @@
 #include <stdint.h>
 
 #include "bitdrop/bitdrop.h"
+#include "tuning.h"
 
 /* A set of ISAs: bit isa is set. Above them, what else some kernels go by. */
 typedef uint32_t bitdrop_isa_set;
-enum {
-    BITDROP_AVX512_BF16 = 16,
-    BITDROP_PREFETCHES = 17,          /* faster if it is told which lines come next */
-    BITDROP_AVX512_STARTS_SLOWLY = 18 /* 512-bit operations after a pause cost microseconds */
-};
+enum { BITDROP_AVX512_BF16 = 16 };
 
-/* CPUID leaves 0, 1 and 7 (subleaves 0 and 1), and XCR0; what was not there to be read is 0. */
+/* CPUID leaves 1 and 7 (subleaves 0 and 1), and XCR0; what was not there to be read is 0. */
 struct bitdrop_x86_words {
     uint32_t max_leaf;
-    uint32_t leaf0_ebx;
     uint32_t leaf1_ecx;
     uint32_t leaf7_ebx;
     uint64_t xcr0; /* read only where OSXSAVE says that it may be */
@@ -43,8 +39,9 @@ uint64_t bitdrop_x86_cache_bytes(uint32_t eax, uint32_t ebx, uint32_t ecx);
  */
 size_t bitdrop_streaming_bytes_of(uint64_t cache);
 
-/* Of this machine. Both read it at each call. */
+/* Of this machine. All read it at each call. */
 bitdrop_isa_set bitdrop_cpu_isas(void);
+const struct bitdrop_tuning *bitdrop_cpu_tuning(void);
 uint64_t bitdrop_cpu_last_level_cache(void); /* bytes; 0: not known */
 
 #endif

@@ -21,8 +21,6 @@ bitdrop_isa_set bitdrop_cpu_isas(void)
     uint32_t eax, ebx, ecx, edx;
 
     if (w.max_leaf >= 1) {
-        __cpuid(0, eax, ebx, ecx, edx);
-        w.leaf0_ebx = ebx;
         __cpuid(1, eax, ebx, ecx, edx);
         w.leaf1_ecx = ecx;
         if (ecx & bit_OSXSAVE)
@@ -37,6 +35,19 @@ bitdrop_isa_set bitdrop_cpu_isas(void)
         }
     }
     return bitdrop_x86_isas(&w);
+}
+
+const struct bitdrop_tuning *bitdrop_cpu_tuning(void)
+{
+    uint32_t eax, ebx, ecx, edx, vendor = 0, model = 0;
+
+    if (__get_cpuid_max(0, NULL) >= 1) {
+        __cpuid(0, eax, ebx, ecx, edx);
+        vendor = ebx;
+        __cpuid(1, eax, ebx, ecx, edx);
+        model = eax;
+    }
+    return bitdrop_x86_tuning(vendor, model);
 }
 
 /* The last of the caches that a leaf lists, which are in ascending order. */

@@ -74,25 +74,27 @@ FORCE_INLINE void T(strip)(T(body_function) * body, int inputs, bool makes_marks
         store_le32(work->marks, marks);
 }
 
-FORCE_INLINE void T(prefetch)(const unsigned char *p)
+/* Of a strip that comes some strips later, which may lie beyond the operand. */
+FORCE_INLINE void T(prefetch)(const unsigned char *p, unsigned ahead)
 {
     for (int b = 0; b < T(STRIP_BYTES); b += CACHE_LINE)
-        __builtin_prefetch((const void *)((uintptr_t)p + PREFETCH_AHEAD + (unsigned)b));
+        __builtin_prefetch((const void *)((uintptr_t)p + ahead + (unsigned)b));
 }
 
 /* Applies the next strip; there is one. */
 FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks, struct work *work)
 {
-    const bool streaming = work->how & WORK_STREAMING;
     const bool has_second = inputs > 1 && work->how & WORK_SECOND_INPUT;
 
-    if (work->how & WORK_PREFETCH) {
-        T(prefetch)(streaming ? work->in[0] : work->out);
-        if (has_second && streaming)
-            T(prefetch)(work->in[1]);
-        if (inputs > 2 && streaming)
-            T(prefetch)(work->in[2]);
+    if (work->how & WORK_PREFETCH_INPUTS) {
+        T(prefetch)(work->in[0], work->prefetch_ahead);
+        if (has_second)
+            T(prefetch)(work->in[1], work->prefetch_ahead);
+        if (inputs > 2)
+            T(prefetch)(work->in[2], work->prefetch_ahead);
     }
+    if (work->how & WORK_PREFETCH_OUTPUT)
+        T(prefetch)(work->out, work->prefetch_ahead);
     if (has_second)
         T(strip)(body, inputs, makes_marks, true, work);
     else

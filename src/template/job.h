@@ -30,7 +30,9 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
     work->strips_of_row = work->row_strips = 0;
     work->many_rows = body->many_rows && job->cols % WORD_ELEMENTS == 0 &&
                       (!job->streaming || job->out.row_bytes % body->vector_bytes == 0);
-    work->how = (job->streaming ? WORK_STREAMING : 0U) | (job->prefetch ? WORK_PREFETCH : 0U) |
+    work->how = (job->streaming ? WORK_STREAMING : 0U) |
+                (job->prefetch.inputs ? WORK_PREFETCH_INPUTS : 0U) |
+                (job->prefetch.output ? WORK_PREFETCH_OUTPUT : 0U) |
                 (job->in[1].col_bytes != 0 ? WORK_SECOND_INPUT : 0U);
     work->job = job;
     work->apply = body->apply;

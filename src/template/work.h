@@ -13,11 +13,16 @@
 #define FORCE_INLINE static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
 
-enum { PREFETCH_AHEAD = 2048, CACHE_LINE = 64 }; /* bytes */
+enum { CACHE_LINE = 64 }; /* bytes */
 
 struct work;
 
-enum work_flags { WORK_STREAMING = 1, WORK_PREFETCH = 2, WORK_SECOND_INPUT = 4 /* is no -0 */ };
+enum work_flags {
+    WORK_STREAMING = 1,
+    WORK_SECOND_INPUT = 2, /* is no -0 */
+    WORK_PREFETCH_INPUTS = 4,
+    WORK_PREFETCH_OUTPUT = 8
+};
 
 /* Applies the next `count` strips; there are as many. Of one body and dtype. */
 typedef void apply_strips(struct work *work, size_t count);
@@ -40,7 +45,8 @@ struct work {
     size_t in_gap[BITDROP_MAX_INPUTS], out_gap; /* bytes, modulo 2^n: back to a bias that repeats */
 
     /* As in the job: copies, which stores to out cannot change. */
-    unsigned how; /* enum work_flags: in one word, because few registers are left */
+    unsigned how;            /* enum work_flags: in one word, because few registers are left */
+    unsigned prefetch_ahead; /* bytes; like the parameters */
     double f64_parameter[BITDROP_MAX_PARAMETERS]; /* only of copies made by work_copy */
     float f32_parameter[BITDROP_MAX_PARAMETERS];
 
@@ -80,6 +86,7 @@ FORCE_INLINE void work_copy(struct work *copy, const struct work *work)
     copy->in_gap[2] = work->in_gap[2];
     copy->out_gap = work->out_gap;
     copy->how = work->how;
+    copy->prefetch_ahead = work->job->prefetch.ahead;
     copy->left = work->left;
     copy->f64_parameter[0] = work->job->f64_parameter[0];
     copy->f64_parameter[1] = work->job->f64_parameter[1];

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tuning.h"
+
+enum { KIB = 1 << 10, MIB = 1 << 20 };
+
+#define INTEL UINT32_C(0x756E6547) /* "Genu" */
+#define AMD UINT32_C(0x68747541)   /* "Auth" */
+
+/* The models of a family that are one microarchitecture. */
+struct entry {
+    uint32_t vendor;
+    unsigned family, first_model, last_model;
+    struct bitdrop_tuning tuning;
+};
+
+static const struct entry entries[] = {
+    {INTEL, 0x06, 0x8F, 0x8F, {"Sapphire Rapids", 1024, 2 * KIB, true, SIZE_MAX, 1 * MIB}},
+    {INTEL, 0x06, 0xCF, 0xCF, {"Emerald Rapids", 1024, 2 * KIB, true, SIZE_MAX, 1 * MIB}},
+    {INTEL, 0x06, 0xAD, 0xAE, {"Granite Rapids", 1024, 2 * KIB, true, SIZE_MAX, 1 * MIB}},
+    {AMD, 0x19, 0x10, 0x1F, {"Zen 4", 0, 0, false, SIZE_MAX, SIZE_MAX}},
+    {AMD, 0x19, 0x60, 0xAF, {"Zen 4", 0, 0, false, SIZE_MAX, SIZE_MAX}},
+    {AMD, 0x1A, 0x00, 0x7F, {"Zen 5", 0, 8 * KIB, true, 4 * MIB, 16 * MIB}},
+};
+
+/* Most CPUs that were measured gain by prefetching. Intel's 512-bit operations start slowly. */
+static const struct bitdrop_tuning intel = {"other Intel", 1024, 2 * KIB, true, SIZE_MAX, 1 * MIB};
+static const struct bitdrop_tuning other = {"other x86", 0, 2 * KIB, true, SIZE_MAX, 1 * MIB};
+
+const struct bitdrop_tuning bitdrop_tuning_none = {"none", 0, 0, false, SIZE_MAX, SIZE_MAX};
+
+/* Intel SDM vol. 2A, CPUID leaf 1; AMD APM vol. 3, E.3.2. */
+static unsigned family_of(uint32_t eax)
+{
+    const unsigned base = eax >> 8 & 0xF;
+
+    return base == 0xF ? base + (eax >> 20 & 0xFF) : base;
+}
+
+static unsigned model_of(uint32_t eax)
+{
+    const unsigned base = eax >> 8 & 0xF, low = eax >> 4 & 0xF;
+
+    return base == 0xF || base == 6 ? (eax >> 16 & 0xF) << 4 | low : low;
+}
+
+const struct bitdrop_tuning *bitdrop_x86_tuning(uint32_t leaf0_ebx, uint32_t leaf1_eax)
+{
+    const unsigned family = family_of(leaf1_eax), model = model_of(leaf1_eax);
+
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        const struct entry *e = &entries[i];
+
+        if (e->vendor == leaf0_ebx && e->family == family && e->first_model <= model &&
+            model <= e->last_model)
+            return &e->tuning;
+    }
+    return leaf0_ebx == INTEL ? &intel : &other;
+}
+
+struct bitdrop_prefetch bitdrop_prefetch_of(const struct bitdrop_tuning *t, bool streaming,
+                                            size_t output_bytes)
+{
+    return (struct bitdrop_prefetch){
+        .inputs = streaming ? t->streamed_inputs : output_bytes >= t->inputs_from,
+        .output = !streaming && output_bytes >= t->output_from,
+        .ahead = (uint32_t)t->prefetch_ahead,
+    };
+}

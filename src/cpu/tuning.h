@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is fastest on a CPU. None of it changes a bit of a result. docs/tuning.md says how each
+ * entry was measured, and how to measure a CPU that has none.
+ */
+#ifndef BITDROP_TUNING_H
+#define BITDROP_TUNING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bitdrop_tuning {
+    const char *name;      /* of the microarchitecture */
+    size_t small_elements; /* calls of so many at most run AVX2 rather than AVX-512 */
+    size_t prefetch_ahead; /* bytes from what is read or written to what is prefetched */
+    bool streamed_inputs;  /* prefetch the inputs of calls with streaming stores */
+    size_t inputs_from;    /* prefetch those of other calls that write so many bytes or more, */
+    size_t output_from;    /* and their output from so many bytes on; SIZE_MAX: never */
+};
+
+/* What a call prefetches. */
+struct bitdrop_prefetch {
+    bool inputs, output;
+    uint32_t ahead; /* bytes */
+};
+
+struct bitdrop_prefetch bitdrop_prefetch_of(const struct bitdrop_tuning *t, bool streaming,
+                                            size_t output_bytes);
+
+/* By leaf 0 EBX and leaf 1 EAX of CPUID; for CPUs that nobody has measured there is a default. */
+const struct bitdrop_tuning *bitdrop_x86_tuning(uint32_t leaf0_ebx, uint32_t leaf1_eax);
+
+/* Where nothing was measured: no prefetching. */
+extern const struct bitdrop_tuning bitdrop_tuning_none;
+
+#endif
