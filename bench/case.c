@@ -296,6 +296,7 @@ static void call_loop(const struct bench_case *c, const struct call *call, size_
         .scale = 1.1F,
         .x = call->in[0],
         .y = call->y,
+        .ahead = loop->ahead,
         .mask = call->mask,
         .uniforms = memory_uniforms(),
     };

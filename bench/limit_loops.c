@@ -6,34 +6,47 @@
 static void copy(const struct loop_arguments *a) { memcpy(a->y, a->x, a->n * sizeof *a->x); }
 
 /* multiply.c, once for each ISA */
-void multiply_baseline(const struct loop_arguments *a);
-void multiply_baseline_stream(const struct loop_arguments *a);
-void multiply_avx2(const struct loop_arguments *a);
-void multiply_avx2_stream(const struct loop_arguments *a);
-void multiply_avx512(const struct loop_arguments *a);
-void multiply_avx512_stream(const struct loop_arguments *a);
-void multiply_neon_stream(const struct loop_arguments *a);
+#define DECLARATION(isa)                                                                           \
+    void multiply_##isa(const struct loop_arguments *a);                                           \
+    void multiply_##isa##_prefetched(const struct loop_arguments *a);                              \
+    void multiply_##isa##_streamed(const struct loop_arguments *a);
+DECLARATION(baseline)
+DECLARATION(avx2)
+DECLARATION(avx512)
+DECLARATION(neon)
+
+/* Each way of storing is the fastest somewhere, and so is each distance. */
+#define PLAIN(name, isa, ISA)                                                                      \
+    {"y=ax-" name, multiply_##isa, BITDROP_ISA_##ISA, 0},                                          \
+    {                                                                                              \
+        "y=ax-" name "-stream", multiply_##isa##_streamed, BITDROP_ISA_##ISA, 0                    \
+    }
+#define PREFETCHING(name, isa, ISA)                                                                \
+    {"y=ax-" name "-prefetch", multiply_##isa##_prefetched, BITDROP_ISA_##ISA, 2048},              \
+        {"y=ax-" name "-stream-2k", multiply_##isa##_streamed, BITDROP_ISA_##ISA, 2048},           \
+    {                                                                                              \
+        "y=ax-" name "-stream-8k", multiply_##isa##_streamed, BITDROP_ISA_##ISA, 8192              \
+    }
 
 const struct loop limit_loops[] = {
-    {"memcpy", copy, BITDROP_ISA_AUTO},
+    {"memcpy", copy, BITDROP_ISA_AUTO, 0},
 #ifdef __SSE2__
-    {"y=ax-sse2", multiply_baseline, BITDROP_ISA_AUTO},
-    {"y=ax-sse2-stream", multiply_baseline_stream, BITDROP_ISA_AUTO},
+    PLAIN("sse2", baseline, AUTO),
 #else
-    {"y=ax-baseline", multiply_baseline, BITDROP_ISA_AUTO},
+    {"y=ax-baseline", multiply_baseline, BITDROP_ISA_AUTO, 0},
 #endif
 #ifdef BITDROP_HAVE_AVX2
-    {"y=ax-avx2", multiply_avx2, BITDROP_ISA_AVX2},
-    {"y=ax-avx2-stream", multiply_avx2_stream, BITDROP_ISA_AVX2},
+    PLAIN("avx2", avx2, AVX2),
+    PREFETCHING("avx2", avx2, AVX2),
 #endif
 #ifdef BITDROP_HAVE_AVX512
-    {"y=ax-avx512", multiply_avx512, BITDROP_ISA_AVX512},
-    {"y=ax-avx512-stream", multiply_avx512_stream, BITDROP_ISA_AVX512},
+    PLAIN("avx512", avx512, AVX512),
+    PREFETCHING("avx512", avx512, AVX512),
 #endif
 #if defined(BITDROP_HAVE_NEON) && defined(__arm__)
     /* In AArch64 it is the baseline. Here compilers make no vectors of the plain loop, and none
        stream. */
-    {"y=ax-neon", multiply_neon_stream, BITDROP_ISA_NEON},
+    {"y=ax-neon", multiply_neon_streamed, BITDROP_ISA_NEON, 0},
 #endif
 };
 

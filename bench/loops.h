@@ -14,6 +14,7 @@ struct loop_arguments {
     float p, scale;
     const float *x;
     float *y;
+    size_t ahead;          /* bytes: how far it prefetches; 0: not */
     uint8_t *mask;         /* by hand: one byte an element */
     const float *uniforms; /* made beforehand, in [0, 1) */
 };
@@ -22,6 +23,7 @@ struct loop {
     const char *name;
     void (*run)(const struct loop_arguments *a);
     bitdrop_isa isa; /* needs this one; AUTO: runs everywhere */
+    size_t ahead;    /* the argument that it is given */
 };
 
 /* Reads x and writes y, and does next to nothing in between: no dropout can be faster. */

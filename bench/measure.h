@@ -15,7 +15,7 @@ struct body {
     unsigned threads; /* waking them takes time: batches of more than one are longer */
 };
 
-enum { MEASURE_MAX = 8, MEASURE_SAMPLES = 5 };
+enum { MEASURE_MAX = 24, MEASURE_SAMPLES = 5 };
 
 /* Writes to time[i] the seconds that one call of bodies[i] takes, after `seconds` of measuring each
  * and at least MEASURE_SAMPLES batches. count <= MEASURE_MAX. */

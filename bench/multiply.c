@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * y = a * x, compiled once for each ISA with its flags, with MULTIPLY and MULTIPLY_STREAM as names
- * and VEC_H as its vocabulary. The baseline has none; its streaming loop is written here, and only
- * x86 has one.
+ * y = a * x, compiled once for each ISA with its flags, with VEC_H as its vocabulary. MULTIPLY is
+ * the beginning of the names. The baseline has no vocabulary; its few words are written here, and
+ * only x86 has them.
  */
 #include <stddef.h>
 #include <stdint.h>
 
 #include "loops.h"
 
-void MULTIPLY(const struct loop_arguments *a);
-void MULTIPLY_STREAM(const struct loop_arguments *a);
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+#define CACHED MULTIPLY
+#define PREFETCHED PASTE(MULTIPLY, _prefetched)
+#define STREAMED PASTE(MULTIPLY, _streamed)
+
+void CACHED(const struct loop_arguments *a);
+void PREFETCHED(const struct loop_arguments *a);
+void STREAMED(const struct loop_arguments *a);
 
 static void multiply(size_t n, float a, const float *restrict x, float *restrict y)
 {
@@ -19,7 +26,7 @@ static void multiply(size_t n, float a, const float *restrict x, float *restrict
 }
 
 /* Stores through the caches: what the compiler makes of the plain loop. */
-void MULTIPLY(const struct loop_arguments *a) { multiply(a->n, a->scale, a->x, a->y); }
+void CACHED(const struct loop_arguments *a) { multiply(a->n, a->scale, a->x, a->y); }
 
 #ifdef VEC_H
 #include VEC_H
@@ -32,24 +39,54 @@ enum { f32_LANES = 4 };
 static inline f32_vec f32_set1(double x) { return _mm_set1_ps((float)x); }
 static inline f32_vec f32_mul(f32_vec a, f32_vec b) { return _mm_mul_ps(a, b); }
 static inline f32_vec f32_load(const void *p) { return _mm_loadu_ps(p); }
+static inline void f32_store(void *p, f32_vec a) { _mm_storeu_ps(p, a); }
 static inline void f32_stream(void *p, f32_vec a) { _mm_stream_ps(p, a); }
 static inline void stream_fence(void) { _mm_sfence(); }
 #endif
 
 #if defined(VEC_H) || defined(__SSE2__)
-/* Stores past the caches, from the first whole vector of y on. */
-void MULTIPLY_STREAM(const struct loop_arguments *a)
+enum { LINE = 64 / sizeof(float) };
+
+/* Prefetches `ahead` bytes ahead; 0: not. */
+static void prefetch(const float *p, size_t ahead)
+{
+    if (ahead > 0)
+        __builtin_prefetch((const void *)((uintptr_t)p + ahead));
+}
+
+/* Lines of y from the first whole vector on, by one kind of stores. */
+static inline __attribute__((always_inline)) void multiply_lines(const struct loop_arguments *a,
+                                                                 void (*store)(void *p, f32_vec v),
+                                                                 size_t x_ahead, size_t y_ahead)
 {
     const size_t past = (uintptr_t)a->y % sizeof(f32_vec) / sizeof(float);
     const size_t to_vector = past == 0 ? 0 : f32_LANES - past;
     const size_t head = to_vector < a->n ? to_vector : a->n;
-    const size_t end = head + (a->n - head) / f32_LANES * f32_LANES;
+    const size_t end = head + (a->n - head) / LINE * LINE;
     const f32_vec scale = f32_set1(a->scale);
 
     multiply(head, a->scale, a->x, a->y);
-    for (size_t i = head; i < end; i += f32_LANES)
-        f32_stream(a->y + i, f32_mul(f32_load(a->x + i), scale));
+    for (size_t i = head; i < end; i += LINE) {
+        prefetch(a->x + i, x_ahead);
+        prefetch(a->y + i, y_ahead);
+        for (size_t v = 0; v < LINE; v += f32_LANES)
+            store(a->y + i + v, f32_mul(f32_load(a->x + i + v), scale));
+    }
     multiply(a->n - end, a->scale, a->x + end, a->y + end);
+}
+
+void PREFETCHED(const struct loop_arguments *a)
+{
+    multiply_lines(a, f32_store, a->ahead, a->ahead);
+}
+
+/* Stores past the caches. */
+void STREAMED(const struct loop_arguments *a)
+{
+    if (a->ahead > 0)
+        multiply_lines(a, f32_stream, a->ahead, 0);
+    else
+        multiply_lines(a, f32_stream, 0, 0);
     stream_fence();
 }
 #endif

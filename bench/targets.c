@@ -209,7 +209,10 @@ static void memory_rows(bitdrop_isa isa, double seconds)
         }
 }
 
-/* Work that needs nothing of the memory: two threads do it twice as fast, or share a core. */
+/*
+ * Work that needs nothing of the memory, and all that a core can do of it at once: two threads do
+ * it twice as fast, unless they share a core. One multiplication after another would not show that.
+ */
 struct alu {
     unsigned threads;
     size_t calls;
@@ -217,12 +220,16 @@ struct alu {
 
 static void alu_work(void *argument, unsigned thread)
 {
+    enum { CHAINS = 8 };
     const struct alu *a = argument;
-    uint64_t x = thread;
+    uint64_t x[CHAINS] = {thread}, sum = 0;
 
     for (size_t i = 0; i < 10000 * a->calls; i++)
-        x = x * 6364136223846793005 + 1442695040888963407;
-    *(volatile uint64_t *)&x = x;
+        for (int k = 0; k < CHAINS; k++)
+            x[k] = x[k] * 6364136223846793005 + 1442695040888963407;
+    for (int k = 0; k < CHAINS; k++)
+        sum += x[k];
+    *(volatile uint64_t *)&sum = sum;
 }
 
 static void alu_run(void *argument, size_t calls)
@@ -262,8 +269,8 @@ static void threads_row(bitdrop_isa isa, double seconds)
                             (struct body){case_repeat, &two, 2}, seconds);
     control = best_of_pairs((struct body){alu_run, &alu_one, 1},
                             (struct body){alu_run, &alu_two, 2}, seconds);
-    print_row("two threads, times as fast as one, best of 5 (reference: ALU)", speedup, control,
-              speedup, ">=", 1.9, speedup >= 1.9);
+    print_row("two threads, times as fast as one, best of 5 (reference: arithmetic)", speedup,
+              control, speedup / control, ">=", 0.95, speedup / control >= 0.95);
 }
 
 static void call_row(bitdrop_isa isa, double seconds)
