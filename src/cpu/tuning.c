@@ -29,14 +29,14 @@ static const struct bitdrop_tuning other = {"other x86", 0, 2 * KIB, true, SIZE_
 const struct bitdrop_tuning bitdrop_tuning_none = {"none", 0, 0, false, SIZE_MAX, SIZE_MAX};
 
 /* Intel SDM vol. 2A, CPUID leaf 1; AMD APM vol. 3, E.3.2. */
-static unsigned family_of(uint32_t eax)
+unsigned bitdrop_x86_family(uint32_t eax)
 {
     const unsigned base = eax >> 8 & 0xF;
 
     return base == 0xF ? base + (eax >> 20 & 0xFF) : base;
 }
 
-static unsigned model_of(uint32_t eax)
+unsigned bitdrop_x86_model(uint32_t eax)
 {
     const unsigned base = eax >> 8 & 0xF, low = eax >> 4 & 0xF;
 
@@ -45,7 +45,7 @@ static unsigned model_of(uint32_t eax)
 
 const struct bitdrop_tuning *bitdrop_x86_tuning(uint32_t leaf0_ebx, uint32_t leaf1_eax)
 {
-    const unsigned family = family_of(leaf1_eax), model = model_of(leaf1_eax);
+    const unsigned family = bitdrop_x86_family(leaf1_eax), model = bitdrop_x86_model(leaf1_eax);
 
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
         const struct entry *e = &entries[i];

@@ -31,6 +31,10 @@ struct bitdrop_prefetch bitdrop_prefetch_of(const struct bitdrop_tuning *t, bool
 /* By leaf 0 EBX and leaf 1 EAX of CPUID; for CPUs that nobody has measured there is a default. */
 const struct bitdrop_tuning *bitdrop_x86_tuning(uint32_t leaf0_ebx, uint32_t leaf1_eax);
 
+/* Of leaf 1 EAX. */
+unsigned bitdrop_x86_family(uint32_t leaf1_eax);
+unsigned bitdrop_x86_model(uint32_t leaf1_eax);
+
 /* Where nothing was measured: no prefetching. */
 extern const struct bitdrop_tuning bitdrop_tuning_none;
 

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tune.h"
+
+#include <stdio.h>
+
+#include "case.h"
+#include "dispatch.h"
+#include "machine.h"
+#include "measure.h"
+#include "memory.h"
+
+#ifdef __x86_64__
+#include <cpuid.h>
+
+enum { KIB = 1 << 10, MIB = 1 << 20 };
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define GAIN 0.98 /* a choice must be so much faster: the rest is noise */
+
+/* A case with a tuning. */
+struct tuned {
+    struct bench_case c;
+    struct bitdrop_tuning tuning;
+    bool fresh_output; /* each call writes to other memory, as in training */
+};
+
+static void tuned_repeat(void *argument, size_t calls)
+{
+    static size_t at; /* of the output, in elements */
+    const struct tuned *t = argument;
+    struct bench_case c = t->c;
+    const size_t room = memory_largest() / dtype_bytes(c.dtype);
+
+    bitdrop_set_tuning(&t->tuning);
+    if (!t->fresh_output) {
+        case_repeat(&c, calls);
+        return;
+    }
+    for (size_t i = 0; i < calls; i++) {
+        at = at + 2 * c.n > room ? 0 : at + c.n;
+        c.y_skew = at;
+        case_repeat(&c, 1);
+    }
+}
+
+/* Times `count` tunings of a case, and multiplies each ratio[i] by time i / time 0. */
+static void compare(const struct bench_case *c, const struct bitdrop_tuning *tunings, size_t count,
+                    bool fresh_output, double seconds, double *ratio)
+{
+    struct tuned tuned[MEASURE_MAX];
+    struct body bodies[MEASURE_MAX];
+    double time[MEASURE_MAX];
+
+    for (size_t i = 0; i < count; i++) {
+        tuned[i] = (struct tuned){*c, tunings[i], fresh_output};
+        bodies[i] = (struct body){tuned_repeat, &tuned[i], 1};
+    }
+    measure(bodies, count, seconds, time);
+    for (size_t i = 0; i < count; i++) {
+        ratio[i] *= time[i] / time[0];
+        printf(" %7.3f", time[i] / time[0]);
+    }
+    puts("");
+    fflush(stdout);
+}
+
+/* With streaming stores. Sets whether and how far ahead inputs are prefetched. */
+static void tune_streaming(struct bitdrop_tuning *chosen, double seconds)
+{
+    static const size_t distances[] = {0, 1 * KIB, 2 * KIB, 4 * KIB, 8 * KIB};
+    static const struct bench_case cases[] = {
+        {OP_forward, .dtype = BITDROP_F32, .p = 0.1},
+        {OP_forward, .dtype = BITDROP_F32, .p = 0.5},
+        {OP_backward, .dtype = BITDROP_F32, .p = 0.1},
+        {OP_forward, .dtype = BITDROP_BF16, .p = 0.1},
+        {OP_backward, .dtype = BITDROP_BF16, .p = 0.1},
+    };
+    struct bitdrop_tuning tunings[COUNT(distances)];
+    double ratio[COUNT(distances)];
+    size_t best = 0, most = 512 * MIB;
+
+    puts("\nStreaming stores: time by how far ahead the inputs are prefetched, against not at all");
+    printf("%-20s %7s %7s %7s %7s %7s\n", "", "not", "1 KiB", "2 KiB", "4 KiB", "8 KiB");
+    if (most > memory_largest())
+        most = memory_largest();
+    for (size_t i = 0; i < COUNT(distances); i++) {
+        ratio[i] = 1;
+        tunings[i] = bitdrop_tuning_none;
+        tunings[i].prefetch_ahead = distances[i];
+        tunings[i].streamed_inputs = distances[i] > 0;
+    }
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct bench_case c = cases[i];
+
+        c.n = most / dtype_bytes(c.dtype);
+        c.stores = BITDROP_STORES_STREAMING;
+        case_prepare(&c);
+        printf("%-8s %-4s p=%-4g", case_operation_name(&c), case_dtype_name(&c), c.p);
+        compare(&c, tunings, COUNT(tunings), false, seconds, ratio);
+    }
+    for (size_t i = 1; i < COUNT(distances); i++)
+        if (ratio[i] < ratio[best])
+            best = i;
+    chosen->streamed_inputs = best > 0 && ratio[best] < GAIN;
+    chosen->prefetch_ahead = chosen->streamed_inputs ? distances[best] : 2 * KIB;
+}
+
+/* With stores through the caches. Sets from which size on inputs and output are prefetched. */
+static void tune_cached(struct bitdrop_tuning *chosen, double seconds)
+{
+    enum { NOTHING, INPUTS, OUTPUT, BOTH, CHOICES };
+    enum { LEAST = 1 * MIB }; /* what is smaller may be in L2, where prefetching costs 5 % */
+    struct bitdrop_tuning tunings[CHOICES];
+
+    puts("\nCached stores, forward f32 p=0.1 and backward: time by what is prefetched");
+    printf("%-20s %7s %7s %7s %7s\n", "", "nothing", "inputs", "output", "both");
+    for (int i = 0; i < CHOICES; i++) {
+        tunings[i] = bitdrop_tuning_none;
+        tunings[i].prefetch_ahead = chosen->prefetch_ahead;
+        tunings[i].inputs_from = i & INPUTS ? 0 : SIZE_MAX;
+        tunings[i].output_from = i & OUTPUT ? 0 : SIZE_MAX;
+    }
+    chosen->inputs_from = chosen->output_from = SIZE_MAX;
+    for (size_t bytes = 32 * MIB; bytes >= LEAST; bytes /= 2) {
+        double ratio[CHOICES] = {1, 1, 1, 1};
+        int best = NOTHING;
+
+        for (int backward = 0; backward < 2; backward++) {
+            struct bench_case c = {backward ? OP_backward : OP_forward, .dtype = BITDROP_F32};
+
+            c.p = 0.1;
+            c.n = memory_largest() / sizeof(float); /* so that all outputs are present */
+            case_prepare(&c);
+            c.n = bytes / sizeof(float);
+            c.stores = BITDROP_STORES_CACHED;
+            printf("%-8s %7zu KiB", case_operation_name(&c), bytes / KIB);
+            compare(&c, tunings, CHOICES, true, seconds, ratio);
+        }
+        for (int i = 1; i < CHOICES; i++)
+            if (ratio[i] < GAIN * ratio[best])
+                best = i;
+        if (best & INPUTS)
+            chosen->inputs_from = bytes;
+        if (best & OUTPUT)
+            chosen->output_from = bytes;
+    }
+}
+
+/* A call after some integer work of about 16 us, or after none; or the work alone. */
+struct paused {
+    struct bench_case c; /* n = 0: the work alone */
+    bool pause;
+};
+
+static void paused_repeat(void *argument, size_t calls)
+{
+    const struct paused *p = argument;
+
+    for (size_t i = 0; i < calls; i++) {
+        if (p->pause)
+            for (volatile int k = 0; k < 10000;)
+                k = k + 1;
+        if (p->c.n > 0)
+            case_repeat((void *)(uintptr_t)&p->c, 1);
+    }
+}
+
+/* Sets up to how many elements AVX2 is faster than AVX-512. */
+static void tune_small(struct bitdrop_tuning *chosen, double seconds)
+{
+    puts("\nSmall calls of forward f32 p=0.1: time by AVX2 against AVX-512");
+    printf("%-20s %12s %12s\n", "elements", "in a row", "after pauses");
+    chosen->small_elements = 0;
+    if (!bitdrop_isa_supported(BITDROP_ISA_AVX512))
+        return;
+    for (size_t n = 256; n <= 4096; n *= 2) {
+        double ratio[2];
+
+        for (int pause = 0; pause < 2; pause++) {
+            struct paused p[3];
+            struct body bodies[3];
+            double time[3];
+
+            for (int i = 0; i < 3; i++) {
+                p[i].c = (struct bench_case){OP_forward, .dtype = BITDROP_F32, .p = 0.1};
+                p[i].c.isa = i == 1 ? BITDROP_ISA_AVX512 : BITDROP_ISA_AVX2;
+                p[i].c.n = i < 2 ? n : 0;
+                p[i].pause = pause;
+                bodies[i] = (struct body){paused_repeat, &p[i], 1};
+            }
+            case_prepare(&p[0].c);
+            measure(bodies, 3, seconds, time);
+            ratio[pause] = (time[0] - time[2]) / (time[1] - time[2]);
+        }
+        printf("%-20zu %12.3f %12.3f\n", n, ratio[0], ratio[1]);
+        fflush(stdout);
+        if (ratio[0] * ratio[1] < GAIN)
+            chosen->small_elements = n;
+    }
+}
+
+static void print_bytes(size_t bytes)
+{
+    if (bytes == SIZE_MAX)
+        printf("SIZE_MAX");
+    else if (bytes % MIB == 0 && bytes > 0)
+        printf("%zu * MIB", bytes / MIB);
+    else
+        printf("%zu * KIB", bytes / KIB);
+}
+
+static void print_entry(const struct bitdrop_tuning *t)
+{
+    uint32_t eax = 0, ebx, ecx, edx, vendor = 0;
+    unsigned family, model;
+
+    __cpuid(0, eax, vendor, ecx, edx);
+    __cpuid(1, eax, ebx, ecx, edx);
+    family = bitdrop_x86_family(eax);
+    model = bitdrop_x86_model(eax);
+    printf("\nThe line for src/cpu/tuning.c:\n    {%s, 0x%02X, 0x%02X, 0x%02X, {\"?\", %zu, ",
+           vendor == 0x756E6547   ? "INTEL"
+           : vendor == 0x68747541 ? "AMD"
+                                  : "?",
+           family, model, model, t->small_elements);
+    print_bytes(t->prefetch_ahead);
+    printf(", %s, ", t->streamed_inputs ? "true" : "false");
+    print_bytes(t->inputs_from);
+    printf(", ");
+    print_bytes(t->output_from);
+    puts("}},");
+}
+
+int tune_run(double seconds)
+{
+    const char *name = bitdrop_tuning()->name;
+    struct bitdrop_tuning chosen = bitdrop_tuning_none;
+
+    printf("%s, tuned as \"%s\". Ratios below 1 are gains.\n", machine_cpu_name(), name);
+    tune_streaming(&chosen, seconds);
+    tune_cached(&chosen, seconds);
+    if (!chosen.streamed_inputs && chosen.inputs_from == SIZE_MAX && chosen.output_from == SIZE_MAX)
+        chosen.prefetch_ahead = 0;
+    bitdrop_set_tuning(&bitdrop_tuning_none);
+    tune_small(&chosen, seconds);
+    print_entry(&chosen);
+    return 0;
+}
+
+#else
+
+int tune_run(double seconds)
+{
+    (void)seconds;
+    puts("There is no table of tunings but for x86.");
+    return 1;
+}
+
+#endif
