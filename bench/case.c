@@ -12,20 +12,23 @@ enum { COLS = MEMORY_BIAS_ELEMENTS, GAP = 16, MASK_GAP = 8, CUT = 2048, SHARING_
 
 static const struct form {
     const char *name;
-    size_t gap, mask_gap; /* elements and bytes behind each row */
+    size_t cols;                     /* 0: COLS */
+    size_t gap, pitch_gap, mask_gap; /* behind each row: elements, indices and bytes */
     size_t repeat;
     uint32_t unit;
     uint8_t mask_use;
     bool no_bias, no_third;
 } forms[FORM_COUNT] = {
     [FORM_FLAT] = {"flat", .repeat = 1},
-    [FORM_GAPS] = {"2d", .gap = GAP, .mask_gap = MASK_GAP, .repeat = 1},
+    [FORM_GAPS] = {"2d", .gap = GAP, .pitch_gap = GAP, .mask_gap = MASK_GAP, .repeat = 1},
     [FORM_ROWS] = {"rows", .repeat = 1},
     [FORM_NO_BIAS] = {"no-bias", .repeat = 1, .no_bias = true},
     [FORM_NO_THIRD] = {"no-third", .repeat = 1, .no_third = true},
     [FORM_REMADE] = {"remade", .repeat = 1, .mask_use = BITDROP_MASK_REMADE},
     [FORM_EACH_ROW] = {"each-row", .repeat = 1, .unit = BITDROP_EACH_ROW},
     [FORM_REPEAT] = {"repeat=8", .repeat = SHARING_ROWS},
+    [FORM_SHORT] = {"cols=128", .cols = 128, .gap = 8, .repeat = 1},
+    [FORM_RAGGED] = {"cols=100", .cols = 100, .repeat = 1},
 };
 
 static const struct form *form_of(const struct bench_case *c) { return &forms[c->form]; }
@@ -138,6 +141,8 @@ bool case_has_form(const struct bench_case *c)
     case FORM_FLAT:
         return flat;
     case FORM_GAPS:
+    case FORM_SHORT:
+    case FORM_RAGGED:
         return true;
     case FORM_ROWS:
         return !flat;
@@ -155,7 +160,14 @@ bool case_has_form(const struct bench_case *c)
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-static size_t cols_of(const struct bench_case *c) { return c->n == 0 ? 1 : smaller(c->n, COLS); }
+static size_t cols_of(const struct bench_case *c)
+{
+    const size_t cols = form_of(c)->cols;
+
+    return c->n == 0 ? 1 : smaller(c->n, cols > 0 ? cols : COLS);
+}
+
+size_t case_whole_rows(const struct bench_case *c) { return c->n - c->n % cols_of(c); }
 
 size_t case_mask_bytes(const struct bench_case *c)
 {
@@ -209,6 +221,11 @@ static size_t unit_of(const struct bench_case *c)
     return cols_of(c) * (f->unit == BITDROP_EACH_ROW || f->repeat > 1 ? SHARING_ROWS : 1);
 }
 
+static size_t mask_stride_of(const struct bench_case *c)
+{
+    return bitdrop_mask_bytes(cols_of(c)) + form_of(c)->mask_gap;
+}
+
 /* Where the bytes of the mask begin that element `begin` belongs to, the first of a row. */
 static size_t mask_offset(const struct bench_case *c, size_t begin, size_t row)
 {
@@ -220,7 +237,7 @@ static size_t mask_offset(const struct bench_case *c, size_t begin, size_t row)
         return begin / 8;
     if (f->unit == BITDROP_EACH_ROW && !operation_marks(c->op))
         return row / 8;
-    return (operation_marks(c->op) ? row : row / f->repeat) * (cols_of(c) / 8 + f->mask_gap);
+    return (operation_marks(c->op) ? row : row / f->repeat) * mask_stride_of(c);
 }
 
 static bitdrop_2d shape_of(const struct bench_case *c, size_t row, size_t n)
@@ -233,10 +250,11 @@ static bitdrop_2d shape_of(const struct bench_case *c, size_t row, size_t n)
                     .first_row = row,
                     .unit = f->unit};
 
-    if (f->gap > 0) {
-        s.pitch = s.x_stride = s.y_stride = s.z_stride = cols + f->gap;
-        s.mask_stride = cols / 8 + f->mask_gap;
-    }
+    s.x_stride = s.y_stride = s.z_stride = cols + f->gap;
+    s.pitch = cols + f->pitch_gap;
+    s.mask_stride = mask_stride_of(c);
+    if (f->unit == BITDROP_EACH_ROW)
+        s.pitch = s.mask_stride = 0;
     return s;
 }
 

@@ -13,8 +13,8 @@
 enum case_kind { OPERATION, BY_HAND, LIMIT };
 
 /*
- * How the elements of an operation lie, and what it is given. Rows have 1,024 columns. These are
- * samples: the product of all that a call may be given would be too many cases.
+ * How the elements of an operation lie, and what it is given. Rows have 1,024 columns unless said.
+ * These are samples: the product of all that a call may be given would be too many cases.
  */
 enum case_form {
     FORM_FLAT,
@@ -25,6 +25,8 @@ enum case_form {
     FORM_REMADE,   /* BITDROP_MASK_REMADE */
     FORM_EACH_ROW, /* BITDROP_EACH_ROW */
     FORM_REPEAT,   /* rows share mask rows */
+    FORM_SHORT,    /* rows of 128 columns, with gaps in x and y */
+    FORM_RAGGED,   /* rows of 100 columns without gaps; n is a multiple of that */
     FORM_COUNT
 };
 
@@ -59,6 +61,9 @@ enum case_form case_usual_form(const struct bench_case *c);
 
 /* Whether an operation has this form and place, and is nothing else under another name. */
 bool case_has_form(const struct bench_case *c);
+
+/* Its elements without those that are no whole row. */
+size_t case_whole_rows(const struct bench_case *c);
 
 /* Whether seed, stream and rounds are used. */
 bool case_makes_bits(const struct bench_case *c);

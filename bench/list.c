@@ -113,7 +113,10 @@ static bool decode(const struct axes *a, size_t code, struct bench_case *c)
     c->p = probabilities[take(&code, COUNT(probabilities))];
     c->dtype = (bitdrop_dtype)take(&code, BITDROP_DTYPE_COUNT);
     c->n = bytes / dtype_bytes(c->dtype);
-    return decode_kind(a, code, c);
+    if (!decode_kind(a, code, c))
+        return false;
+    c->n = case_whole_rows(c);
+    return true;
 }
 
 void list_cases(void (*visit)(const struct bench_case *c, void *argument), void *argument)
