@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "have.h"
+
 static void copy(const struct loop_arguments *a) { memcpy(a->y, a->x, a->n * sizeof *a->x); }
 
 /* multiply.c, once for each ISA */
@@ -35,15 +37,15 @@ const struct loop limit_loops[] = {
 #else
     {"y=ax-baseline", multiply_baseline, BITDROP_ISA_AUTO, 0},
 #endif
-#ifdef BITDROP_HAVE_AVX2
+#if BITDROP_HAVE_AVX2
     PLAIN("avx2", avx2, AVX2),
     PREFETCHING("avx2", avx2, AVX2),
 #endif
-#ifdef BITDROP_HAVE_AVX512
+#if BITDROP_HAVE_AVX512
     PLAIN("avx512", avx512, AVX512),
     PREFETCHING("avx512", avx512, AVX512),
 #endif
-#if defined(BITDROP_HAVE_NEON) && defined(__arm__)
+#if BITDROP_HAVE_NEON && defined(__arm__)
     /* In AArch64 it is the baseline. Here compilers make no vectors of the plain loop, and none
        stream. */
     {"y=ax-neon", multiply_neon_streamed, BITDROP_ISA_NEON, 0},

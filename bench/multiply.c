@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * y = a * x, compiled once for each ISA with its flags, with VEC_H as its vocabulary. MULTIPLY is
+ * y = a * x, compiled once for each ISA, with VEC_H as its vocabulary. MULTIPLY is
  * the beginning of the names. The baseline has no vocabulary; its few words are written here, and
  * only x86 has them.
  */
@@ -8,6 +8,10 @@
 #include <stdint.h>
 
 #include "loops.h"
+
+#ifdef VEC_H
+#include VEC_H
+#endif
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
@@ -28,9 +32,7 @@ static void multiply(size_t n, float a, const float *restrict x, float *restrict
 /* Stores through the caches: what the compiler makes of the plain loop. */
 void CACHED(const struct loop_arguments *a) { multiply(a->n, a->scale, a->x, a->y); }
 
-#ifdef VEC_H
-#include VEC_H
-#elif defined(__SSE2__)
+#if !defined(VEC_H) && defined(__SSE2__)
 #include <emmintrin.h>
 
 typedef __m128 f32_vec;
@@ -90,3 +92,5 @@ void STREAMED(const struct loop_arguments *a)
     stream_fence();
 }
 #endif
+
+#include "template/target_end.h"

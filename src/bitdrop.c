@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exported calls with data or a config, and what the library says of itself. */
+#include "exact.h"
+
 #include "bitdrop/bitdrop.h"
 
 #include "run_call.h"

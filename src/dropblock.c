@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DropBlock (Ghiasi, Lin, Le, NeurIPS 2018): a mask that drops squares around random seeds. */
+#include "exact.h"
+
 #include <string.h>
 
 #include "arguments.h"

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The ISAs and their tables of kernels. The build defines BITDROP_HAVE_<table> as 1 for each table
- * that it compiles.
- */
+/* The ISAs and their tables of kernels. have.h says which tables are compiled. */
 #ifndef BITDROP_ISAS_H
 #define BITDROP_ISAS_H
 
 #include "cpu/cpu.h"
+#include "have.h"
 #include "kernels.h"
 
 /* X(name, NAME): BITDROP_ISA_<NAME> is called <name>. In the order of bitdrop_isa, behind AUTO. */
@@ -25,19 +23,6 @@ enum { BITDROP_ISA_COUNT = 1 BITDROP_ISAS(BITDROP_ISA_ONE) }; /* with AUTO */
     X(avx2, BITDROP_HAVE_AVX2, AVX2, 0)                                                            \
     X(neon, BITDROP_HAVE_NEON, NEON, 0)                                                            \
     X(scalar, 1, SCALAR, 0)
-
-#ifndef BITDROP_HAVE_AVX512_BF16
-#define BITDROP_HAVE_AVX512_BF16 0
-#endif
-#ifndef BITDROP_HAVE_AVX512
-#define BITDROP_HAVE_AVX512 0
-#endif
-#ifndef BITDROP_HAVE_AVX2
-#define BITDROP_HAVE_AVX2 0
-#endif
-#ifndef BITDROP_HAVE_NEON
-#define BITDROP_HAVE_NEON 0
-#endif
 
 /* Its arguments where the table is compiled, nothing where it is not. */
 #define BITDROP_IF_0(...)

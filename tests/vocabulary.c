@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each operation of one ISA's vocabulary against what docs/design.md says it means, and Philox made
- * of them. Compiled once for each ISA, with that ISA's flags and
+ * of them. Compiled once for each ISA, with
  *
  *   VEC_H             its vec.h
  *   CHECK_VOCABULARY  check_vocabulary_<isa>
  *   CHECK_PHILOX      check_philox_<isa>
  */
-#include VEC_H
-
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+
+#include VEC_H
 
 #include "call.h"
 #include "check.h"
@@ -301,3 +301,5 @@ void CHECK_PHILOX(struct check *c)
         run_philox(c, "random Philox", counter, key, sample % 2 ? 7 : 10);
     }
 }
+
+#include "template/target_end.h"

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define TARGET "avx2,fma,f16c,bmi2"
+#include "template/target_begin.h"
+
 #include "template/bits.h"
 
 /* Random words: each in the low half of a 64-bit lane, which vpmuludq reads; above it is dirt */

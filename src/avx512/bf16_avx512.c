@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bf16 kernels again, for CPUs that have AVX512_BF16. */
+#include "have.h"
+
+#if BITDROP_HAVE_AVX512_BF16
+#include "template/optimize.h"
+
+#define WITH_AVX512_BF16
 #include "avx512/vec.h"
 #include "template/job.h"
 
@@ -8,3 +14,6 @@
 #define COMPUTE f32
 #define BYTES 2
 #include "template/apply.h"
+
+#include "template/target_end.h"
+#endif

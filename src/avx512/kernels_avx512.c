@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "have.h"
+
+#if BITDROP_HAVE_AVX512
+#include "template/optimize.h"
+
 #include "avx512/vec.h"
 
 #define TABLE bitdrop_kernels_avx512
@@ -13,4 +18,7 @@ const struct bitdrop_kernels bitdrop_kernels_avx512_bf16 = {
     .mask = kernel_mask,
     .bodies = {f32_kernels, f64_kernels, f16_kernels, bitdrop_avx512_bf16_row},
 };
+#endif
+
+#include "template/target_end.h"
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vocabulary in AVX-512 F, BW, DQ and VL. docs/design.md says what each operation means. */
+/*
+ * The vocabulary in AVX-512 F, BW, DQ and VL, and in AVX512_BF16 if WITH_AVX512_BF16 is defined.
+ * docs/design.md says what each operation means.
+ */
 #ifndef BITDROP_AVX512_VEC_H
 #define BITDROP_AVX512_VEC_H
 
@@ -8,6 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#define AVX512 "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c,bmi2"
+#ifdef WITH_AVX512_BF16
+#define TARGET AVX512 ",avx512bf16"
+#else
+#define TARGET AVX512
+#endif
+#include "template/target_begin.h"
 
 /* Random words: each in the low half of a 64-bit lane, which vpmuludq reads; above it is dirt */
 
@@ -312,7 +323,7 @@ static inline bf16_packed bf16_round_any(bf16_vec a)
                                      _mm512_srli_epi32(bf16_upper(a.even), 16), 0xEA);
 }
 
-#ifdef __AVX512BF16__
+#ifdef WITH_AVX512_BF16
 /* The instruction takes denormals for 0 and makes none: where there is one, it is not used. */
 static inline bool bf16_has_denormals(bf16_vec a)
 {

@@ -3,9 +3,11 @@
  * Written from FreeBSD's elf_aux_info(3), from 12.0 on, and its machine/elf.h, whose bits are
  * Linux's. Not run: there is no such machine here.
  */
-#include <sys/auxv.h>
-
 #include "cpu.h"
+#include "readers.h"
+
+#if CPU_READER == CPU_ARM_FREEBSD
+#include <sys/auxv.h>
 
 bitdrop_isa_set bitdrop_cpu_isas(void)
 {
@@ -18,3 +20,4 @@ bitdrop_isa_set bitdrop_cpu_isas(void)
     return bitdrop_armv7_isas(hwcap);
 #endif
 }
+#endif

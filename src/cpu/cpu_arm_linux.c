@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Android too: its C library has getauxval from API 18 on. Run under QEMU. */
-#include <sys/auxv.h>
-
 #include "cpu.h"
+#include "readers.h"
+
+#if CPU_READER == CPU_ARM_LINUX
+#include <sys/auxv.h>
 
 bitdrop_isa_set bitdrop_cpu_isas(void)
 {
@@ -14,3 +16,4 @@ bitdrop_isa_set bitdrop_cpu_isas(void)
     return bitdrop_armv7_isas(hwcap);
 #endif
 }
+#endif

@@ -3,11 +3,14 @@
  * Written from Microsoft's documentation of IsProcessorFeaturePresent. Not run: there is no such
  * machine here.
  */
-#include <windows.h>
-
 #include "cpu.h"
+#include "readers.h"
+
+#if CPU_READER == CPU_ARM_WINDOWS
+#include <windows.h>
 
 bitdrop_isa_set bitdrop_cpu_isas(void)
 {
     return bitdrop_arm_isas(IsProcessorFeaturePresent(PF_ARM_NEON_INSTRUCTIONS_AVAILABLE));
 }
+#endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <cpuid.h>
-
 #include "cpu.h"
+#include "readers.h"
+
+#if CPU_READER == CPU_X86
+#include <cpuid.h>
 
 /*
  * Volatile, or the compiler may move it in front of the test of OSXSAVE, where it is undefined. In
@@ -79,3 +81,4 @@ uint64_t bitdrop_cpu_last_level_cache(void)
         bytes = last_cache_of(amd);
     return bytes;
 }
+#endif

@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "have.h"
+
+#if BITDROP_HAVE_NEON
+#include "template/optimize.h"
+
+/* gcc would schedule all addresses to the front, and 16 core registers do not hold them. */
+#if defined(__arm__) && !defined(__clang__) && defined(__OPTIMIZE__)
+#pragma GCC optimize("no-schedule-insns")
+#endif
+
 #include "neon/vec.h"
 
 #define TABLE bitdrop_kernels_neon
 #define ISA BITDROP_ISA_NEON
 #include "template/table.h"
+
+#include "template/target_end.h"
+#endif

@@ -11,6 +11,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#if defined(__arm__) && !defined(__clang__) /* clang has no such target: have.h */
+#define TARGET "fpu=neon"
+#include "template/target_begin.h"
+#endif
 
 #include "template/plain.h"
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "template/optimize.h"
+
 #include "scalar/vec.h"
 
 #define TABLE bitdrop_kernels_scalar

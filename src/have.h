@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which tables of kernels are compiled: BITDROP_HAVE_<table> is 1 or 0. It depends on the CPU that
+ * the compiler makes code for. -DBITDROP_NO_<table> leaves a table out, and those that extend it.
+ * scalar is always there.
+ */
+#ifndef BITDROP_HAVE_H
+#define BITDROP_HAVE_H
+
+struct bitdrop_kernels; /* ISO C wants a declaration in each file, also where its ISA is not */
+
+/*
+ * On Windows gcc spills vectors as if the stack were aligned to them (GCC bug 54412). A build that
+ * assembles with -Wa,-muse-unaligned-vector-move defines BITDROP_UNALIGNED_VECTOR_MOVE.
+ */
+#if (defined(_WIN32) || defined(__CYGWIN__)) && !defined(__clang__) &&                             \
+    !defined(BITDROP_UNALIGNED_VECTOR_MOVE)
+#define BITDROP_NO_AVX2
+#define BITDROP_NO_AVX512
+#endif
+
+#if defined(__x86_64__) && !defined(BITDROP_NO_AVX2)
+#define BITDROP_HAVE_AVX2 1
+#else
+#define BITDROP_HAVE_AVX2 0
+#endif
+
+#if defined(__x86_64__) && !defined(BITDROP_NO_AVX512)
+#define BITDROP_HAVE_AVX512 1
+#else
+#define BITDROP_HAVE_AVX512 0
+#endif
+
+/* Compilers have it from gcc 10 and clang 9 on. */
+#if BITDROP_HAVE_AVX512 && !defined(BITDROP_NO_AVX512_BF16) && __has_include(<avx512bf16intrin.h>)
+#define BITDROP_HAVE_AVX512_BF16 1
+#else
+#define BITDROP_HAVE_AVX512_BF16 0
+#endif
+
+/*
+ * For 32-bit Arm, gcc compiles NEON unless floats are soft or the CPU is a microcontroller. clang
+ * wants -mfpu=neon for that one file: a build that passes it defines BITDROP_NEON_FLAGS for all.
+ */
+#if defined(BITDROP_NO_NEON) || !defined(__BYTE_ORDER__) ||                                        \
+    __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#define BITDROP_HAVE_NEON 0
+#elif defined(__aarch64__)
+#define BITDROP_HAVE_NEON 1
+#elif defined(__ARM_NEON) || defined(BITDROP_NEON_FLAGS)
+#define BITDROP_HAVE_NEON 1
+#elif defined(__ARM_FP) && defined(__ARM_ARCH_ISA_ARM) && !defined(__clang__)
+#define BITDROP_HAVE_NEON 1
+#else
+#define BITDROP_HAVE_NEON 0
+#endif
+
+#endif
