@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program behind ./dev bench: reads the options, and runs one of four modes. */
+/* The program behind ./dev bench: reads the options, and runs one of three modes. */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <regex.h>
@@ -14,14 +14,12 @@
 #include "shim.h"
 #include "table.h"
 #include "targets.h"
-#include "tune.h"
 
 static const char help[] =
     "usage: bitdrop-bench [option]... [--benchmark_...]\n"
     "\n"
     "  --quick         the table for newcomers, in less than a minute\n"
     "  --targets       what bitdrop must reach, and whether it does, in about ten\n"
-    "  --tune          what is fastest on this CPU, as a line for src/cpu/tuning.c, in about five\n"
     "  --filter=REGEX  of all cases those whose name matches; --list tells the names\n"
     "  --isa=NAME      this ISA only\n"
     "  --json=FILE     write the results there too\n"
@@ -32,7 +30,7 @@ static const char help[] =
     "Options of Google Benchmark are passed on.\n";
 
 static struct {
-    bool quick, targets, tune, list;
+    bool quick, targets, list;
     bitdrop_isa isa;
     const char *filter;
     regex_t regex;
@@ -96,9 +94,6 @@ static void set_option(int option, const char *value)
     case 't':
         options.targets = true;
         break;
-    case 'u':
-        options.tune = true;
-        break;
     case 'l':
         options.list = true;
         break;
@@ -127,12 +122,15 @@ static void set_option(int option, const char *value)
 /* Leaves to Google Benchmark what begins like its options; returns how many those are. */
 static int read_options(int argc, char **argv, char **passed_on)
 {
-    static const struct option known[] = {
-        {"quick", no_argument, NULL, 'q'},      {"targets", no_argument, NULL, 't'},
-        {"tune", no_argument, NULL, 'u'},       {"list", no_argument, NULL, 'l'},
-        {"isa", required_argument, NULL, 'i'},  {"filter", required_argument, NULL, 'f'},
-        {"json", required_argument, NULL, 'j'}, {"seconds", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"quick", no_argument, NULL, 'q'},
+                                          {"targets", no_argument, NULL, 't'},
+                                          {"list", no_argument, NULL, 'l'},
+                                          {"isa", required_argument, NULL, 'i'},
+                                          {"filter", required_argument, NULL, 'f'},
+                                          {"json", required_argument, NULL, 'j'},
+                                          {"seconds", required_argument, NULL, 's'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     int own = 1, passed = 1, option = 0;
 
     passed_on[0] = argv[0];
@@ -145,9 +143,8 @@ static int read_options(int argc, char **argv, char **passed_on)
         set_option(option, optarg);
     if (optind < own)
         usage_error("not an option: ", argv[optind]);
-    if ((options.targets || options.tune) &&
-        (options.quick || options.filter || options.list || options.json))
-        usage_error("--targets and --tune go with --isa and --seconds only", "");
+    if (options.targets && (options.quick || options.filter || options.list || options.json))
+        usage_error("--targets goes with --isa and --seconds only", "");
     if (options.json != NULL)
         passed_on[passed++] = options.json;
     return passed;
@@ -237,10 +234,7 @@ int main(int argc, char **argv)
     if (passed_on == NULL)
         fail("no memory");
     passed = read_options(argc, argv, passed_on);
-    if (options.tune)
-        status = tune_run(options.seconds > 0 ? options.seconds : 2);
-    else
-        status = options.targets ? run_targets() : run_cases(passed, passed_on);
+    status = options.targets ? run_targets() : run_cases(passed, passed_on);
     free(passed_on);
     return status;
 }

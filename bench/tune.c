@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tune.h"
-
+/*
+ * The program behind ./dev bench --tune: tries the choices of a struct bitdrop_tuning on this CPU,
+ * prints what it found, and the line for the table in src/cpu/tuning.c.
+ */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "case.h"
 #include "dispatch.h"
@@ -231,7 +234,7 @@ static void print_entry(const struct bitdrop_tuning *t)
     puts("}},");
 }
 
-int tune_run(double seconds)
+static int tune(double seconds)
 {
     const char *name = bitdrop_tuning()->name;
     struct bitdrop_tuning chosen = bitdrop_tuning_none;
@@ -249,7 +252,7 @@ int tune_run(double seconds)
 
 #else
 
-int tune_run(double seconds)
+static int tune(double seconds)
 {
     (void)seconds;
     puts("There is no table of tunings but for x86.");
@@ -257,3 +260,14 @@ int tune_run(double seconds)
 }
 
 #endif
+
+int main(int argc, char **argv)
+{
+    const double seconds = argc > 1 ? strtod(argv[1], NULL) : 2;
+
+    if (argc > 2 || !(seconds > 0 && seconds < 1000)) {
+        fputs("usage: bitdrop-tune [seconds for each choice]\n", stderr);
+        return 2;
+    }
+    return tune(seconds);
+}
