@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# usage: check_by_hand.sh hashes source-folder libbitdrop.so.X.Y compiler...
+# A library that is compiled by hand, as engines do it, has the same ISAs and the same hashes as the one that hashes
+# (hashes.c) is linked to. No file makes a warning.
+set -eu
+
+hashes=$(realpath "$1")
+source=$2
+soname=$3
+shift 3
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+cd "$dir"
+# In parallel; otherwise cc -O2 -c src/*.c src/*/*.c -Iinclude -Isrc.
+printf '%s\n' "$source"/src/*.c "$source"/src/*/*.c |
+    xargs -P 4 -n 1 "$@" -O2 -Wall -Wextra -Wpedantic -Werror -fPIC -I"$source/include" -I"$source/src" -c
+"$@" -shared -Wl,-soname,"$soname" -o by_hand.so ./*.o -lm
+
+# Else the library would be compared with itself.
+if LD_PRELOAD="$dir/by_hand.so" ldd "$hashes" | grep libbitdrop; then
+    echo 'by_hand.so was not taken in its place'
+    exit 1
+fi
+
+"$hashes" >library
+LD_PRELOAD="$dir/by_hand.so" "$hashes" >by_hand
+cat by_hand
+diff library by_hand
+[ "$(grep -c 'mask hash' by_hand)" -gt 0 ]
+if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
+    ! grep -q 'default ISA scalar' by_hand || { echo 'scalar runs, and the CPU has AVX2'; exit 1; }
+fi
