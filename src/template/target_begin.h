@@ -15,6 +15,7 @@
 #ifdef __clang__
 TARGET_PRAGMA(clang attribute push(__attribute__((target(TARGET))), apply_to = function))
 #else
+#pragma GCC diagnostic ignored "-Wpsabi" /* no vector crosses to files of other targets */
 #pragma GCC push_options
 TARGET_PRAGMA(GCC target(TARGET))
 #endif
