@@ -17,6 +17,8 @@ struct words {
     int lanes, parts;
     void (*split)(const void *x, unsigned char *parts);
     void (*round)(const unsigned char *parts, void *y);
+    void (*split_few)(const void *x, size_t n, unsigned char *parts);
+    void (*round_few)(const unsigned char *parts, void *y, size_t n);
     /* One part: a where the keep word says so, else b. */
     void (*select)(const uint8_t *keep, int v, int part, const void *a, const void *b, void *y);
     /* The mask bits of the elements that are kept and not <= 0. */
@@ -24,20 +26,34 @@ struct words {
 };
 
 #define WORDS(T, COMPUTE, DTYPE, COMPUTE_DTYPE, BYTES)                                             \
-    static void T##_split_memory(const void *x, unsigned char *parts)                              \
+    static void T##_store_parts(T##_vec a, unsigned char *parts)                                   \
     {                                                                                              \
-        T##_vec a = T##_load(x);                                                                   \
-                                                                                                   \
         for (int i = 0; i < T##_PARTS; i++)                                                        \
             COMPUTE##_store(parts + i * COMPUTE##_LANES * (BYTES), *T##_part(&a, i));              \
     }                                                                                              \
-    static void T##_round_memory(const unsigned char *parts, void *y)                              \
+    static T##_vec T##_load_parts(const unsigned char *parts)                                      \
     {                                                                                              \
-        T##_vec a = T##_load(y);                                                                   \
+        T##_vec a;                                                                                 \
                                                                                                    \
         for (int i = 0; i < T##_PARTS; i++)                                                        \
             *T##_part(&a, i) = COMPUTE##_load(parts + i * COMPUTE##_LANES * (BYTES));              \
-        T##_store(y, T##_round(a));                                                                \
+        return a;                                                                                  \
+    }                                                                                              \
+    static void T##_split_memory(const void *x, unsigned char *parts)                              \
+    {                                                                                              \
+        T##_store_parts(T##_load(x), parts);                                                       \
+    }                                                                                              \
+    static void T##_round_memory(const unsigned char *parts, void *y)                              \
+    {                                                                                              \
+        T##_store(y, T##_round(T##_load_parts(parts)));                                            \
+    }                                                                                              \
+    static void T##_split_few(const void *x, size_t n, unsigned char *parts)                       \
+    {                                                                                              \
+        T##_store_parts(T##_load_few(x, n), parts);                                                \
+    }                                                                                              \
+    static void T##_round_few(const unsigned char *parts, void *y, size_t n)                       \
+    {                                                                                              \
+        T##_store_few(y, T##_round(T##_load_parts(parts)), n);                                     \
     }                                                                                              \
     static void T##_select_memory(const uint8_t *keep, int v, int part, const void *a,             \
                                   const void *b, void *y)                                          \
@@ -63,6 +79,8 @@ struct words {
         T##_PARTS,                                                                                 \
         T##_split_memory,                                                                          \
         T##_round_memory,                                                                          \
+        T##_split_few,                                                                             \
+        T##_round_few,                                                                             \
         T##_select_memory,                                                                         \
         T##_positive_memory,                                                                       \
     };
@@ -160,6 +178,36 @@ static void check_parts(struct check *c, const struct words *w, int element[MOST
     }
     expect_bits(c, w->dtype, "parts", 0, seen, UINT32_MAX >> (32 - w->lanes));
     c->cases++;
+}
+
+/*
+ * T_load_few and T_store_few, of fewer elements than a vector has, as many, and more: what T_load
+ * makes of the elements with the first one in place of the others, and what T_store stores of them.
+ */
+static void check_few(struct check *c, const struct words *w)
+{
+    const size_t bytes = dtype_bytes(w->dtype), lanes = (size_t)w->lanes;
+    unsigned char x[MOST_BYTES], parts[2][MOST_BYTES], y[2][MOST_BYTES];
+
+    for (size_t n = 1; n < 2 * MOST_LANES; n++) {
+        memset(parts, 0, sizeof parts);
+        memset(y, 0x55, sizeof y);
+        check_fill(c, w->dtype, x, lanes);
+        w->split_few(x, n, parts[0]);
+        w->split(x, parts[1]);
+        w->round(parts[1], y[1]);
+        w->round_few(parts[1], y[0], n);
+        for (size_t i = n; i < lanes; i++)
+            memcpy(x + i * bytes, x, bytes);
+        w->split(x, parts[1]);
+        if (n < lanes)
+            memset(y[1] + n * bytes, 0x55, (lanes - n) * bytes);
+        if (memcmp(parts[0], parts[1], sizeof parts[0]) != 0)
+            check_fail(c, "%s load_few: other lanes, of %zu elements", dtype_name(w->dtype), n);
+        if (memcmp(y[0], y[1], sizeof y[0]) != 0)
+            check_fail(c, "%s store_few: other bytes, of %zu elements", dtype_name(w->dtype), n);
+        c->cases++;
+    }
 }
 
 static void check_keep_and_select(struct check *c, const struct words *w, const int *element)
@@ -380,6 +428,7 @@ static void check_bodies(struct check *c)
         int element[MOST_LANES];
 
         check_parts(c, all[i], element);
+        check_few(c, all[i]);
         check_keep_and_select(c, all[i], element);
         check_positive(c, all[i], element);
         check_round(c, all[i], element);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define TARGET "avx2,fma,f16c,bmi2"
 #include "template/target_begin.h"
@@ -102,6 +103,72 @@ static inline keep_bits keep_bits_load(const uint8_t *p)
     return _mm256_set1_epi32((int)load_le32(p));
 }
 
+/*
+ * Fewer elements than a vector has. Loads of 4 and 8 bytes are masked. Stores go by parts, because
+ * masked ones take AMD's CPUs ten cycles and more, and so do loads of halves, for which there are
+ * no masks.
+ */
+
+static inline __m128i load_few_halves_128(const uint8_t *p, size_t n, __m128i above)
+{
+    short one;
+    int two;
+
+    if (n & 1) {
+        memcpy(&one, p + 2 * (n & 6), sizeof one);
+        above = _mm_insert_epi16(_mm_slli_si128(above, 2), one, 0);
+    }
+    if (n & 2) {
+        memcpy(&two, p + 2 * (n & 4), sizeof two);
+        above = _mm_insert_epi32(_mm_slli_si128(above, 4), two, 0);
+    }
+    if (n & 4)
+        above = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)p), above);
+    return above;
+}
+
+/* The first element at p in all lanes. */
+static inline __m128i first_half(const void *p)
+{
+    short first;
+
+    memcpy(&first, p, sizeof first);
+    return _mm_set1_epi16(first);
+}
+
+static inline void store_few_bytes_128(uint8_t *p, __m128i a, size_t bytes)
+{
+    if (bytes & 8) {
+        _mm_storel_epi64((__m128i *)p, a);
+        a = _mm_unpackhi_epi64(a, a);
+        p += 8;
+    }
+    if (bytes & 4) {
+        const int two = _mm_cvtsi128_si32(a);
+
+        memcpy(p, &two, sizeof two);
+        a = _mm_srli_si128(a, 4);
+        p += 4;
+    }
+    if (bytes & 2) {
+        const short one = (short)_mm_extract_epi16(a, 0);
+
+        memcpy(p, &one, sizeof one);
+    }
+}
+
+static inline void store_few_bytes(uint8_t *p, __m256i a, size_t bytes)
+{
+    __m128i rest = _mm256_castsi256_si128(a);
+
+    if (bytes & 16) {
+        _mm_storeu_si128((__m128i *)p, rest);
+        rest = _mm256_extracti128_si256(a, 1);
+        p += 16;
+    }
+    store_few_bytes_128(p, rest, bytes);
+}
+
 /* f32 */
 
 typedef __m256 f32_vec;
@@ -115,6 +182,23 @@ static inline f32_vec f32_mul(f32_vec a, f32_vec b) { return _mm256_mul_ps(a, b)
 static inline f32_vec f32_load(const void *p) { return _mm256_loadu_ps(p); }
 static inline void f32_store(void *p, f32_vec a) { _mm256_storeu_ps(p, a); }
 static inline void f32_stream(void *p, f32_vec a) { _mm256_stream_ps(p, a); }
+
+static inline f32_vec f32_load_few(const void *p, size_t n)
+{
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i few = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lanes);
+
+    return _mm256_blendv_ps(_mm256_broadcast_ss(p), _mm256_maskload_ps(p, few),
+                            _mm256_castsi256_ps(few));
+}
+
+static inline void f32_store_few(void *p, f32_vec a, size_t n)
+{
+    if (n >= f32_LANES)
+        f32_store(p, a);
+    else
+        store_few_bytes(p, _mm256_castps_si256(a), 4 * n);
+}
 
 static inline f32_vec *f32_part(f32_vec *a, int i) { return a + i; }
 static inline f32_packed f32_round(f32_vec a) { return a; }
@@ -170,6 +254,23 @@ static inline f64_vec f64_mul(f64_vec a, f64_vec b) { return _mm256_mul_pd(a, b)
 static inline f64_vec f64_load(const void *p) { return _mm256_loadu_pd(p); }
 static inline void f64_store(void *p, f64_vec a) { _mm256_storeu_pd(p, a); }
 static inline void f64_stream(void *p, f64_vec a) { _mm256_stream_pd(p, a); }
+
+static inline f64_vec f64_load_few(const void *p, size_t n)
+{
+    const __m256i few =
+        _mm256_cmpgt_epi64(_mm256_set1_epi64x((int64_t)n), _mm256_setr_epi64x(0, 1, 2, 3));
+
+    return _mm256_blendv_pd(_mm256_broadcast_sd(p), _mm256_maskload_pd(p, few),
+                            _mm256_castsi256_pd(few));
+}
+
+static inline void f64_store_few(void *p, f64_vec a, size_t n)
+{
+    if (n >= f64_LANES)
+        f64_store(p, a);
+    else
+        store_few_bytes(p, _mm256_castpd_si256(a), 8 * n);
+}
 
 static inline f64_vec *f64_part(f64_vec *a, int i) { return a + i; }
 static inline f64_packed f64_round(f64_vec a) { return a; }
@@ -233,6 +334,21 @@ static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 static inline void f16_store(void *p, f16_packed a) { _mm_storeu_si128((__m128i *)p, a); }
 static inline void f16_stream(void *p, f16_packed a) { _mm_stream_si128((__m128i *)p, a); }
 
+static inline f16_vec f16_load_few(const void *p, size_t n)
+{
+    if (n >= f16_LANES)
+        return f16_load(p);
+    return _mm256_cvtph_ps(load_few_halves_128(p, n, first_half(p)));
+}
+
+static inline void f16_store_few(void *p, f16_packed a, size_t n)
+{
+    if (n >= f16_LANES)
+        f16_store(p, a);
+    else
+        store_few_bytes_128(p, a, 2 * n);
+}
+
 /*
  * bf16: the even and the odd elements of a vector, each the upper half of an f32. Their products
  * are rounded in words, all together: up if the lower half is above 0x8000, or is that and the
@@ -245,14 +361,33 @@ typedef struct {
 typedef __m256i bf16_packed;
 enum { bf16_LANES = 16, bf16_PARTS = 2 };
 
-static inline bf16_vec bf16_load(const void *p)
+static inline bf16_vec bf16_unpack(__m256i u)
 {
-    const __m256i u = _mm256_loadu_si256((const __m256i *)p);
-
     return (bf16_vec){
         .even = _mm256_castsi256_ps(_mm256_slli_epi32(u, 16)),
         .odd = _mm256_castsi256_ps(_mm256_and_si256(u, _mm256_set1_epi32(-0x10000))),
     };
+}
+
+static inline bf16_vec bf16_load(const void *p)
+{
+    return bf16_unpack(_mm256_loadu_si256((const __m256i *)p));
+}
+
+static inline bf16_vec bf16_load_few(const void *p, size_t n)
+{
+    const __m128i first = first_half(p);
+    __m128i low, high = first;
+
+    if (n >= bf16_LANES)
+        return bf16_load(p);
+    if (n >= 8) {
+        low = _mm_loadu_si128((const __m128i *)p);
+        high = load_few_halves_128((const uint8_t *)p + 16, n - 8, first);
+    } else {
+        low = load_few_halves_128(p, n, first);
+    }
+    return bf16_unpack(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
 }
 
 static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)
@@ -311,6 +446,14 @@ static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 
 static inline void bf16_store(void *p, bf16_packed a) { _mm256_storeu_si256((__m256i *)p, a); }
 static inline void bf16_stream(void *p, bf16_packed a) { _mm256_stream_si256((__m256i *)p, a); }
+
+static inline void bf16_store_few(void *p, bf16_packed a, size_t n)
+{
+    if (n >= bf16_LANES)
+        bf16_store(p, a);
+    else
+        store_few_bytes(p, a, 2 * n);
+}
 
 static inline void stream_fence(void) { _mm_sfence(); }
 

@@ -125,6 +125,9 @@ static inline __mmask32 keep_bits_32(keep_bits keep)
  */
 #define load_by_itself(a) __asm__("" : "+v"(a))
 
+/* The first n lanes, or all. */
+static inline __mmask32 few_lanes(size_t n) { return _bzhi_u32(UINT32_MAX, (unsigned)n); }
+
 /* f32 */
 
 typedef __m512 f32_vec;
@@ -145,6 +148,19 @@ static inline f32_vec f32_load(const void *p)
 
 static inline void f32_store(void *p, f32_vec a) { _mm512_storeu_ps(p, a); }
 static inline void f32_stream(void *p, f32_vec a) { _mm512_stream_ps(p, a); }
+
+static inline f32_vec f32_load_few(const void *p, size_t n)
+{
+    float first;
+
+    memcpy(&first, p, sizeof first);
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(first), (__mmask16)few_lanes(n), p);
+}
+
+static inline void f32_store_few(void *p, f32_vec a, size_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)few_lanes(n), a);
+}
 
 static inline f32_vec *f32_part(f32_vec *a, int i) { return a + i; }
 static inline f32_packed f32_round(f32_vec a) { return a; }
@@ -192,6 +208,19 @@ static inline f64_vec f64_load(const void *p)
 
 static inline void f64_store(void *p, f64_vec a) { _mm512_storeu_pd(p, a); }
 static inline void f64_stream(void *p, f64_vec a) { _mm512_stream_pd(p, a); }
+
+static inline f64_vec f64_load_few(const void *p, size_t n)
+{
+    double first;
+
+    memcpy(&first, p, sizeof first);
+    return _mm512_mask_loadu_pd(_mm512_set1_pd(first), (__mmask8)few_lanes(n), p);
+}
+
+static inline void f64_store_few(void *p, f64_vec a, size_t n)
+{
+    _mm512_mask_storeu_pd(p, (__mmask8)few_lanes(n), a);
+}
 
 static inline f64_vec *f64_part(f64_vec *a, int i) { return a + i; }
 static inline f64_packed f64_round(f64_vec a) { return a; }
@@ -249,6 +278,20 @@ static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
 static inline void f16_store(void *p, f16_packed a) { _mm256_storeu_si256((__m256i *)p, a); }
 static inline void f16_stream(void *p, f16_packed a) { _mm256_stream_si256((__m256i *)p, a); }
 
+static inline f16_vec f16_load_few(const void *p, size_t n)
+{
+    short first;
+
+    memcpy(&first, p, sizeof first);
+    return _mm512_cvtph_ps(
+        _mm256_mask_loadu_epi16(_mm256_set1_epi16(first), (__mmask16)few_lanes(n), p));
+}
+
+static inline void f16_store_few(void *p, f16_packed a, size_t n)
+{
+    _mm256_mask_storeu_epi16(p, (__mmask16)few_lanes(n), a);
+}
+
 /* bf16: the even and the odd elements of a vector, each the upper half of an f32 */
 
 typedef struct {
@@ -257,14 +300,22 @@ typedef struct {
 typedef __m512i bf16_packed;
 enum { bf16_LANES = 32, bf16_PARTS = 2 };
 
-static inline bf16_vec bf16_load(const void *p)
+static inline bf16_vec bf16_unpack(__m512i u)
 {
-    const __m512i u = _mm512_loadu_si512(p);
-
     return (bf16_vec){
         .even = _mm512_castsi512_ps(_mm512_slli_epi32(u, 16)),
         .odd = _mm512_castsi512_ps(_mm512_and_si512(u, vec_set1(0xFFFF0000))),
     };
+}
+
+static inline bf16_vec bf16_load(const void *p) { return bf16_unpack(_mm512_loadu_si512(p)); }
+
+static inline bf16_vec bf16_load_few(const void *p, size_t n)
+{
+    short first;
+
+    memcpy(&first, p, sizeof first);
+    return bf16_unpack(_mm512_mask_loadu_epi16(_mm512_set1_epi16(first), few_lanes(n), p));
 }
 
 static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)
@@ -367,6 +418,11 @@ static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 
 static inline void bf16_store(void *p, bf16_packed a) { _mm512_storeu_si512(p, a); }
 static inline void bf16_stream(void *p, bf16_packed a) { _mm512_stream_si512(p, a); }
+
+static inline void bf16_store_few(void *p, bf16_packed a, size_t n)
+{
+    _mm512_mask_storeu_epi16(p, few_lanes(n), a);
+}
 
 static inline void stream_fence(void) { _mm_sfence(); }
 

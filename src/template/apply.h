@@ -129,6 +129,44 @@ FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_mark
     work_return(work, &local);
 }
 
+/*
+ * Fewer elements than a strip has (work.h), vector by vector. The lanes that are no elements repeat
+ * one, so that they raise nothing that the data does not.
+ */
+FORCE_INLINE uint32_t T(few)(T(body_function) * body, int inputs, bool has_second,
+                             const struct work *work, size_t row, size_t col, size_t n,
+                             uint32_t keep)
+{
+    const struct bitdrop_job *job = work->job;
+    const C(vec)
+        p[BITDROP_MAX_PARAMETERS] = {C(set1)(job->C(parameter)[0]), C(set1)(job->C(parameter)[1]),
+                                     C(set1)(job->C(parameter)[2])};
+    const unsigned char *at[BITDROP_MAX_INPUTS];
+    unsigned char *const out = job->out.at + row * job->out.row_bytes + col * BYTES;
+    uint32_t marks = 0;
+    size_t i;
+
+    for (int k = 0; k < inputs; k++)
+        at[k] = operand_at(&job->in[k], row, col);
+    for (i = 0; i < n; i += T(LANES)) {
+        T(vec) in[BITDROP_MAX_INPUTS];
+        uint8_t bits[WORD_ELEMENTS / 8];
+        uint32_t some = 0;
+
+        for (int k = 0; k < inputs; k++)
+            if (k != 1 || has_second)
+                in[k] = T(load_few)(at[k] + i * BYTES, n - i);
+            else
+                for (int part = 0; part < T(PARTS); part++)
+                    *T(part)(&in[k], part) = C(set1)(-0.0);
+        store_le32(bits, keep >> i);
+        T(store_few)(out + i * BYTES, body(in, keep_bits_load(bits), 0, p, &some), n - i);
+        marks =
+            marks >> T(LANES) % WORD_ELEMENTS | some << (WORD_ELEMENTS - T(LANES)) % WORD_ELEMENTS;
+    }
+    return marks >> (WORD_ELEMENTS - i);
+}
+
 /* Each body's functions; made of them, a kernel and its slot in the row. */
 #define STEP(name, inputs, generator, marks)                                                       \
     FORCE_INLINE void T(step_##name)(struct work * work)                                           \
@@ -140,9 +178,16 @@ FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_mark
     {                                                                                              \
         T(strips)(T(op_##name), inputs, marks, work, count);                                       \
     }                                                                                              \
+    NOINLINE uint32_t T(few_##name)(const struct work *work, size_t row, size_t col, size_t n,     \
+                                    uint32_t keep)                                                 \
+    {                                                                                              \
+        if (inputs > 1 && work->how & WORK_SECOND_INPUT)                                           \
+            return T(few)(T(op_##name), inputs, true, work, row, col, n, keep);                    \
+        return T(few)(T(op_##name), inputs, false, work, row, col, n, keep);                       \
+    }                                                                                              \
     MAKE_RUNS_##generator(name) static void T(kernel_##name)(const struct bitdrop_job *job)        \
     {                                                                                              \
-        static const struct body body = {T(strips_##name), RUNS_##generator(name),                 \
+        static const struct body body = {T(strips_##name), T(few_##name), RUNS_##generator(name),  \
                                          T(VECTOR_BYTES), inputs > 1};                             \
                                                                                                    \
         run_job(job, &body);                                                                       \

@@ -13,6 +13,7 @@
 /* A body for a dtype. */
 struct body {
     apply_strips *apply;
+    apply_few *few;
     make_runs_function *runs; /* how tiles are made while it is applied */
     size_t vector_bytes;
     bool many_rows; /* apply goes from row to row by itself */
@@ -36,6 +37,7 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
                 (job->in[1].col_bytes != 0 ? WORK_SECOND_INPUT : 0U);
     work->job = job;
     work->apply = body->apply;
+    work->few = body->few;
     work->vector_bytes = body->vector_bytes;
     work->scratch = scratch;
     scratch_init(scratch);

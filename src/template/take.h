@@ -2,15 +2,14 @@
 /*
  * Pieces: elements of one row whose keep bits lie one behind another. A piece becomes whole strips,
  * which wait in a struct work, and up to two parts of a strip at its ends, which are applied at
- * once. This is the same for all bodies and dtypes: they are known by work->apply alone.
+ * once. This is the same for all bodies and dtypes: they are known by work->apply and work->few
+ * alone.
  */
 #ifndef BITDROP_TEMPLATE_TAKE_H
 #define BITDROP_TEMPLATE_TAKE_H
 
 #include "template/bits.h"
 #include "template/work.h"
-
-enum { STRIP_MOST_BYTES = WORD_ELEMENTS * 8 };
 
 /* Room for the bits of one piece, and where its marks go. */
 struct scratch {
@@ -26,54 +25,6 @@ static inline void scratch_init(struct scratch *s)
 {
     s->lead_marks = s->tail_marks = 0;
     s->lead = s->whole = s->tail = 0;
-}
-
-static inline const unsigned char *operand_at(const struct bitdrop_operand *o, size_t row,
-                                              size_t col)
-{
-    return o->at + row * o->row_bytes + col * o->col_bytes;
-}
-
-/* Fills a strip with copies of the element at p. */
-static inline void fill_strip(unsigned char *strip, const unsigned char *p, size_t size)
-{
-    uint64_t pattern = 0;
-
-    for (size_t k = 0; k < sizeof pattern; k += size)
-        memcpy((unsigned char *)&pattern + k, p, size);
-    for (size_t k = 0; k < WORD_ELEMENTS * size; k += sizeof pattern)
-        memcpy(strip + k, &pattern, sizeof pattern);
-}
-
-/*
- * Applies n < WORD_ELEMENTS elements from (row, col) on through a buffer: memory beyond them is not
- * touched. The rest of the strip repeats an element, so that it raises nothing that the data does
- * not. Returns their marks.
- */
-NOINLINE uint32_t apply_few(const struct work *work, size_t row, size_t col, size_t n,
-                            uint32_t keep)
-{
-    const struct bitdrop_job *job = work->job;
-    _Alignas(64) unsigned char strip[BITDROP_MAX_INPUTS][STRIP_MOST_BYTES];
-    uint8_t bits[WORD_ELEMENTS / 8], marks[WORD_ELEMENTS / 8] = {0};
-    struct work few = {.out = strip[0], .bits = bits, .marks = marks, .strips = 1, .job = job};
-
-    few.how = work->how & WORK_SECOND_INPUT;
-
-    store_le32(bits, keep);
-    for (int i = 0; i < BITDROP_MAX_INPUTS && job->in[i].at != NULL; i++) {
-        const unsigned char *at = operand_at(&job->in[i], row, col);
-
-        few.in[i] = at;
-        if (job->in[i].col_bytes == 0)
-            continue;
-        few.in[i] = strip[i];
-        fill_strip(strip[i], at, job->size);
-        memcpy(strip[i], at, n * job->size);
-    }
-    work->apply(&few, 1);
-    memcpy(job->out.at + row * job->out.row_bytes + col * job->size, strip[0], n * job->size);
-    return load_le32(marks);
 }
 
 /* Stores the marks of the piece at hand, all strips of which were applied. */
@@ -146,9 +97,9 @@ static void take(struct work *work, size_t row, size_t col, size_t count, const 
     const size_t whole = count - lead - tail;
 
     if (lead > 0)
-        s->lead_marks = apply_few(work, row, col, lead, bits_few(keep, first, lead));
+        s->lead_marks = work->few(work, row, col, lead, bits_few(keep, first, lead));
     if (tail > 0)
-        s->tail_marks = apply_few(work, row, col + lead + whole, tail,
+        s->tail_marks = work->few(work, row, col + lead + whole, tail,
                                   bits_few(keep, first + lead + whole, tail));
     if (job->marks != NULL)
         note_marks(s, row, col, lead, whole, tail, 1);

@@ -28,6 +28,13 @@ enum work_flags {
 typedef void apply_strips(struct work *work, size_t count);
 
 /*
+ * Applies n < WORD_ELEMENTS elements from (row, col) on, and touches no memory beyond them. Their
+ * keep bits are the lowest n of `keep`; those above are 0. Returns their marks.
+ */
+typedef uint32_t apply_few(const struct work *work, size_t row, size_t col, size_t n,
+                           uint32_t keep);
+
+/*
  * What waits to be applied: whole strips of one piece, and behind it the rest of a batch, which is
  * elements of successive rows whose bits lie one behind another in one tile.
  */
@@ -57,6 +64,7 @@ struct work {
 
     const struct bitdrop_job *job;
     apply_strips *apply;
+    apply_few *few;
     size_t vector_bytes; /* what streaming stores are aligned to */
     bool many_rows;      /* a piece may have many rows */
     size_t burst;        /* strips to apply in a pause */
@@ -107,6 +115,12 @@ FORCE_INLINE void work_return(struct work *work, const struct work *copy)
     work->marks = copy->marks;
     work->strips = copy->strips;
     work->row_strips = copy->row_strips;
+}
+
+static inline const unsigned char *operand_at(const struct bitdrop_operand *o, size_t row,
+                                              size_t col)
+{
+    return o->at + row * o->row_bytes + col * o->col_bytes;
 }
 
 typedef void work_hook(struct work *work);
