@@ -43,6 +43,7 @@ struct check {
     X(every_alignment, "data and masks at each alignment, against unmapped pages")                 \
     X(large_calls, "calls that stream their stores")                                               \
     X(matrices, "two dimensions: pitch, strides, units, shared mask rows, first rows")             \
+    X(every_width, "rows of every width")                                                          \
     X(short_rows, "many rows of few columns")                                                      \
     X(half_values, "all 65,536 values of f16 and bf16 through each kernel")                        \
     X(blocks, "blocks by themselves against the whole, by number of planes")                       \

@@ -151,6 +151,20 @@ void check_matrices(struct check *c)
     }
 }
 
+/* Rows of every width. Their bits begin at any bit, and a tile may end in a row or between two. */
+void check_every_width(struct check *c)
+{
+    for (size_t cols = 1; cols <= 130; cols += 1 + check_below(c, 2 * c->thin - 1)) {
+        const size_t rows = 2 + check_below(c, 12);
+        struct test_case t = case_random(c, 0);
+
+        t.flat = false;
+        t.shape = random_shape(c, rows, cols);
+        t.cfg.offset = 8192 - check_below(c, rows * cols);
+        case_run(c, &t);
+    }
+}
+
 /* Many short rows: of EACH_ROW and of shared masks so many that their bits fill tiles. */
 void check_short_rows(struct check *c)
 {

@@ -376,17 +376,15 @@ static inline bf16_vec bf16_load(const void *p)
 
 static inline bf16_vec bf16_load_few(const void *p, size_t n)
 {
+    const uint8_t *bytes = p;
     const __m128i first = first_half(p);
-    __m128i low, high = first;
 
     if (n >= bf16_LANES)
         return bf16_load(p);
-    if (n >= 8) {
-        low = _mm_loadu_si128((const __m128i *)p);
-        high = load_few_halves_128((const uint8_t *)p + 16, n - 8, first);
-    } else {
-        low = load_few_halves_128(p, n, first);
-    }
+    const __m128i few = load_few_halves_128(bytes + 16 * (n / 8), n % 8, first);
+    const __m128i low = n < 8 ? few : _mm_loadu_si128((const __m128i *)p);
+    const __m128i high = n < 8 ? first : few;
+
     return bf16_unpack(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
 }
 

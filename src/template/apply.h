@@ -35,14 +35,13 @@ typedef T(packed)
     T(body_function)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t *marks);
 
 /*
- * The next strip; inputs and makes_marks are those of the body. Operands are named one by one:
+ * The next strip; `inputs` is that of the body. Returns its marks. Operands are named one by one:
  * indexed in a loop, compilers would keep them in memory. If the second one is -0 everywhere, it is
  * not loaded, and compilers leave the addition out.
  */
-FORCE_INLINE void T(strip)(T(body_function) * body, int inputs, bool makes_marks, bool has_second,
-                           const struct work *work)
+FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_second, keep_bits keep,
+                               const struct work *work)
 {
-    const keep_bits keep = keep_bits_load(work->bits);
     const C(vec)
         p[BITDROP_MAX_PARAMETERS] = {C(set1)(work->C(parameter)[0]), C(set1)(work->C(parameter)[1]),
                                      C(set1)(work->C(parameter)[2])};
@@ -70,8 +69,7 @@ FORCE_INLINE void T(strip)(T(body_function) * body, int inputs, bool makes_marks
         else
             T(store)(work->out + v * T(VECTOR_BYTES), out);
     }
-    if (makes_marks)
-        store_le32(work->marks, marks);
+    return marks;
 }
 
 /* Of a strip that comes some strips later, which may lie beyond the operand. */
@@ -85,6 +83,7 @@ FORCE_INLINE void T(prefetch)(const unsigned char *p, unsigned ahead)
 FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks, struct work *work)
 {
     const bool has_second = inputs > 1 && work->how & WORK_SECOND_INPUT;
+    uint32_t marks;
 
     if (work->how & WORK_PREFETCH_INPUTS) {
         T(prefetch)(work->in[0], work->prefetch_ahead);
@@ -96,9 +95,11 @@ FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks,
     if (work->how & WORK_PREFETCH_OUTPUT)
         T(prefetch)(work->out, work->prefetch_ahead);
     if (has_second)
-        T(strip)(body, inputs, makes_marks, true, work);
+        marks = T(strip)(body, inputs, true, keep_bits_load(work->bits), work);
     else
-        T(strip)(body, inputs, makes_marks, false, work);
+        marks = T(strip)(body, inputs, false, keep_bits_load(work->bits), work);
+    if (makes_marks)
+        store_le32(work->marks, marks);
     work->in[0] += T(STRIP_BYTES);
     work->in[1] += has_second ? T(STRIP_BYTES) : 0;
     if (inputs > 2)
@@ -167,6 +168,78 @@ FORCE_INLINE uint32_t T(few)(T(body_function) * body, int inputs, bool has_secon
     return marks >> (WORD_ELEMENTS - i);
 }
 
+/*
+ * The next `count` elements of the batch, which are in one row. The mask, or marks, go to their
+ * place at once. work is a copy; `few` applies the tail, by the original.
+ */
+FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks, apply_few *few,
+                         struct work *work, size_t count)
+{
+    const bool has_second = inputs > 1 && work->how & WORK_SECOND_INPUT;
+    const struct bitdrop_job *job = work->job;
+    uint8_t *mask = makes_marks ? job->marks : job->mask;
+    const uint8_t *bits = work->keep + work->first / 8;
+    const size_t phase = work->first % 8, tail = count % WORD_ELEMENTS;
+    size_t col = work->col;
+
+    mask = mask == NULL ? NULL : mask + work->row * job->mask_stride;
+    work->in[0] = operand_at(&job->in[0], work->row, col);
+    if (inputs > 1)
+        work->in[1] = operand_at(&job->in[1], work->row, col);
+    if (inputs > 2)
+        work->in[2] = operand_at(&job->in[2], work->row, col);
+    work->out = job->out.at + work->row * job->out.row_bytes + col * BYTES;
+    for (const size_t end = col + count - tail; col < end; col += WORD_ELEMENTS) {
+        uint8_t shifted[WORD_ELEMENTS / 8];
+        const uint8_t *word = bits;
+        uint32_t marks;
+
+        if (phase != 0) {
+            store_le32(shifted, bits_32(bits, phase));
+            word = shifted;
+        }
+        if (has_second)
+            marks = T(strip)(body, inputs, true, keep_bits_load(word), work);
+        else
+            marks = T(strip)(body, inputs, false, keep_bits_load(word), work);
+        if (mask != NULL)
+            bits_append_word(mask, col, makes_marks ? marks : load_le32(word));
+        work->in[0] += T(STRIP_BYTES);
+        work->in[1] += has_second ? T(STRIP_BYTES) : 0;
+        if (inputs > 2)
+            work->in[2] += work->third_step;
+        work->out += T(STRIP_BYTES);
+        bits += WORD_ELEMENTS / 8;
+    }
+    if (tail > 0) {
+        const uint32_t keep = bits_few(bits, phase, tail);
+        const uint32_t marks = few(work->original, work->row, col, tail, keep);
+
+        if (mask != NULL)
+            bits_append_few(mask, col, makes_marks ? marks : keep, tail);
+    }
+}
+
+/* Applies rows of the batch (work.h), on a copy like T(strips). */
+FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks, apply_few *few,
+                          struct work *work, size_t goal)
+{
+    struct work local;
+
+    work_copy(&local, work);
+    work_copy_batch(&local, work);
+    local.how = work->how & WORK_SECOND_INPUT;
+    local.original = work;
+    while (local.left > goal) {
+        const size_t in_row = local.job->cols - local.col;
+        const size_t count = local.left < in_row ? local.left : in_row;
+
+        T(row)(body, inputs, makes_marks, few, &local, count);
+        work_advance(&local, count);
+    }
+    work_copy_batch(work, &local);
+}
+
 /* Each body's functions; made of them, a kernel and its slot in the row. */
 #define STEP(name, inputs, generator, marks)                                                       \
     FORCE_INLINE void T(step_##name)(struct work * work)                                           \
@@ -185,10 +258,20 @@ FORCE_INLINE uint32_t T(few)(T(body_function) * body, int inputs, bool has_secon
             return T(few)(T(op_##name), inputs, true, work, row, col, n, keep);                    \
         return T(few)(T(op_##name), inputs, false, work, row, col, n, keep);                       \
     }                                                                                              \
+    NOINLINE void T(rows_##name)(struct work * work, size_t goal)                                  \
+    {                                                                                              \
+        T(rows)(T(op_##name), inputs, marks, T(few_##name), work, goal);                           \
+    }                                                                                              \
     MAKE_RUNS_##generator(name) static void T(kernel_##name)(const struct bitdrop_job *job)        \
     {                                                                                              \
-        static const struct body body = {T(strips_##name), T(few_##name), RUNS_##generator(name),  \
-                                         T(VECTOR_BYTES), inputs > 1};                             \
+        static const struct body body = {                                                          \
+            .apply = T(strips_##name),                                                             \
+            .few = T(few_##name),                                                                  \
+            .rows = T(LANES) == 1 ? NULL : T(rows_##name),                                         \
+            .runs = RUNS_##generator(name),                                                        \
+            .vector_bytes = T(VECTOR_BYTES),                                                       \
+            .many_rows = inputs > 1,                                                               \
+        };                                                                                         \
                                                                                                    \
         run_job(job, &body);                                                                       \
     }

@@ -27,19 +27,22 @@ static inline void store_le32(uint8_t *p, uint32_t v)
 static inline uint32_t bits_32(const uint8_t *bits, size_t i)
 {
     const unsigned phase = i % 8;
-    const uint32_t low = load_le32(bits + i / 8) >> phase;
+    const uint8_t *p = bits + i / 8;
+    const uint64_t last = p[(phase + 31) / 8]; /* at phase 0 byte 3 again, which is shifted out */
 
-    return phase == 0 ? low : low | (uint32_t)bits[i / 8 + 4] << (32 - phase);
+    return (uint32_t)((last << 32 | load_le32(p)) >> phase);
 }
 
-/* Bits i to i + n - 1, n < 32; above them 0. */
+/* Bits i to i + n - 1, 0 < n < 32; above them 0. The last byte stands for those behind it. */
 static inline uint32_t bits_few(const uint8_t *bits, size_t i, size_t n)
 {
     const unsigned phase = i % 8;
-    uint64_t out = 0;
+    const uint8_t *p = bits + i / 8;
+    const size_t last = (phase + n - 1) / 8;
+    uint64_t out = p[0];
 
-    for (size_t b = 0; 8 * b < phase + n; b++)
-        out |= (uint64_t)bits[i / 8 + b] << (8 * b);
+    for (size_t b = 1; b <= 4; b++)
+        out |= (uint64_t)p[b < last ? b : last] << (8 * b);
     return (uint32_t)(out >> phase) & ((UINT32_C(1) << n) - 1);
 }
 
@@ -47,10 +50,11 @@ static inline uint32_t bits_few(const uint8_t *bits, size_t i, size_t n)
  * Appends bits i to i + n - 1 of src to a mask dst that holds d bits so far. The bits of dst past
  * d, in the byte that holds bit d, are 0 before, and so they are past d + n after.
  */
-static inline void bits_append(uint8_t *dst, size_t d, const uint8_t *src, size_t i, size_t n)
+static __attribute__((noinline, unused)) void bits_append(uint8_t *dst, size_t d,
+                                                          const uint8_t *src, size_t i, size_t n)
 {
     dst += d / 8;
-    if (d % 8 != 0) {
+    if (d % 8 != 0 && n > 0) {
         const size_t room = 8 - d % 8;
         const size_t some = n < room ? n : room;
 
@@ -85,6 +89,20 @@ static inline void bits_append_few(uint8_t *dst, size_t d, uint32_t bits, size_t
     dst += d / 8;
     for (size_t b = 0; 8 * b < phase + n; b++)
         dst[b] = (uint8_t)((b == 0 && phase != 0 ? dst[0] : 0) | some >> (8 * b));
+}
+
+/* The same of all 32 bits of a number. */
+static inline void bits_append_word(uint8_t *dst, size_t d, uint32_t bits)
+{
+    const unsigned phase = d % 8;
+
+    dst += d / 8;
+    if (phase == 0) {
+        store_le32(dst, bits);
+    } else {
+        dst[0] |= (uint8_t)(bits << phase);
+        store_le32(dst + 1, bits >> (8 - phase));
+    }
 }
 
 /* Bits i to i + n - 1 of src from a byte on: where they are, if they can be, or in room. */

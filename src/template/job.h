@@ -14,10 +14,29 @@
 struct body {
     apply_strips *apply;
     apply_few *few;
+    apply_batch_rows *rows;   /* NULL: there is none */
     make_runs_function *runs; /* how tiles are made while it is applied */
     size_t vector_bytes;
     bool many_rows; /* apply goes from row to row by itself */
 };
+
+/*
+ * Up to so many columns, rows are applied by body->rows, which costs less a row than pieces do. It
+ * does not prefetch, and the generator of one body cannot apply by it, which is faster for rows of
+ * more than MOST_COLS.
+ */
+enum { MOST_COLS_GIVEN = 2048, MOST_COLS = 384 };
+
+/* Bits between rows that are made in vain, rather than the bits of each row by themselves. */
+enum { MOST_GAP = RUN_BYTES * 8 / 4 };
+
+/* Whether rows are whole strips, and their generated bits one run of bytes. */
+static bool rows_are_strips(const struct bitdrop_job *job, const struct body *body)
+{
+    return job->cols % WORD_ELEMENTS == 0 && job->pitch == job->cols && job->offset % 8 == 0 &&
+           (!job->streaming ||
+            (((uintptr_t)job->out.at | job->out.row_bytes) % body->vector_bytes == 0));
+}
 
 /* One by one, because a small call would spend its time on members that it does not need. */
 static void work_init(struct work *work, const struct bitdrop_job *job, const struct body *body,
@@ -29,8 +48,9 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
     work->third_step = WORD_ELEMENTS * job->in[2].col_bytes;
     work->in_gap[0] = work->in_gap[1] = work->in_gap[2] = work->out_gap = 0;
     work->strips_of_row = work->row_strips = 0;
-    work->many_rows = body->many_rows && job->cols % WORD_ELEMENTS == 0 &&
-                      (!job->streaming || job->out.row_bytes % body->vector_bytes == 0);
+    work->bits_gap = 0;
+    work->many_rows = body->many_rows && rows_are_strips(job, body);
+    work->rows = job->streaming || job->cols > MOST_COLS_GIVEN ? NULL : body->rows;
     work->how = (job->streaming ? WORK_STREAMING : 0U) |
                 (job->prefetch.inputs ? WORK_PREFETCH_INPUTS : 0U) |
                 (job->prefetch.output ? WORK_PREFETCH_OUTPUT : 0U) |
@@ -102,26 +122,38 @@ static void store_mask(const struct bitdrop_job *job, size_t row, size_t col, si
         const size_t some = smaller(count, job->cols - col);
 
         bits_append(job->mask + row * job->mask_stride, col, keep, first, some);
-        first += some;
+        first += some + (size_t)(job->pitch - job->cols);
         count -= some;
         row++;
         col = 0;
     }
 }
 
+/* Elements of successive rows, and the bits from the first to the last of them. */
+struct batch {
+    size_t count, bits;
+};
+
 /*
- * Elements from (row, col) on whose indices follow one another and lie in one tile: a part of a
- * row, or if there is no pitch beyond the columns a part of many.
+ * The elements from (row, col) on whose bits are among the next `room` ones: a part of a row, or if
+ * the bits between rows are few a part of many.
  */
-static size_t batch_of(const struct bitdrop_job *job, size_t row, size_t col, size_t room)
+static struct batch batch_of(const struct bitdrop_job *job, size_t row, size_t col, size_t room)
 {
     const size_t left = job->cols - col;
+    const uint64_t gap = job->pitch - job->cols;
 
-    if (left >= room || job->pitch != job->cols)
-        return smaller(left, room);
-    const size_t rows = smaller(job->rows - row - 1, (room - left) / job->cols + 1);
+    if (left >= room || row + 1 == job->rows || gap > MOST_GAP)
+        return (struct batch){smaller(left, room), smaller(left, room)};
+    const size_t pitch = (size_t)job->pitch, more = job->rows - row - 1;
+    const size_t rows = smaller(more, (room - left) / pitch), rest = room - left - rows * pitch;
+    struct batch batch = {left + rows * job->cols, left + rows * pitch};
 
-    return smaller(left + rows * job->cols, room);
+    if (rows < more && rest > gap) {
+        batch.count += rest - (size_t)gap;
+        batch.bits += rest;
+    }
+    return batch;
 }
 
 static inline void advance(const struct bitdrop_job *job, size_t *row, size_t *col, size_t count)
@@ -146,25 +178,31 @@ static void run_generated(struct work *work, struct tile *tile, make_runs_functi
     const struct bitdrop_job *job = work->job;
     size_t row = 0, col = 0;
 
+    if (work->many_rows || (runs != make_runs_shared && job->rows > 1 && job->cols > MOST_COLS))
+        work->rows = NULL;
+    if (work->rows != NULL) /* which stores the mask too */
+        runs = make_runs_shared;
+    work->bits_gap = job->pitch - job->cols <= MOST_GAP ? (size_t)(job->pitch - job->cols) : 0;
     while (row < job->rows) {
         const uint64_t e = job->offset + row * job->pitch + col;
         const size_t first = e % TILE_ELEMENTS;
-        const size_t count = batch_of(job, row, col, TILE_ELEMENTS - first);
+        const struct batch batch = batch_of(job, row, col, TILE_ELEMENTS - first);
         const uint8_t *keep =
-            tile_need(tile, job->stream, e / TILE_ELEMENTS, first, first + count, runs, work);
+            tile_need(tile, job->stream, e / TILE_ELEMENTS, first, first + batch.bits, runs, work);
 
-        if (job->mask != NULL)
-            store_mask(job, row, col, count, keep, first);
+        if (job->mask != NULL && work->rows == NULL)
+            store_mask(job, row, col, batch.count, keep, first);
         if (work->apply != NULL) {
             apply_all(work);
             work->row = row;
             work->col = col;
-            work->left = count;
+            work->left = batch.count;
             work->keep = keep;
             work->first = first;
-            take_next(work); /* so that strips wait when the next tile is begun */
+            if (work->rows == NULL)
+                take_next(work); /* so that strips wait when the next tile is begun */
         }
-        advance(job, &row, &col, count);
+        advance(job, &row, &col, batch.count);
     }
     if (work->apply != NULL)
         apply_all(work);
@@ -186,10 +224,27 @@ static inline bool next_group(const struct bitdrop_job *job, struct group *g)
     return g->first < job->rows;
 }
 
-/* Applies `count` columns of all rows of a group. */
-static void apply_rows(struct work *work, const struct group *g, size_t col, size_t count,
-                       const uint8_t *keep, size_t first)
+/* Applies whole rows by work->rows. The bits of the first are `first` on of keep. */
+static void apply_whole_rows(struct work *work, size_t row, size_t rows, const uint8_t *keep,
+                             size_t first, size_t bits_gap)
 {
+    work->row = row;
+    work->col = 0;
+    work->left = rows * work->job->cols;
+    work->keep = keep;
+    work->first = first;
+    work->bits_gap = bits_gap;
+    work->rows(work, 0);
+}
+
+/* Applies `count` columns of all rows of a group. */
+static void apply_group(struct work *work, const struct group *g, size_t col, size_t count,
+                        const uint8_t *keep, size_t first)
+{
+    if (work->rows != NULL && count == work->job->cols) {
+        apply_whole_rows(work, g->first, g->end - g->first, keep, first, -count);
+        return;
+    }
     for (size_t row = g->first; row < g->end; row++)
         apply_piece(work, row, col, count, keep, first);
 }
@@ -206,10 +261,10 @@ static void run_shared(struct work *work, struct tile *tile)
             const size_t first = e % TILE_ELEMENTS;
 
             count = smaller(job->cols - col, TILE_ELEMENTS - first);
-            apply_rows(work, &g, col, count,
-                       tile_need(tile, job->stream, e / TILE_ELEMENTS, first, first + count,
-                                 make_runs_shared, work),
-                       first);
+            apply_group(work, &g, col, count,
+                        tile_need(tile, job->stream, e / TILE_ELEMENTS, first, first + count,
+                                  make_runs_shared, work),
+                        first);
         }
     }
 }
@@ -219,10 +274,14 @@ static void run_given(struct work *work)
 {
     const struct bitdrop_job *job = work->job;
 
+    if (work->rows != NULL && job->repeat == 1 && job->mask_stride <= SIZE_MAX / 8) {
+        apply_whole_rows(work, 0, job->rows, job->keep, 0, 8 * job->mask_stride - job->cols);
+        return;
+    }
     for (struct group g = {0, 0, 0}; next_group(job, &g);)
         for (size_t col = 0; col < job->cols; col += TILE_ELEMENTS)
-            apply_rows(work, &g, col, smaller(job->cols - col, TILE_ELEMENTS),
-                       job->keep + g.index * job->mask_stride, col);
+            apply_group(work, &g, col, smaller(job->cols - col, TILE_ELEMENTS),
+                        job->keep + g.index * job->mask_stride, col);
 }
 
 /* Rows that are all kept or all dropped. */
@@ -252,6 +311,10 @@ static void apply_equal_rows(struct work *work, const struct equal_rows *rows)
     const size_t cols = work->job->cols;
     const uint8_t *keep = rows->constant[rows->kept];
 
+    if (work->rows != NULL && rows->at_once == 1) {
+        apply_whole_rows(work, rows->first, rows->end - rows->first, keep, 0, -cols);
+        return;
+    }
     for (size_t row = rows->first, n; row < rows->end; row += n) {
         n = smaller(rows->end - row, rows->at_once);
         for (size_t col = 0, count; col < n * cols; col += count) {
@@ -281,6 +344,7 @@ static void run_rows(struct work *work, struct tile *tile)
     struct equal_rows rows;
 
     equal_rows_init(&rows, job);
+    const size_t most = rows.at_once == 1 && work->rows != NULL ? SIZE_MAX : rows.at_once;
     for (struct group g = {0, 0, 0}; next_group(job, &g); i++) {
         bool kept = true;
 
@@ -288,7 +352,7 @@ static void run_rows(struct work *work, struct tile *tile)
             bits = row_bits(work, tile, g.index, &i);
         if (bits != NULL)
             kept = bits[i / 8] >> (i % 8) & 1;
-        if (kept != rows.kept || rows.end - rows.first >= rows.at_once) {
+        if (kept != rows.kept || rows.end - rows.first >= most) {
             apply_equal_rows(work, &rows);
             rows.first = rows.end;
             rows.kept = kept;

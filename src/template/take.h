@@ -106,15 +106,12 @@ static void take(struct work *work, size_t row, size_t col, size_t count, const 
     begin_strips(work, row, col + lead, whole / WORD_ELEMENTS, keep, first + lead);
 }
 
-/* Whether the rest of the batch has rows that are whole strips, whose bits are one run of bytes. */
+/* Whether the rest of the batch has rows that can be one piece. */
 static inline bool has_many_rows(const struct work *work)
 {
     const struct bitdrop_job *job = work->job;
 
-    return work->many_rows && work->col == 0 && work->left >= 2 * job->cols &&
-           work->first % 8 == 0 &&
-           (!(work->how & WORK_STREAMING) ||
-            (uintptr_t)(job->out.at + work->row * job->out.row_bytes) % work->vector_bytes == 0);
+    return work->many_rows && work->col == 0 && work->left >= 2 * job->cols;
 }
 
 /* Takes all whole rows of the batch as one piece. */
@@ -140,6 +137,7 @@ static void take_rows(struct work *work)
 NOINLINE bool take_next(struct work *work)
 {
     const size_t row = work->row, col = work->col, first = work->first;
+    const uint8_t *const keep = work->keep;
     const size_t in_row = work->job->cols - col;
     const size_t count = work->left < in_row ? work->left : in_row;
 
@@ -150,17 +148,19 @@ NOINLINE bool take_next(struct work *work)
         take_rows(work);
         return true;
     }
-    work->left -= count;
-    work->first += count;
-    work->row += count == in_row;
-    work->col = count == in_row ? 0 : col + count;
-    take(work, row, col, count, work->keep, first);
+    work_advance(work, count);
+    take(work, row, col, count, keep, first);
     return true;
 }
 
-/* Applies `count` strips, or all that there are. */
+/* Applies `count` strips, or all that there are; of rows as many elements, or some more. */
 static void apply_some(struct work *work, size_t count)
 {
+    if (work->rows != NULL) {
+        work->rows(work,
+                   count < work->left / WORD_ELEMENTS ? work->left - count * WORD_ELEMENTS : 0);
+        return;
+    }
     for (;;) {
         const size_t some = count < work->strips ? count : work->strips;
 

@@ -35,6 +35,12 @@ typedef uint32_t apply_few(const struct work *work, size_t row, size_t col, size
                            uint32_t keep);
 
 /*
+ * Applies rows of the batch, each to its end, until no more than `goal` of its elements are left.
+ * Stores their part of the mask, if there is one to store.
+ */
+typedef void apply_batch_rows(struct work *work, size_t goal);
+
+/*
  * What waits to be applied: whole strips of one piece, and behind it the rest of a batch, which is
  * elements of successive rows whose bits lie one behind another in one tile.
  */
@@ -61,13 +67,15 @@ struct work {
     size_t row, col, left;
     const uint8_t *keep;
     size_t first;
+    size_t bits_gap; /* between the bits of two rows, modulo 2^n: back to bits that rows share */
 
     const struct bitdrop_job *job;
     apply_strips *apply;
     apply_few *few;
-    size_t vector_bytes; /* what streaming stores are aligned to */
-    bool many_rows;      /* a piece may have many rows */
-    size_t burst;        /* strips to apply in a pause */
+    apply_batch_rows *rows; /* NULL: strips are made of the batch */
+    size_t vector_bytes;    /* what streaming stores are aligned to */
+    bool many_rows;         /* a piece may have many rows */
+    size_t burst;           /* strips to apply in a pause */
     struct scratch *scratch;
     struct work *original; /* of a copy */
 };
@@ -104,6 +112,18 @@ FORCE_INLINE void work_copy(struct work *copy, const struct work *work)
     copy->f32_parameter[2] = work->job->f32_parameter[2];
 }
 
+/* The rest of the batch, to a copy for a loop over rows and back. */
+FORCE_INLINE void work_copy_batch(struct work *copy, const struct work *work)
+{
+    copy->row = work->row;
+    copy->col = work->col;
+    copy->left = work->left;
+    copy->keep = work->keep;
+    copy->first = work->first;
+    copy->bits_gap = work->bits_gap;
+    copy->job = work->job;
+}
+
 /* What a loop over strips changes of its copy. */
 FORCE_INLINE void work_return(struct work *work, const struct work *copy)
 {
@@ -121,6 +141,21 @@ static inline const unsigned char *operand_at(const struct bitdrop_operand *o, s
                                               size_t col)
 {
     return o->at + row * o->row_bytes + col * o->col_bytes;
+}
+
+/* Past `count` elements of the batch, which are in one row. */
+static inline void work_advance(struct work *work, size_t count)
+{
+    work->left -= count;
+    work->first += count;
+    work->col += count;
+    if (work->col == work->job->cols) {
+        work->row++;
+        work->col = 0;
+        work->first += work->bits_gap;
+        work->keep += work->first / 8; /* of rows far apart there may be more bits than fit */
+        work->first %= 8;
+    }
 }
 
 typedef void work_hook(struct work *work);
