@@ -79,12 +79,8 @@ FORCE_INLINE void T(prefetch)(const unsigned char *p, unsigned ahead)
         __builtin_prefetch((const void *)((uintptr_t)p + ahead + (unsigned)b));
 }
 
-/* Applies the next strip; there is one. */
-FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks, struct work *work)
+FORCE_INLINE void T(prefetch_strip)(int inputs, bool has_second, const struct work *work)
 {
-    const bool has_second = inputs > 1 && work->how & WORK_SECOND_INPUT;
-    uint32_t marks;
-
     if (work->how & WORK_PREFETCH_INPUTS) {
         T(prefetch)(work->in[0], work->prefetch_ahead);
         if (has_second)
@@ -94,6 +90,16 @@ FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks,
     }
     if (work->how & WORK_PREFETCH_OUTPUT)
         T(prefetch)(work->out, work->prefetch_ahead);
+}
+
+/* Applies the next strip; there is one. */
+FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks, struct work *work)
+{
+    const bool has_second = inputs > 1 && work->how & WORK_SECOND_INPUT;
+    uint32_t marks;
+
+    if (__builtin_expect(work->how & (WORK_PREFETCH_INPUTS | WORK_PREFETCH_OUTPUT), 0))
+        T(prefetch_strip)(inputs, has_second, work);
     if (has_second)
         marks = T(strip)(body, inputs, true, keep_bits_load(work->bits), work);
     else
