@@ -110,45 +110,69 @@ static void check_planes(struct check *c)
     }
 }
 
-static void expect_list(struct check *c, const char *operation, const struct open_words *list,
-                        size_t found, const uint32_t *at, const uint32_t *open, size_t count)
+/* How words lie in a full vector is the ISA's own, but full_join undoes full_spread. */
+static void check_full(struct check *c)
 {
-    if (found != count)
-        check_fail(c, "%s: %zu found, not %zu", operation, found, count);
-    for (size_t i = 0; i < count; i++) {
-        expect_word(c, operation, (int)i, list->at[i], at[i]);
-        expect_word(c, operation, (int)i, list->open[i], open[i]);
-    }
+    uint8_t bytes[4 * FULL_LANES];
+    uint32_t a[LATE_WORDS], got[LATE_WORDS], sum[LATE_WORDS];
+    const uint32_t first = (uint32_t)check_below(c, TILE_WORDS);
+    vec full[FULLS], lanes[CHAINS];
+
+    for (int i = 0; i < LATE_WORDS; i++)
+        a[i] = random_word(c);
+    for (int v = 0; v < FULLS; v++)
+        full[v] = full_load(a + v * FULL_LANES);
+    full_spread(full, lanes);
+    for (int i = 0; i < CHAINS; i++)
+        lanes[i] = vec_add(lanes[i], vec_set1(first));
+    full_join(lanes, full);
+    for (int v = 0; v < FULLS; v++)
+        full_store(sum + v * FULL_LANES, full[v]);
+    for (int i = 0; i < LATE_WORDS; i++)
+        expect_word(c, "full_spread, full_join", i, sum[i], a[i] + first);
+
+    for (int i = 0; i < FULL_LANES; i++)
+        store_le32(bytes + 4 * i, a[i]);
+    full_store(got, full_load_bytes(bytes));
+    for (int i = 0; i < FULL_LANES; i++)
+        expect_word(c, "full_load_bytes", i, got[i], a[i]);
+    full_store(got, full_index(first));
+    for (uint32_t i = 0; i < FULL_LANES; i++)
+        expect_word(c, "full_index", (int)i, got[i], first + i);
 }
 
 static void check_open_words(struct check *c)
 {
-    uint8_t open[4 * 64];
-    uint32_t at[64], words[64], wanted_at[64], wanted[64];
+    uint8_t open[4 * RUN_WORDS];
+    uint32_t wanted_at[RUN_WORDS], wanted[RUN_WORDS];
     struct open_words list;
 
-    for (int sample = 0; sample < 200; sample++) {
-        uint64_t which = 0;
-        size_t count = 0, found = 0;
+    for (int sample = 0; sample < SAMPLES; sample++) {
+        const size_t before = check_below(c, TILE_WORDS - RUN_WORDS + 1);
+        const uint32_t first = (uint32_t)check_below(c, TILE_WORDS);
+        size_t count = 0;
 
-        for (uint32_t i = 0; i < 64; i++) {
+        for (uint32_t i = 0; i < RUN_WORDS; i++) {
             const bool some = check_below(c, 8) < (uint64_t)(sample % 9);
+            const uint32_t word = some ? UINT32_C(1) << check_below(c, 32) : 0;
 
-            at[i] = i;
-            words[i] = some ? UINT32_C(1) << check_below(c, 32) : 0;
-            store_le32(open + 4 * i, words[i]);
-            which |= (uint64_t)some << i;
-            wanted_at[count] = i;
-            wanted[count] = words[i];
+            store_le32(open + (size_t)4 * i, word);
+            wanted_at[count] = first + i;
+            wanted[count] = word;
             count += some;
         }
-        if (words_open(open) != which)
-            check_fail(c, "words_open is %016" PRIx64 ", not %016" PRIx64, words_open(open), which);
-        for (size_t i = 0; i < 64; i += LANES)
-            found = open_words_append(&list, found, at + i, words + i);
-        expect_list(c, "open_words_append", &list, found, wanted_at, wanted, count);
-        found = open_words_gather(&list, open, 64);
-        expect_list(c, "open_words_gather", &list, found, wanted_at, wanted, count);
+        const size_t found = open_words_gather(&list, before, first, open);
+        if (found != before + count)
+            check_fail(c, "full_pick: %zu found, not %zu", found - before, count);
+        open_words_pad(&list, found);
+        for (size_t i = 0; i < count; i++) {
+            expect_word(c, "full_pick, at", (int)i, list.at[before + i], wanted_at[i]);
+            expect_word(c, "full_pick, open", (int)i, list.open[before + i], wanted[i]);
+        }
+        for (size_t i = found; i < found + LATE_WORDS; i++)
+            if (list.at[i] >= LATE_WORDS || list.open[i] != 0)
+                check_fail(c, "open_words_pad: entry %zu is word %" PRIx32 " of %" PRIu32,
+                           i - found, list.open[i], list.at[i]);
     }
 }
 
@@ -211,6 +235,8 @@ void CHECK_VOCABULARY(struct check *c)
     check_words(c);
     for (int sample = 0; sample < SAMPLES; sample++)
         check_planes(c);
+    for (int sample = 0; sample < SAMPLES; sample++)
+        check_full(c);
     check_open_words(c);
     check_f32(c);
     check_f64(c);

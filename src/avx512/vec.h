@@ -20,6 +20,8 @@
 #endif
 #include "template/target_begin.h"
 
+#include "template/bits.h"
+
 /* Random words: each in the low half of a 64-bit lane, which vpmuludq reads; above it is dirt */
 
 typedef __m512i vec;
@@ -83,16 +85,39 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
     _mm512_storeu_ps(p + 64, _mm512_shuffle_ps(words10, words32, _MM_SHUFFLE(2, 3, 2, 3)));
 }
 
-static inline uint64_t words_open(const uint8_t *open)
+/* Full vectors: a word in each half of a lane */
+
+enum { FULL_LANES = 16 };
+
+static inline vec full_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
+static inline vec full_load_bytes(const uint8_t *p) { return _mm512_loadu_si512(p); }
+static inline void full_store(uint32_t *p, vec a) { _mm512_storeu_si512(p, a); }
+
+static inline vec full_index(uint32_t first)
 {
-    uint64_t which = 0;
+    return _mm512_add_epi32(
+        vec_set1(first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+}
 
-    for (int i = 0; i < 64; i += 16) {
-        const __m512i o = _mm512_loadu_si512(open + 4 * i);
+static inline void full_spread(const vec full[1], vec lanes[CHAINS])
+{
+    lanes[0] = full[0];
+    lanes[1] = _mm512_srli_epi64(full[0], 32);
+}
 
-        which |= (uint64_t)_mm512_test_epi32_mask(o, o) << i;
-    }
-    return which;
+static inline void full_join(const vec lanes[CHAINS], vec full[1])
+{
+    full[0] = _mm512_mask_shuffle_epi32(lanes[0], 0xAAAA, lanes[1], _MM_PERM_CCAA);
+}
+
+/* vpcompressd goes to a register, because to memory it is slow on Zen 4. */
+static inline size_t full_pick(uint32_t *at, uint32_t *open, vec index, vec words)
+{
+    const __mmask16 some = _mm512_test_epi32_mask(words, words);
+
+    _mm512_storeu_si512(at, _mm512_mask_compress_epi32(index, some, index));
+    _mm512_storeu_si512(open, _mm512_maskz_compress_epi32(some, words));
+    return (size_t)__builtin_popcount(some);
 }
 
 /* Keep bits of a strip: where they are. Mask registers are loaded from there. */

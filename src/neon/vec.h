@@ -18,7 +18,7 @@
 #include "template/target_begin.h"
 #endif
 
-#include "template/plain.h"
+#include "template/bits.h"
 
 /* Random words: four in a register */
 
@@ -86,6 +86,8 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 
     vst4q_u32((uint32_t *)(void *)p, words);
 }
+
+#include "template/plain.h"
 
 /* Keep bits of a strip: all in every 32-bit lane, and each half in all 16-bit lanes */
 

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "template/bits.h"
-#include "template/plain.h"
 
 /* Random words */
 
@@ -61,6 +60,8 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
     for (int v = 0; v < VECS; v++)
         store_le32(p + 4 * v, planes[v]);
 }
+
+#include "template/plain.h"
 
 /* Keep bits of a strip */
 

@@ -23,6 +23,19 @@ static inline void store_le32(uint8_t *p, uint32_t v)
     p[3] = (uint8_t)(v >> 24);
 }
 
+/* In one access, which compilers do not make of load_le32 and store_le32. */
+static inline void or_le32(uint8_t *p, uint32_t v)
+{
+    uint32_t word;
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap32(v);
+#endif
+    memcpy(&word, p, sizeof word);
+    word |= v;
+    memcpy(p, &word, sizeof word);
+}
+
 /* Bits i to i + 31. */
 static inline uint32_t bits_32(const uint8_t *bits, size_t i)
 {

@@ -95,11 +95,14 @@ static inline void make_block(const struct bitdrop_stream *s, uint64_t g, uint8_
             b.keep[half] |= b.open[half];
     memcpy(keep, b.keep, BLOCK_BYTES);
     if (s->planes > BLOCK_PLANES && (b.open[0] | b.open[1]) != 0) {
-        uint8_t open[BLOCK_BYTES + OPEN_WORDS_SLACK * 4] = {0};
+        uint8_t k[RUN_BYTES] = {0}, open[RUN_BYTES] = {0};
+        struct open_words list[2];
 
         memcpy(open, b.open, BLOCK_BYTES);
-        late_planes(s, g * BLOCK_WORDS, BLOCK_WORDS, BLOCK_PLANES, keep, open, no_hook, no_hook,
-                    NULL);
+        late_rest(s, g * BLOCK_WORDS, BLOCK_PLANES, k, &list[0],
+                  open_words_gather(&list[0], 0, 0, open), &list[1], no_hook, no_hook, NULL);
+        for (int i = 0; i < BLOCK_BYTES; i++)
+            keep[i] |= k[i];
     }
 }
 

@@ -1,92 +1,175 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The late planes: after the 8 early ones 1 element in 256 is still open, which leaves 1 mask word
- * in 8 with work to do. Those words of a tile are gathered and run LANES at a time through the next
- * 4 planes of each chain; the few that still have open elements after these go on.
+ * in 8 with work to do. Those words of a tile are gathered and run together through their next 4
+ * planes, a Philox block for each. About 2 words of a tile are open after that, and go on through
+ * as many blocks as there are chains.
  *
- * The includer's vec.h defines, beyond what planes.h needs, vec_add, vec_load, vec_store and
- * words_open.
+ * The multipliers are what limits this, and then branches: so each block serves as many words as it
+ * can, and of the branches on random bits there are few.
+ *
+ * The includer's vec.h defines, beyond what open_words.h needs, vec_add, vec_load, vec_store,
+ * full_load, full_store, full_spread and full_join.
  */
 #ifndef BITDROP_TEMPLATE_LATE_H
 #define BITDROP_TEMPLATE_LATE_H
 
-#include "template/bits.h"
 #include "template/open_words.h"
-#include "template/planes.h"
 
 enum {
     COUNTER_PLANES = 4,                   /* of one Philox block */
-    LATE_PLANES = CHAINS * COUNTER_PLANES /* run together */
+    NEXT_PLANES = CHAINS * COUNTER_PLANES /* run together when few words are left */
 };
-_Static_assert((PLANES - EARLY_PLANES) % LATE_PLANES == 0, "the last step reads past T");
 
-/*
- * LATE_PLANES planes, from plane j on, of LANES words of the list, from entry i on: what they keep,
- * and what they leave open.
- */
-FORCE_INLINE void late_block(const struct bitdrop_stream *s, const struct philox_plane *plane,
-                             unsigned j, uint32_t first, const struct open_words *list, size_t i,
-                             uint32_t keep[LANES], uint32_t open[LANES], work_hook *step,
-                             struct work *work)
+/* A Philox block in each lane of each chain: that of the word of index at[] and of plane[]. */
+FORCE_INLINE void late_random(const struct bitdrop_stream *s, uint32_t first, const vec at[CHAINS],
+                              const struct philox_plane *const plane[CHAINS], vec random[CHAINS][4],
+                              work_hook *step, struct work *work)
 {
-    const vec at = vec_add(vec_load(list->at + i), vec_set1(first));
-    const struct philox_plane *planes[CHAINS];
     struct philox_lanes lanes[CHAINS];
-    vec random[CHAINS][4], k = vec_set1(0), o = vec_load(list->open + i);
 
-    for (int c = 0; c < CHAINS; c++) {
-        lanes[c] = philox_lanes(s, at);
-        planes[c] = &plane[c];
-    }
-    philox_before_last(s, &s->rounds, lanes, planes, random, step, work);
+    for (int c = 0; c < CHAINS; c++)
+        lanes[c] = philox_lanes(s, vec_add(at[c], vec_set1(first)));
+    philox_before_last(s, &s->rounds, lanes, plane, random, step, work);
     step(work);
-    for (int c = 0; c < CHAINS; c++) {
+    for (int c = 0; c < CHAINS; c++)
         philox_round(s->key[s->rounds - 1], random[c]);
-        for (unsigned q = 0; q < COUNTER_PLANES; q++)
-            compare_plane(&k, &o, random[c][q],
-                          bitdrop_threshold_bit(s, j + c * COUNTER_PLANES + q));
-    }
-    vec_store(keep, k);
-    vec_store(open, o);
+}
+
+/* Sets those bits of the words at[] of keep that are set in `more`. */
+FORCE_INLINE void late_keep(uint8_t *keep, const uint32_t *at, const uint32_t *more, int count)
+{
+    __asm__("" : "+r"(more)); /* or compilers take words from the vectors that were stored */
+    for (int i = 0; i < count; i++)
+        or_le32(keep + 4 * (size_t)at[i], more[i]);
 }
 
 /*
- * Runs the late planes from plane j on for `count` words of a tile. first is the absolute
- * index / 32 of the word that keep and open begin with. Behind open are OPEN_WORDS_SLACK words of
- * 0.
+ * The first COUNTER_PLANES planes of LATE_WORDS words, from entry i of the list on. Those that stay
+ * open are put behind the first `left` of the list; returns how many there are then.
  */
-FORCE_INLINE void late_planes(const struct bitdrop_stream *s, uint64_t first, size_t count,
-                              unsigned j, uint8_t *keep, const uint8_t *open, work_hook *step,
-                              work_hook *pause, struct work *work)
+FORCE_INLINE size_t late_first(const struct bitdrop_stream *s, const struct philox_plane *plane,
+                               uint32_t first, uint8_t *keep, const struct open_words *list,
+                               size_t i, struct open_words *rest, size_t left, work_hook *step,
+                               struct work *work)
 {
-    struct open_words list;
-    size_t found = open_words_gather(&list, open, count);
+    const bool last = s->planes <= EARLY_PLANES + COUNTER_PLANES;
+    const struct philox_plane *planes[CHAINS];
+    uint32_t more[LATE_WORDS];
+    vec random[CHAINS][4], at[CHAINS], full_at[FULLS], k[FULLS], o[FULLS];
 
-    for (; found > 0; j += LATE_PLANES) {
-        const bool last = j + LATE_PLANES >= s->planes;
+    for (int v = 0; v < FULLS; v++) {
+        full_at[v] = full_load(list->at + i + v * FULL_LANES);
+        o[v] = full_load(list->open + i + v * FULL_LANES);
+        k[v] = vec_set1(0);
+    }
+    full_spread(full_at, at);
+    for (int c = 0; c < CHAINS; c++)
+        planes[c] = plane;
+    late_random(s, first, at, planes, random, step, work);
+    for (unsigned q = 0; q < COUNTER_PLANES; q++) {
+        const bool bit = bitdrop_threshold_bit(s, EARLY_PLANES + q);
+        vec words[CHAINS], r[FULLS];
+
+        for (int c = 0; c < CHAINS; c++)
+            words[c] = random[c][q];
+        full_join(words, r);
+        for (int v = 0; v < FULLS; v++)
+            compare_plane(&k[v], &o[v], r[v], bit);
+    }
+    for (int v = 0; v < FULLS; v++)
+        full_store(more + v * FULL_LANES, last ? vec_or(k[v], o[v]) : k[v]);
+    late_keep(keep, list->at + i, more, LATE_WORDS);
+    if (!last)
+        for (int v = 0; v < FULLS; v++)
+            left = open_words_append(rest, left, full_load(list->at + i + v * FULL_LANES), o[v]);
+    return left;
+}
+
+/* The same of NEXT_PLANES planes, from j on, of LANES words. */
+FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
+                              const struct philox_plane plane[CHAINS], unsigned j, uint32_t first,
+                              uint8_t *keep, const struct open_words *list, size_t i,
+                              struct open_words *rest, size_t left, work_hook *step,
+                              struct work *work)
+{
+    const struct philox_plane *planes[CHAINS];
+    uint32_t more[LANES];
+    vec random[CHAINS][4], at[CHAINS], open[CHAINS], full_at[FULLS], o[FULLS];
+    vec k = vec_set1(0);
+
+    for (int c = 0; c < CHAINS; c++) {
+        planes[c] = &plane[c];
+        at[c] = vec_load(list->at + i);
+        open[c] = vec_set1(0);
+    }
+    open[0] = vec_load(list->open + i);
+    late_random(s, first, at, planes, random, step, work);
+    for (unsigned p = 0; p < NEXT_PLANES; p++) /* no T has a 1 behind the last plane */
+        compare_plane(&k, &open[0], random[p / COUNTER_PLANES][p % COUNTER_PLANES],
+                      j + p < PLANES && bitdrop_threshold_bit(s, j + p));
+    if (s->planes <= j + NEXT_PLANES) {
+        k = vec_or(k, open[0]);
+        open[0] = vec_set1(0);
+    }
+    vec_store(more, k);
+    late_keep(keep, list->at + i, more, LANES);
+    full_join(at, full_at);
+    full_join(open, o);
+    for (int v = 0; v < FULLS; v++)
+        left = open_words_append(rest, left, full_at[v], o[v]);
+    return left;
+}
+
+/*
+ * Runs the planes from j on for the first `count` words of a list, and uses another one. first is
+ * the absolute index / 32 of the word that keep begins with.
+ */
+FORCE_INLINE void late_rest(const struct bitdrop_stream *s, uint64_t first, unsigned j,
+                            uint8_t *keep, struct open_words *list, size_t count,
+                            struct open_words *other, work_hook *step, work_hook *pause,
+                            struct work *work)
+{
+    for (; count > 0; j += NEXT_PLANES) {
         const uint32_t counter2 = EARLY_PLANES + (j - EARLY_PLANES) / COUNTER_PLANES;
+        struct open_words *const rest = other;
         struct philox_plane plane[CHAINS];
         size_t left = 0;
 
         for (uint32_t c = 0; c < CHAINS; c++)
             plane[c] = philox_plane(s, (uint32_t)(first >> 32), counter2 + c);
-        memset(list.open + found, 0, LANES * sizeof *list.open); /* lanes that are not filled */
-        for (size_t i = 0; i < found; i += LANES) {
-            const size_t filled = found - i < LANES ? found - i : LANES;
-            uint32_t k[LANES], o[LANES];
-
-            late_block(s, plane, j, (uint32_t)first, &list, i, k, o, step, work);
+        open_words_pad(list, count);
+        for (size_t i = 0; i < count; i += LANES) {
+            left = late_next(s, plane, j, (uint32_t)first, keep, list, i, rest, left, step, work);
             pause(work);
-            for (size_t w = 0; w < filled; w++) {
-                uint8_t *word = keep + 4 * list.at[i + w];
-
-                store_le32(word, load_le32(word) | k[w] | (last ? o[w] : 0));
-            }
-            if (!last)
-                left = open_words_append(&list, left, list.at + i, o);
         }
-        found = left;
+        other = list;
+        list = rest;
+        count = left;
     }
+}
+
+/* All late planes, of the first `count` words of list[0]. Few words are left to late_rest. */
+FORCE_INLINE void late_planes(const struct bitdrop_stream *s, uint64_t first, uint8_t *keep,
+                              struct open_words list[2], size_t count, work_hook *step,
+                              work_hook *pause, struct work *work)
+{
+    const bool many = count > LANES;
+
+    if (many) {
+        const struct philox_plane plane = philox_plane(s, (uint32_t)(first >> 32), EARLY_PLANES);
+        size_t left = 0;
+
+        open_words_pad(&list[0], count);
+        for (size_t i = 0; i < count; i += LATE_WORDS) {
+            left = late_first(s, &plane, (uint32_t)first, keep, &list[0], i, &list[1], left, step,
+                              work);
+            pause(work);
+        }
+        count = left;
+    }
+    late_rest(s, first, EARLY_PLANES + (many ? COUNTER_PLANES : 0), keep, &list[many], count,
+              &list[!many], step, pause, work);
 }
 
 #endif

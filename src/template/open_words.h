@@ -2,54 +2,51 @@
 /*
  * The words of a tile that still have open elements, gathered into arrays for the late planes.
  *
- * The includer's vec.h defines words_open.
+ * The includer's vec.h defines, beyond what planes.h needs, FULL_LANES, full_load_bytes,
+ * full_index and full_pick.
  */
 #ifndef BITDROP_TEMPLATE_OPEN_WORDS_H
 #define BITDROP_TEMPLATE_OPEN_WORDS_H
 
-#include "stream.h"
-#include "template/bits.h"
+#include "template/planes.h"
 
 enum {
     TILE_WORDS = TILE_ELEMENTS / WORD_ELEMENTS,
-    OPEN_WORDS_SLACK = 64 /* words of 0 behind those that are gathered */
+    RUN_WORDS = RUN_BYTES / 4,
+    LATE_WORDS = CHAINS * LANES, /* that late planes are run of together */
+    FULLS = LATE_WORDS / FULL_LANES
 };
+_Static_assert(FULLS *FULL_LANES == LATE_WORDS, "full vectors have no empty lanes");
 
+/* Behind the words there may be what full_pick and open_words_pad leave there. */
 struct open_words {
-    uint32_t at[TILE_WORDS + LANES]; /* index of the word in the tile */
-    uint32_t open[TILE_WORDS + LANES];
+    uint32_t at[TILE_WORDS + LATE_WORDS]; /* index of the word in the tile */
+    uint32_t open[TILE_WORDS + LATE_WORDS];
 };
 
-/* Those of `count` words that are not 0, in ascending order; returns how many. */
-static inline size_t open_words_gather(struct open_words *list, const uint8_t *open, size_t count)
+/* Puts the words that are not 0 behind the first `count`; returns how many there are then. */
+FORCE_INLINE size_t open_words_append(struct open_words *list, size_t count, vec at, vec open)
 {
-    size_t found = 0;
-
-    for (size_t i = 0; i < count; i += 64) {
-        for (uint64_t some = words_open(open + 4 * i); some != 0; some &= some - 1) {
-            const size_t at = i + (size_t)__builtin_ctzll(some);
-
-            list->at[found] = (uint32_t)at;
-            list->open[found] = load_le32(open + 4 * at);
-            found++;
-        }
-    }
-    return found;
+    return count + full_pick(list->at + count, list->open + count, at, open);
 }
 
-/*
- * Appends those of LANES words that are not 0 to the first `found` of the list, behind which `at`
- * may lie; returns how many there are then.
- */
-static inline size_t open_words_append(struct open_words *list, size_t found, const uint32_t *at,
-                                       const uint32_t *open)
+/* The same of the words of a run, of which the first has index `first`. */
+FORCE_INLINE size_t open_words_gather(struct open_words *list, size_t count, uint32_t first,
+                                      const uint8_t *open)
 {
-    for (size_t i = 0; i < LANES; i++) {
-        list->at[found] = at[i];
-        list->open[found] = open[i];
-        found += open[i] != 0;
+    for (uint32_t i = 0; i < RUN_WORDS; i += FULL_LANES)
+        count = open_words_append(list, count, full_index(first + i),
+                                  full_load_bytes(open + (size_t)4 * i));
+    return count;
+}
+
+/* Words of 0 behind the first `count`, because late planes are run of LATE_WORDS words. */
+FORCE_INLINE void open_words_pad(struct open_words *list, size_t count)
+{
+    for (uint32_t i = 0; i < LATE_WORDS; i++) {
+        list->at[count + i] = i; /* not all of them one word, which would wait for itself */
+        list->open[count + i] = 0;
     }
-    return found;
 }
 
 #endif

@@ -1,17 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words of the vocabulary in plain C, for ISAs that have nothing better. */
+/*
+ * Words of the vocabulary in plain C, for ISAs that have nothing better, and whose lanes are words
+ * of 32 bits, so that all vectors are full.
+ *
+ * The includer has defined vec, LANES, CHAINS, vec_blocks, vec_load and vec_store.
+ */
 #ifndef BITDROP_TEMPLATE_PLAIN_H
 #define BITDROP_TEMPLATE_PLAIN_H
 
 #include "template/bits.h"
 
-static inline uint64_t words_open(const uint8_t *open)
-{
-    uint64_t which = 0;
+enum { FULL_LANES = LANES };
 
-    for (int i = 0; i < 64; i++)
-        which |= (uint64_t)(load_le32(open + 4 * i) != 0) << i;
-    return which;
+static inline void full_spread(const vec full[CHAINS], vec lanes[CHAINS])
+{
+    for (int c = 0; c < CHAINS; c++)
+        lanes[c] = full[c];
+}
+
+static inline void full_join(const vec lanes[CHAINS], vec full[CHAINS])
+{
+    full_spread(lanes, full);
+}
+
+static inline vec full_load(const uint32_t *p) { return vec_load(p); }
+static inline void full_store(uint32_t *p, vec a) { vec_store(p, a); }
+static inline vec full_index(uint32_t first) { return vec_blocks(first); }
+
+static inline vec full_load_bytes(const uint8_t *p)
+{
+    uint32_t word[LANES];
+
+    for (int i = 0; i < LANES; i++)
+        word[i] = load_le32(p + (size_t)4 * i);
+    return vec_load(word);
+}
+
+static inline size_t full_pick(uint32_t *at, uint32_t *open, vec index, vec words)
+{
+    uint32_t from[LANES], word[LANES];
+    size_t found = 0;
+
+    vec_store(from, index);
+    vec_store(word, words);
+    for (int i = 0; i < LANES; i++) {
+        at[found] = from[i];
+        open[found] = word[i];
+        found += word[i] != 0;
+    }
+    return found;
 }
 
 /*

@@ -31,7 +31,7 @@ static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, s
 {
     const uint64_t first = g + from / RUN_BYTES * RUN_BLOCKS;
     struct philox_plane plane[EARLY_PLANES];
-    uint8_t k[RUN_BYTES], o[RUN_BYTES + OPEN_WORDS_SLACK * 4] = {0};
+    uint8_t k[RUN_BYTES], o[RUN_BYTES] = {0};
 
     if (FEW_BLOCKS > 0 && to - from <= FEW_BLOCKS * BLOCK_BYTES) {
         for (size_t b = from; b < to; b += BLOCK_BYTES)
@@ -41,9 +41,12 @@ static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, s
     for (unsigned j = 0; j < EARLY_PLANES; j++)
         plane[j] = philox_plane(s, (uint32_t)(g >> 32), j);
     early_planes(s, plane, first, k, o, no_hook, no_hook, NULL);
-    if (s->planes > EARLY_PLANES)
-        late_planes(s, first * BLOCK_WORDS, RUN_BLOCKS * BLOCK_WORDS, EARLY_PLANES, k, o, no_hook,
+    if (s->planes > EARLY_PLANES) {
+        struct open_words list[2];
+
+        late_planes(s, first * BLOCK_WORDS, k, list, open_words_gather(list, 0, 0, o), no_hook,
                     no_hook, NULL);
+    }
     memcpy(keep + from, k + from % RUN_BYTES, to - from);
 }
 
@@ -68,21 +71,22 @@ FORCE_INLINE void make_runs(const struct bitdrop_stream *s, uint64_t g, size_t b
     const size_t share = goal * 7 / 8 / ((end - begin) / RUN_BYTES);
     const unsigned planes = s->planes < EARLY_PLANES ? s->planes : EARLY_PLANES;
     struct philox_plane plane[EARLY_PLANES];
-    _Alignas(64) uint8_t open[TILE_BYTES + OPEN_WORDS_SLACK * 4];
+    _Alignas(64) uint8_t open[RUN_BYTES] = {0}; /* or gcc warns */
+    struct open_words list[2];
+    size_t found = 0;
 
     work->burst = share / planes + 1;
     for (unsigned j = 0; j < EARLY_PLANES; j++)
         plane[j] = philox_plane(s, (uint32_t)(g >> 32), j);
     for (size_t b = begin; b < end; b += RUN_BYTES) {
-        early_planes(s, plane, g + b / BLOCK_BYTES, keep + b, open + b, step, pause, work);
+        early_planes(s, plane, g + b / BLOCK_BYTES, keep + b, open, step, pause, work);
+        if (s->planes > EARLY_PLANES)
+            found = open_words_gather(list, found, (uint32_t)(b - begin) / 4, open);
         goal -= share;
         catch_up(work, step, goal);
     }
-    if (s->planes > EARLY_PLANES) {
-        memset(open + end, 0, OPEN_WORDS_SLACK * 4);
-        late_planes(s, g * BLOCK_WORDS + begin / 4, (end - begin) / 4, EARLY_PLANES, keep + begin,
-                    open + begin, step, pause, work);
-    }
+    if (s->planes > EARLY_PLANES)
+        late_planes(s, g * BLOCK_WORDS + begin / 4, keep + begin, list, found, step, pause, work);
 }
 
 /* make_runs of one body and dtype, or of all. */
