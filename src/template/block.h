@@ -72,6 +72,21 @@ static inline void block_late(const struct bitdrop_stream *s, uint64_t g,
     }
 }
 
+/* The planes behind BLOCK_PLANES, where few blocks get to. Its lists would fill the stack of all.
+ */
+NOINLINE void block_rest(const struct bitdrop_stream *s, uint64_t g, const uint64_t block_open[2],
+                         uint8_t keep[BLOCK_BYTES])
+{
+    uint8_t k[RUN_BYTES] = {0}, open[RUN_BYTES] = {0};
+    struct open_words list[2];
+
+    memcpy(open, block_open, BLOCK_BYTES);
+    late_rest(s, g * BLOCK_WORDS, BLOCK_PLANES, k, &list[0],
+              open_words_gather(&list[0], 0, 0, open), &list[1], no_hook, no_hook, NULL);
+    for (int i = 0; i < BLOCK_BYTES; i++)
+        keep[i] |= k[i];
+}
+
 /* The keep bits of block g. */
 static inline void make_block(const struct bitdrop_stream *s, uint64_t g, uint8_t keep[BLOCK_BYTES])
 {
@@ -94,16 +109,8 @@ static inline void make_block(const struct bitdrop_stream *s, uint64_t g, uint8_
         for (int half = 0; half < 2; half++)
             b.keep[half] |= b.open[half];
     memcpy(keep, b.keep, BLOCK_BYTES);
-    if (s->planes > BLOCK_PLANES && (b.open[0] | b.open[1]) != 0) {
-        uint8_t k[RUN_BYTES] = {0}, open[RUN_BYTES] = {0};
-        struct open_words list[2];
-
-        memcpy(open, b.open, BLOCK_BYTES);
-        late_rest(s, g * BLOCK_WORDS, BLOCK_PLANES, k, &list[0],
-                  open_words_gather(&list[0], 0, 0, open), &list[1], no_hook, no_hook, NULL);
-        for (int i = 0; i < BLOCK_BYTES; i++)
-            keep[i] |= k[i];
-    }
+    if (s->planes > BLOCK_PLANES && (b.open[0] | b.open[1]) != 0)
+        block_rest(s, g, b.open, keep);
 }
 
 #endif
