@@ -197,11 +197,11 @@ static inline keep_bits keep_bits_load(const uint8_t *p)
 }
 
 /*
- * Fewer elements than a vector has. Loads of 4 and 8 bytes are masked. Stores go by parts, because
- * masked ones take AMD's CPUs ten cycles and more, and so do loads of halves, for which there are
- * no masks.
+ * Fewer elements than a vector has. Stores go by parts, because masked ones are slow on AMD's CPUs.
+ * Loads of halves go by parts too: AVX2 has no masks for them.
  */
 
+/* The first n < 8 halves at p, and above them the lowest of `above`. */
 static inline __m128i load_few_halves_128(const uint8_t *p, size_t n, __m128i above)
 {
     short one;

@@ -180,7 +180,7 @@ static void run_generated(struct work *work, struct tile *tile, make_runs_functi
 
     if (work->many_rows || (runs != make_runs_shared && job->rows > 1 && job->cols > MOST_COLS))
         work->rows = NULL;
-    if (work->rows != NULL) /* which stores the mask too */
+    if (work->rows != NULL)
         runs = make_runs_shared;
     work->bits_gap = job->pitch - job->cols <= MOST_GAP ? (size_t)(job->pitch - job->cols) : 0;
     while (row < job->rows) {
@@ -190,7 +190,7 @@ static void run_generated(struct work *work, struct tile *tile, make_runs_functi
         const uint8_t *keep =
             tile_need(tile, job->stream, e / TILE_ELEMENTS, first, first + batch.bits, runs, work);
 
-        if (job->mask != NULL && work->rows == NULL)
+        if (job->mask != NULL && work->rows == NULL) /* work->rows stores it too */
             store_mask(job, row, col, batch.count, keep, first);
         if (work->apply != NULL) {
             apply_all(work);

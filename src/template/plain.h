@@ -80,7 +80,7 @@ static inline void copy_few(unsigned char *buffer, size_t bytes, const void *p, 
                                                                                                    \
         dtype##_store(n >= dtype##_LANES ? p : buffer, a);                                         \
         if (n < dtype##_LANES)                                                                     \
-            memcpy(p, buffer, n *(size));                                                          \
+            memcpy(p, buffer, sizeof buffer / dtype##_LANES * n);                                  \
     }
 
 #endif

@@ -42,7 +42,7 @@ typedef void apply_batch_rows(struct work *work, size_t goal);
 
 /*
  * What waits to be applied: whole strips of one piece, and behind it the rest of a batch, which is
- * elements of successive rows whose bits lie one behind another in one tile.
+ * elements of successive rows. Their bits lie in one tile, or in memory.
  */
 struct work {
     /* The strips: where they begin in memory. */
