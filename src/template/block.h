@@ -16,20 +16,24 @@ enum {
     BLOCK_PLANES = EARLY_PLANES + BLOCK_LATE_COUNTERS * COUNTER_PLANES
 };
 
-/* keep and open bits of a block, in the order of memory. Where LANES > 1, that is little-endian. */
-struct block_bits {
-    uint64_t keep[2], open[2];
-};
+/* A bit for each element of a block, in the order of memory. */
+typedef uint64_t block_bits __attribute__((vector_size(BLOCK_BYTES)));
+typedef int64_t block_signs __attribute__((vector_size(BLOCK_BYTES)));
 
-static inline void compare_block(struct block_bits *b, const void *random, bool threshold_bit)
+/*
+ * The next plane, as in compare_plane. The bit of T is the uppermost of each half of *threshold,
+ * and there is no branch on it: few blocks follow one another.
+ */
+static inline void compare_block(block_bits *keep, block_bits *open, block_bits *threshold,
+                                 const void *random)
 {
-    for (int half = 0; half < 2; half++) {
-        uint64_t r;
+    const block_bits bit = (block_bits)((block_signs)*threshold < 0);
+    block_bits r;
 
-        memcpy(&r, (const unsigned char *)random + half * sizeof r, sizeof r);
-        b->keep[half] |= threshold_bit ? 0 : b->open[half] & r;
-        b->open[half] &= threshold_bit ? r : ~r;
-    }
+    memcpy(&r, random, sizeof r);
+    *keep |= *open & r & ~bit;
+    *open &= ~(r ^ bit);
+    *threshold += *threshold;
 }
 
 /* Plane j of block g at random + j * BLOCK_BYTES. */
@@ -87,30 +91,56 @@ NOINLINE void block_rest(const struct bitdrop_stream *s, uint64_t g, const uint6
         keep[i] |= k[i];
 }
 
-/* The keep bits of block g. */
-static inline void make_block(const struct bitdrop_stream *s, uint64_t g, uint8_t keep[BLOCK_BYTES])
+/* The random bits of a block. */
+struct block_random {
+    uint8_t early[EARLY_PLANES * BLOCK_BYTES];
+    uint32_t late[COUNTER_PLANES][BLOCK_LATE_LANES];
+};
+
+static inline void block_make_random(const struct bitdrop_stream *s, uint64_t g,
+                                     struct block_random *random)
+{
+    block_early(s, g, random->early);
+    if (s->planes > EARLY_PLANES)
+        block_late(s, g, random->late);
+}
+
+static inline void block_compare(const struct bitdrop_stream *s, uint64_t g,
+                                 const struct block_random *random, uint8_t keep[BLOCK_BYTES])
 {
     const unsigned early = s->planes < EARLY_PLANES ? s->planes : EARLY_PLANES;
-    uint8_t random[EARLY_PLANES * BLOCK_BYTES];
-    uint32_t late[COUNTER_PLANES][BLOCK_LATE_LANES];
-    struct block_bits b = {{0, 0}, {UINT64_MAX, UINT64_MAX}};
+    block_bits k = {0, 0}, open = {UINT64_MAX, UINT64_MAX}, t = {s->threshold, s->threshold};
 
-    block_early(s, g, random);
     for (unsigned j = 0; j < early; j++)
-        compare_block(&b, random + j * BLOCK_BYTES, bitdrop_threshold_bit(s, j));
-    if (s->planes > EARLY_PLANES) {
-        block_late(s, g, late);
-        for (unsigned j = EARLY_PLANES; j < BLOCK_PLANES; j++)
-            compare_block(
-                &b, late[j % COUNTER_PLANES] + (j - EARLY_PLANES) / COUNTER_PLANES * BLOCK_WORDS,
-                bitdrop_threshold_bit(s, j));
-    }
+        compare_block(&k, &open, &t, random->early + j * BLOCK_BYTES);
+    if (s->planes > EARLY_PLANES)
+        for (unsigned j = 0; j < BLOCK_PLANES - EARLY_PLANES; j++)
+            compare_block(&k, &open, &t,
+                          random->late[j % COUNTER_PLANES] + j / COUNTER_PLANES * BLOCK_WORDS);
     if (s->planes <= BLOCK_PLANES) /* what is open equals T, and keeps */
-        for (int half = 0; half < 2; half++)
-            b.keep[half] |= b.open[half];
-    memcpy(keep, b.keep, BLOCK_BYTES);
-    if (s->planes > BLOCK_PLANES && (b.open[0] | b.open[1]) != 0)
-        block_rest(s, g, b.open, keep);
+        k |= open;
+    memcpy(keep, &k, BLOCK_BYTES);
+    if (s->planes > BLOCK_PLANES && (open[0] | open[1]) != 0)
+        block_rest(s, g, (const uint64_t[2]){open[0], open[1]}, keep);
+}
+
+/* The keep bits of `count` blocks from block g on, two at a time: one hides the other's latency. */
+static inline void make_blocks(const struct bitdrop_stream *s, uint64_t g, size_t count,
+                               uint8_t *keep)
+{
+    struct block_random random[2];
+
+    for (; count > 0; g += 2, keep += 2 * BLOCK_BYTES) {
+        const bool both = count > 1;
+
+        block_make_random(s, g, &random[0]);
+        if (both)
+            block_make_random(s, g + 1, &random[1]);
+        block_compare(s, g, &random[0], keep);
+        if (both)
+            block_compare(s, g + 1, &random[1], keep + BLOCK_BYTES);
+        count -= both ? 2 : 1;
+    }
 }
 
 #endif

@@ -34,8 +34,7 @@ static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, s
     uint8_t k[RUN_BYTES], o[RUN_BYTES] = {0};
 
     if (FEW_BLOCKS > 0 && to - from <= FEW_BLOCKS * BLOCK_BYTES) {
-        for (size_t b = from; b < to; b += BLOCK_BYTES)
-            make_block(s, g + b / BLOCK_BYTES, keep + b);
+        make_blocks(s, g + from / BLOCK_BYTES, (to - from) / BLOCK_BYTES, keep + from);
         return;
     }
     for (unsigned j = 0; j < EARLY_PLANES; j++)
