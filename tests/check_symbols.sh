@@ -21,6 +21,14 @@ nm --extern-only --defined-only "$2" | awk '
     isa != "" && NF == 3 && $3 !~ /^bitdrop_(kernels|avx512_bf16)_[a-z0-9_]+$/ { print isa " defines " $3; bad = 1 }
     END { if (objects < 2) { print "fewer than two ISAs were read"; bad = 1 }; exit bad }'
 
+# Of SLEEF only what is deterministic and is called by the name of its ISA: no dispatchers.
+for name in $(nm -D --undefined-only "$1" | awk '$NF ~ /^Sleef/ { print $NF }'); do
+    case $name in
+        Sleef_finz_*_u1[05]avx2 | Sleef_finz_*_u1[05]avx512f | Sleef_finz_*_u1[05]advsimd | Sleef_finz_*_u1[05]purecfma) ;;
+        *) echo "$name is imported"; exit 1 ;;
+    esac
+done
+
 [ "$(uname -m)" = x86_64 ] || { echo 'not x86-64: no AVX to look for'; exit 0; }
 objdump -d --no-show-raw-insn "$2" | awk '
     /file format/ { member = $1; sub(/:$/, "", member); baseline = member !~ /avx/; seen[baseline]++ }

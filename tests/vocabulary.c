@@ -229,6 +229,7 @@ CHECK_DTYPE(f16, f32, BITDROP_F16, 2)
 CHECK_DTYPE(bf16, f32, BITDROP_BF16, 2)
 
 #include "vocabulary_bodies.h"
+#include "vocabulary_math.h"
 
 void CHECK_VOCABULARY(struct check *c)
 {
@@ -243,6 +244,8 @@ void CHECK_VOCABULARY(struct check *c)
     check_f16(c);
     check_bf16(c);
     check_bodies(c);
+    check_math(c, &f32_math);
+    check_math(c, &f64_math);
 }
 
 static int steps;

@@ -334,6 +334,21 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
     return _mm256_and_ps(a, f32_keep(keep, v, 0));
 }
 
+static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm256_sub_ps(a, b); }
+static inline f32_vec f32_div(f32_vec a, f32_vec b) { return _mm256_div_ps(a, b); }
+static inline f32_vec f32_abs(f32_vec a) { return _mm256_andnot_ps(f32_set1(-0.0), a); }
+
+/* Where there is a NaN, the instructions take their second operand. */
+static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
+{
+    return _mm256_max_ps(low, _mm256_min_ps(high, a));
+}
+
+static inline f32_mask f32_above(f32_mask m, f32_vec a, f32_vec b)
+{
+    return _mm256_and_ps(m, _mm256_cmp_ps(a, b, _CMP_NLE_UQ));
+}
+
 /* f64 */
 
 typedef __m256d f64_vec;
@@ -396,6 +411,35 @@ static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 {
     return _mm256_and_pd(a, f64_keep(keep, v, 0));
 }
+
+static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm256_sub_pd(a, b); }
+static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm256_div_pd(a, b); }
+static inline f64_vec f64_abs(f64_vec a) { return _mm256_andnot_pd(f64_set1(-0.0), a); }
+
+/* Where there is a NaN, the instructions take their second operand. */
+static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
+{
+    return _mm256_max_pd(low, _mm256_min_pd(high, a));
+}
+
+static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
+{
+    return _mm256_and_pd(m, _mm256_cmp_pd(a, b, _CMP_NLE_UQ));
+}
+
+/* Vector math */
+
+#ifdef BITDROP_SLEEF
+__attribute__((const)) f32_vec Sleef_finz_expf8_u10avx2(f32_vec a);
+__attribute__((const)) f64_vec Sleef_finz_expd4_u10avx2(f64_vec a);
+__attribute__((const)) f64_vec Sleef_finz_erfcd4_u15avx2(f64_vec a);
+
+static inline f32_vec f32_exp(f32_vec a) { return Sleef_finz_expf8_u10avx2(a); }
+static inline f64_vec f64_exp(f64_vec a) { return Sleef_finz_expd4_u10avx2(a); }
+static inline f64_vec f64_erfc(f64_vec a) { return Sleef_finz_erfcd4_u15avx2(a); }
+#else
+#include "template/libm.h"
+#endif
 
 /* f16: F16C rounds as told and never flushes */
 

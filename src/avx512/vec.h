@@ -213,6 +213,21 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
     return _mm512_maskz_mov_ps(keep_bits_16(keep, v), a);
 }
 
+static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm512_sub_ps(a, b); }
+static inline f32_vec f32_div(f32_vec a, f32_vec b) { return _mm512_div_ps(a, b); }
+static inline f32_vec f32_abs(f32_vec a) { return _mm512_abs_ps(a); }
+
+/* Where there is a NaN, the instructions take their second operand. */
+static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
+{
+    return _mm512_max_ps(low, _mm512_min_ps(high, a));
+}
+
+static inline f32_mask f32_above(f32_mask m, f32_vec a, f32_vec b)
+{
+    return _mm512_mask_cmp_ps_mask(m, a, b, _CMP_NLE_UQ);
+}
+
 /* f64 */
 
 typedef __m512d f64_vec;
@@ -272,6 +287,35 @@ static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 {
     return _mm512_maskz_mov_pd(keep_bits_8(keep, v), a);
 }
+
+static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm512_sub_pd(a, b); }
+static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm512_div_pd(a, b); }
+static inline f64_vec f64_abs(f64_vec a) { return _mm512_abs_pd(a); }
+
+/* Where there is a NaN, the instructions take their second operand. */
+static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
+{
+    return _mm512_max_pd(low, _mm512_min_pd(high, a));
+}
+
+static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
+{
+    return _mm512_mask_cmp_pd_mask(m, a, b, _CMP_NLE_UQ);
+}
+
+/* Vector math */
+
+#ifdef BITDROP_SLEEF
+__attribute__((const)) f32_vec Sleef_finz_expf16_u10avx512f(f32_vec a);
+__attribute__((const)) f64_vec Sleef_finz_expd8_u10avx512f(f64_vec a);
+__attribute__((const)) f64_vec Sleef_finz_erfcd8_u15avx512f(f64_vec a);
+
+static inline f32_vec f32_exp(f32_vec a) { return Sleef_finz_expf16_u10avx512f(a); }
+static inline f64_vec f64_exp(f64_vec a) { return Sleef_finz_expd8_u10avx512f(a); }
+static inline f64_vec f64_erfc(f64_vec a) { return Sleef_finz_erfcd8_u15avx512f(a); }
+#else
+#include "template/libm.h"
+#endif
 
 /* f16: the conversions round as told and never flush */
 

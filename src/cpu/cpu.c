@@ -12,6 +12,7 @@ enum {
     XCR0_ZMM = 0xE6  /* and opmask, upper ZMM0-15, ZMM16-31 */
 };
 #define LEAF1_ECX_OSXSAVE BIT(27)
+#define LEAF1_ECX_FMA (BIT(12) | BIT(28))                             /* FMA, AVX */
 #define LEAF1_ECX_AVX2_TIER (BIT(12) | BIT(28) | BIT(29))             /* FMA, AVX, F16C */
 #define LEAF7_EBX_AVX2_TIER (BIT(5) | BIT(8))                         /* AVX2, BMI2 */
 #define LEAF7_EBX_AVX512_TIER (BIT(16) | BIT(17) | BIT(30) | BIT(31)) /* F, DQ, BW, VL */
@@ -21,11 +22,12 @@ bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w)
 {
     bitdrop_isa_set isas = SCALAR;
 
-    if (w->max_leaf < 7)
+    if (!ALL_SET(w->leaf1_ecx, LEAF1_ECX_OSXSAVE | LEAF1_ECX_FMA) || !ALL_SET(w->xcr0, XCR0_YMM))
         return isas;
-    if (!ALL_SET(w->leaf1_ecx, LEAF1_ECX_OSXSAVE | LEAF1_ECX_AVX2_TIER))
-        return isas;
-    if (!ALL_SET(w->leaf7_ebx, LEAF7_EBX_AVX2_TIER) || !ALL_SET(w->xcr0, XCR0_YMM))
+    isas |= BIT(BITDROP_FMA);
+
+    if (w->max_leaf < 7 || !ALL_SET(w->leaf1_ecx, LEAF1_ECX_AVX2_TIER) ||
+        !ALL_SET(w->leaf7_ebx, LEAF7_EBX_AVX2_TIER))
         return isas;
     isas |= BIT(BITDROP_ISA_AVX2);
 

@@ -14,7 +14,7 @@
 
 /* A set of ISAs: bit isa is set. Above them, what else some kernels go by. */
 typedef uint32_t bitdrop_isa_set;
-enum { BITDROP_AVX512_BF16 = 16 };
+enum { BITDROP_AVX512_BF16 = 16, BITDROP_FMA = 17 };
 
 /* CPUID leaves 1 and 7 (subleaves 0 and 1), and XCR0; what was not there to be read is 0. */
 struct bitdrop_x86_words {

@@ -227,6 +227,30 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
     return a;
 }
 
+static inline f32_vec f32_sub(f32_vec a, f32_vec b)
+{
+    return (f32_vec){{vsubq_f32(a.r[0], b.r[0]), vsubq_f32(a.r[1], b.r[1])}};
+}
+
+static inline f32_vec f32_abs(f32_vec a)
+{
+    return (f32_vec){{vabsq_f32(a.r[0]), vabsq_f32(a.r[1])}};
+}
+
+static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
+{
+    for (int i = 0; i < 2; i++)
+        a.r[i] = vmaxq_f32(vminq_f32(a.r[i], high.r[i]), low.r[i]);
+    return a;
+}
+
+static inline f32_mask f32_above(f32_mask m, f32_vec a, f32_vec b)
+{
+    for (int i = 0; i < 2; i++)
+        m.r[i] = vbicq_u32(m.r[i], vcleq_f32(a.r[i], b.r[i]));
+    return m;
+}
+
 #ifdef __aarch64__
 #include "neon/vec_a64.h"
 #else

@@ -77,6 +77,58 @@ static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 static inline void f64_store(void *p, f64_vec a) { memcpy(p, &a, sizeof a); }
 static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
 
+static inline f64_vec f64_sub(f64_vec a, f64_vec b)
+{
+    for (int i = 0; i < f64_LANES; i++)
+        a.e[i] -= b.e[i];
+    return a;
+}
+
+static inline f64_vec f64_div(f64_vec a, f64_vec b)
+{
+    for (int i = 0; i < f64_LANES; i++)
+        a.e[i] /= b.e[i];
+    return a;
+}
+
+static inline f64_vec f64_abs(f64_vec a)
+{
+    for (int i = 0; i < f64_LANES; i++)
+        a.e[i] = __builtin_fabs(a.e[i]);
+    return a;
+}
+
+static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
+{
+    for (int i = 0; i < f64_LANES; i++) {
+        const double x = __builtin_isless(a.e[i], low.e[i]) ? low.e[i] : a.e[i];
+
+        a.e[i] = __builtin_isgreater(x, high.e[i]) ? high.e[i] : x;
+    }
+    return a;
+}
+
+static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
+{
+    for (int i = 0; i < f64_LANES; i++)
+        m &= ~((uint32_t)__builtin_islessequal(a.e[i], b.e[i]) << i);
+    return m;
+}
+
+/* NEON of ARMv7 does not divide: VFP does, and keeps denormals. */
+static inline f32_vec f32_div(f32_vec a, f32_vec b)
+{
+    float x[f32_LANES], y[f32_LANES];
+
+    f32_store(x, a);
+    f32_store(y, b);
+    for (int i = 0; i < f32_LANES; i++)
+        x[i] /= y[i];
+    return f32_load(x);
+}
+
+#include "template/libm.h"
+
 /* 8 elements of f16, as bits, to and from f32 */
 
 static inline float32x4_t f16_widen_4(uint16x4_t bits)

@@ -99,6 +99,65 @@ static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
     return a;
 }
 
+static inline f64_vec f64_sub(f64_vec a, f64_vec b)
+{
+    return (f64_vec){{vsubq_f64(a.r[0], b.r[0]), vsubq_f64(a.r[1], b.r[1])}};
+}
+
+static inline f64_vec f64_div(f64_vec a, f64_vec b)
+{
+    return (f64_vec){{vdivq_f64(a.r[0], b.r[0]), vdivq_f64(a.r[1], b.r[1])}};
+}
+
+static inline f64_vec f64_abs(f64_vec a)
+{
+    return (f64_vec){{vabsq_f64(a.r[0]), vabsq_f64(a.r[1])}};
+}
+
+static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
+{
+    for (int i = 0; i < 2; i++)
+        a.r[i] = vmaxq_f64(vminq_f64(a.r[i], high.r[i]), low.r[i]);
+    return a;
+}
+
+static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
+{
+    for (int i = 0; i < 2; i++)
+        m.r[i] = vbicq_u64(m.r[i], vcleq_f64(a.r[i], b.r[i]));
+    return m;
+}
+
+/* Division, which is an instruction of AArch64, and vector math */
+
+static inline f32_vec f32_div(f32_vec a, f32_vec b)
+{
+    return (f32_vec){{vdivq_f32(a.r[0], b.r[0]), vdivq_f32(a.r[1], b.r[1])}};
+}
+
+#ifdef BITDROP_SLEEF
+__attribute__((const)) float32x4_t Sleef_finz_expf4_u10advsimd(float32x4_t a);
+__attribute__((const)) float64x2_t Sleef_finz_expd2_u10advsimd(float64x2_t a);
+__attribute__((const)) float64x2_t Sleef_finz_erfcd2_u15advsimd(float64x2_t a);
+
+static inline f32_vec f32_exp(f32_vec a)
+{
+    return (f32_vec){{Sleef_finz_expf4_u10advsimd(a.r[0]), Sleef_finz_expf4_u10advsimd(a.r[1])}};
+}
+
+static inline f64_vec f64_exp(f64_vec a)
+{
+    return (f64_vec){{Sleef_finz_expd2_u10advsimd(a.r[0]), Sleef_finz_expd2_u10advsimd(a.r[1])}};
+}
+
+static inline f64_vec f64_erfc(f64_vec a)
+{
+    return (f64_vec){{Sleef_finz_erfcd2_u15advsimd(a.r[0]), Sleef_finz_erfcd2_u15advsimd(a.r[1])}};
+}
+#else
+#include "template/libm.h"
+#endif
+
 /* 8 elements of f16, as bits, to and from f32 */
 
 static inline f32_vec f16_widen(uint16x8_t bits)

@@ -152,6 +152,23 @@ static inline f32_vec f32_load(const void *p)
 static inline void f32_store(void *p, f32_vec a) { memcpy(p, &a, sizeof a); }
 static inline void f32_stream(void *p, f32_vec a) { f32_store(p, a); }
 
+static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return a - b; }
+static inline f32_vec f32_div(f32_vec a, f32_vec b) { return a / b; }
+static inline f32_vec f32_abs(f32_vec a) { return __builtin_fabsf(a); }
+
+/* Unlike <, these comparisons raise nothing for quiet NaNs. */
+static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
+{
+    const f32_vec b = __builtin_isless(a, low) ? low : a;
+
+    return __builtin_isgreater(b, high) ? high : b;
+}
+
+static inline f32_mask f32_above(f32_mask m, f32_vec a, f32_vec b)
+{
+    return m & ~all_if(__builtin_islessequal(a, b));
+}
+
 /* f64 */
 
 typedef double f64_vec;
@@ -205,6 +222,35 @@ static inline f64_vec f64_load(const void *p)
 
 static inline void f64_store(void *p, f64_vec a) { memcpy(p, &a, sizeof a); }
 static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
+
+static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return a - b; }
+static inline f64_vec f64_div(f64_vec a, f64_vec b) { return a / b; }
+static inline f64_vec f64_abs(f64_vec a) { return __builtin_fabs(a); }
+
+/* Unlike <, these comparisons raise nothing for quiet NaNs. */
+static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
+{
+    const f64_vec b = __builtin_isless(a, low) ? low : a;
+
+    return __builtin_isgreater(b, high) ? high : b;
+}
+
+static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
+{
+    return m & ~-(uint64_t)__builtin_islessequal(a, b);
+}
+
+/* Vector math */
+
+#ifdef BITDROP_SLEEF
+#include "scalar/math.h"
+
+static inline f32_vec f32_exp(f32_vec a) { return bitdrop_exp_f32(a); }
+static inline f64_vec f64_exp(f64_vec a) { return bitdrop_exp_f64(a); }
+static inline f64_vec f64_erfc(f64_vec a) { return bitdrop_erfc_f64(a); }
+#else
+#include "template/libm.h"
+#endif
 
 /* f16: all but denormals in integers, and without branches, of which gcc makes no vectors */
 
