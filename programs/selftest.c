@@ -116,6 +116,7 @@ static void print_machine(void)
     const size_t cache = machine_last_level_cache();
 
     printf("bitdrop      %s\n", bitdrop_version());
+    printf("math         %s\n", bitdrop_math());
     printf("compiler     %s\n", machine_compiler());
     printf("target       %s\n", machine_target());
     printf("CPU          %s\n", machine_cpu_name());
@@ -137,6 +138,8 @@ static bool check_isa(bitdrop_isa isa)
 
     printf("%-7s mask hash %016" PRIx64 ", value hash %016" PRIx64 "\n", bitdrop_isa_name(isa),
            check_hash_of_masks(isa), check_hash_of_values(isa));
+    printf("%-7s math hash %016" PRIx64 ", by %s\n", bitdrop_isa_name(isa), check_hash_of_math(isa),
+           bitdrop_math());
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         struct check c = {.isa = isa,
                           .random = options.seed,

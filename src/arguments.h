@@ -59,8 +59,7 @@ INLINE struct bitdrop_plan plan_of(const struct bitdrop_call *call)
     const bool remade = has_data && call->cfg != NULL && call->cfg->mask_use == BITDROP_MASK_REMADE;
     const bool has_mask = (row->bits == BITS_WRITTEN || row->bits == BITS_READ) && !remade;
     const bool reads_mask = row->bits == BITS_READ && has_mask;
-    const bool stored_body = reads_mask && !call->unknown_activation;
-    const enum bitdrop_body body = stored_body ? row->stored_body : row->body;
+    const enum bitdrop_body body = reads_mask ? row->stored_body : row->body;
 
     return (struct bitdrop_plan){
         .row = row,

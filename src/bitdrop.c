@@ -105,20 +105,42 @@ bitdrop_status bitdrop_backward_add(const bitdrop_config *cfg, bitdrop_dtype t,
         OP_backward_add, cfg, t, shape, {dy, NULL, residual}, dx, only_read(mask), false});
 }
 
+struct activation {
+    bool is_known;
+    enum bitdrop_operation forward, backward;
+};
+
+/* One that is not known counts as GELU, until the check of the config refuses it. */
+static struct activation activation_of(bitdrop_activation act)
+{
+    switch (act) {
+#define ACTIVATION(NAME, name)                                                                     \
+    case BITDROP_##NAME:                                                                           \
+        return (struct activation){true, OP_forward_##name, OP_backward_##name};
+        BITDROP_ACTIVATIONS(ACTIVATION)
+#undef ACTIVATION
+    }
+    return (struct activation){false, OP_forward_gelu, OP_backward_gelu};
+}
+
 bitdrop_status bitdrop_forward_act(const bitdrop_config *cfg, bitdrop_dtype t,
                                    const bitdrop_2d *shape, bitdrop_activation act, const void *x,
                                    const void *bias, void *y, uint8_t *mask)
 {
-    return run_rows(&(struct bitdrop_call){
-        OP_forward_relu, cfg, t, shape, {x, bias}, y, mask, act != BITDROP_RELU});
+    const struct activation a = activation_of(act);
+
+    return run_rows(
+        &(struct bitdrop_call){a.forward, cfg, t, shape, {x, bias}, y, mask, !a.is_known});
 }
 
 bitdrop_status bitdrop_backward_act(const bitdrop_config *cfg, bitdrop_dtype t,
                                     const bitdrop_2d *shape, bitdrop_activation act, const void *dy,
                                     const void *x, const void *bias, void *dx, const uint8_t *mask)
 {
+    const struct activation a = activation_of(act);
+
     return run_rows(&(struct bitdrop_call){
-        OP_backward_relu, cfg, t, shape, {dy, x, bias}, dx, only_read(mask), act != BITDROP_RELU});
+        a.backward, cfg, t, shape, {dy, x, bias}, dx, only_read(mask), !a.is_known});
 }
 
 bitdrop_status bitdrop_forward_alpha(const bitdrop_config *cfg, bitdrop_dtype t,
@@ -174,6 +196,15 @@ const char *bitdrop_version(void)
 {
     return STRING(BITDROP_VERSION_MAJOR) "." STRING(BITDROP_VERSION_MINOR) "." STRING(
         BITDROP_VERSION_PATCH);
+}
+
+const char *bitdrop_math(void)
+{
+#ifdef BITDROP_SLEEF
+    return "sleef " BITDROP_SLEEF;
+#else
+    return "libm";
+#endif
 }
 
 int bitdrop_version_number(void) { return BITDROP_VERSION_NUMBER; }

@@ -24,6 +24,12 @@
     X(add, 3, INTERLEAVED_BUT_F64, 0)                                                              \
     X(relu, 2, INTERLEAVED_BUT_F64, 1)                                                             \
     X(relu_grad, 3, SHARED, 0)                                                                     \
+    X(gelu, 2, SHARED, 0)                                                                          \
+    X(gelu_grad, 3, SHARED, 0)                                                                     \
+    X(gelu_tanh, 2, SHARED, 0)                                                                     \
+    X(gelu_tanh_grad, 3, SHARED, 0)                                                                \
+    X(silu, 2, SHARED, 0)                                                                          \
+    X(silu_grad, 3, SHARED, 0)                                                                     \
     X(alpha, 1, SHARED, 0)
 
 /*
@@ -62,10 +68,29 @@
       (FIRST, BIAS, NONE), WRITTEN, relu, relu, scale)                                             \
     X(backward_relu, backward_act, (cfg, t, shape, BITDROP_RELU, in[0], in[1], in[2], y, mask),    \
       (FIRST, THIRD, BIAS), READ, relu_grad, dropout, scale)                                       \
+    X(forward_gelu, forward_act, (cfg, t, shape, BITDROP_GELU, in[0], in[1], y, mask),             \
+      (FIRST, BIAS, NONE), WRITTEN, gelu, gelu, scale)                                             \
+    X(backward_gelu, backward_act, (cfg, t, shape, BITDROP_GELU, in[0], in[1], in[2], y, mask),    \
+      (FIRST, THIRD, BIAS), READ, gelu_grad, gelu_grad, scale)                                     \
+    X(forward_gelu_tanh, forward_act, (cfg, t, shape, BITDROP_GELU_TANH, in[0], in[1], y, mask),   \
+      (FIRST, BIAS, NONE), WRITTEN, gelu_tanh, gelu_tanh, scale)                                   \
+    X(backward_gelu_tanh, backward_act,                                                            \
+      (cfg, t, shape, BITDROP_GELU_TANH, in[0], in[1], in[2], y, mask), (FIRST, THIRD, BIAS),      \
+      READ, gelu_tanh_grad, gelu_tanh_grad, scale)                                                 \
+    X(forward_silu, forward_act, (cfg, t, shape, BITDROP_SILU, in[0], in[1], y, mask),             \
+      (FIRST, BIAS, NONE), WRITTEN, silu, silu, scale)                                             \
+    X(backward_silu, backward_act, (cfg, t, shape, BITDROP_SILU, in[0], in[1], in[2], y, mask),    \
+      (FIRST, THIRD, BIAS), READ, silu_grad, silu_grad, scale)                                     \
     X(forward_alpha, forward_alpha, (cfg, t, shape, in[0], y, mask), (FIRST, NONE, NONE), WRITTEN, \
       alpha, alpha, alpha)                                                                         \
     X(backward_alpha, backward_alpha, (cfg, t, shape, in[0], y, mask), (FIRST, NONE, NONE), READ,  \
       dropout, dropout, alpha)
+
+/*
+ * X(ACTIVATION, name): BITDROP_<ACTIVATION> makes forward_act and backward_act the operations
+ * forward_<name> and backward_<name>.
+ */
+#define BITDROP_ACTIVATIONS(X) X(RELU, relu) X(GELU, gelu) X(GELU_TANH, gelu_tanh) X(SILU, silu)
 
 /* The operations that have a flat call too: X(name, (arguments)). */
 #define BITDROP_FLAT_OPERATIONS(X)                                                                 \

@@ -52,6 +52,7 @@ struct check {
     X(tasks,                                                                                       \
       "which bytes each task writes: none twice, and no tile twice where that can be helped")      \
     X(shards, "rows and columns of a matrix against the whole")                                    \
+    X(activations, "GELU and SiLU: errors, specials, flags, and the same on each ISA")             \
     X(gradients, "backward calls against differences of forward calls")                            \
     X(unrelated, "neighbouring seeds, streams and offsets")                                        \
     X(nested, "what p1 drops, every greater p drops too")                                          \
@@ -77,7 +78,8 @@ bool check_isa_built(bitdrop_isa isa);
 
 /* The numbers of check_hash.c, by the kernels of an ISA; 0 if they refuse. */
 uint64_t check_hash_of_masks(bitdrop_isa isa);
-uint64_t check_hash_of_values(bitdrop_isa isa);
+uint64_t check_hash_of_values(bitdrop_isa isa); /* of the operations that are exact */
+uint64_t check_hash_of_math(bitdrop_isa isa);   /* of the others */
 
 /* SplitMix64 (Steele, Lea, Flood, OOPSLA'14). */
 uint64_t check_random(struct check *c);

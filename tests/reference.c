@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "reference.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -25,8 +26,10 @@ static double operand(const struct element *e, double x)
     return e->flush && is_small(e, x) ? copysign(0, x) : x;
 }
 
-/* isnan is a macro on MinGW, and warns of doubles. */
+/* isnan and isinf are macros on MinGW, and warn of doubles. */
 static bool is_nan(double x) { return x != x; }
+
+static bool is_infinite(double x) { return fabs(x) > DBL_MAX; }
 
 /* A result of a and b. NEON flushes it before it is rounded. */
 static double result(struct element *e, double exact, double a, double b)
@@ -56,23 +59,25 @@ static double constant(const struct element *e, double x)
     return e->dtype == BITDROP_F64 ? x : (float)x;
 }
 
-static double input(const struct element *e, int i)
+static double number(bitdrop_dtype t, const void *at)
 {
     double x;
     float f;
     uint16_t h;
 
-    if (e->dtype == BITDROP_F64) {
-        memcpy(&x, e->in[i], sizeof x);
+    if (t == BITDROP_F64) {
+        memcpy(&x, at, sizeof x);
         return x;
     }
-    if (e->dtype == BITDROP_F32) {
-        memcpy(&f, e->in[i], sizeof f);
+    if (t == BITDROP_F32) {
+        memcpy(&f, at, sizeof f);
         return f;
     }
-    memcpy(&h, e->in[i], sizeof h);
-    return oracle_widen(e->dtype, h);
+    memcpy(&h, at, sizeof h);
+    return oracle_widen(t, h);
 }
+
+static double input(const struct element *e, int i) { return number(e->dtype, e->in[i]); }
 
 static void output(struct element *e, double x)
 {
@@ -95,12 +100,15 @@ static double with(struct element *e, double x, int i)
     return e->in[i] == NULL ? x : add(e, x, input(e, i));
 }
 
+static double scale_of(const struct element *e)
+{
+    return constant(e, e->cfg->scaling == BITDROP_SCALE_INFER ? 1.0 : 1.0 / (1.0 - e->cfg->p));
+}
+
 /* D, and D' too. */
 static double dropout(struct element *e, bool keep, double x)
 {
-    const double scale = e->cfg->scaling == BITDROP_SCALE_INFER ? 1.0 : 1.0 / (1.0 - e->cfg->p);
-
-    return keep ? multiply(e, x, constant(e, scale)) : 0.0;
+    return keep ? multiply(e, x, scale_of(e)) : 0.0;
 }
 
 static void reference_mask(struct element *e) { (void)e; }
@@ -157,6 +165,116 @@ static void reference_backward_relu(struct element *e)
     output(e, dropout(e, bit, input(e, 0)));
 }
 
+/*
+ * The other activations are not exact. Their formulas are computed in double, which is exact enough
+ * for f64 too: the largest error that docs/reference.md allows there is 1e-14.
+ */
+struct activated {
+    double value, slope;
+};
+
+static double normal(double x) { return erfc(-x * sqrt(0.5)) / 2; }
+
+static struct activated gelu(double x)
+{
+    const double pi = 3.14159265358979323846;
+
+    return (struct activated){x * normal(x), normal(x) + x * exp(-x * x / 2) / sqrt(2 * pi)};
+}
+
+static struct activated gelu_tanh(double x)
+{
+    const double a = 0.7978845608028654, b = 0.044715;
+    const double t = tanh(a * (x + b * x * x * x));
+
+    return (struct activated){x / 2 * (1 + t),
+                              (1 + t) / 2 + x / 2 * (1 - t * t) * a * (1 + 3 * b * x * x)};
+}
+
+static struct activated silu(double x)
+{
+    const double s = 1 / (1 + exp(-x));
+
+    return (struct activated){x * s, s + x * s * (1 - s)};
+}
+
+typedef struct activated activation(double x);
+
+/* The formulas, but not for NaNs and where they would come to inf * 0. */
+static struct activated activate(activation *of, double x)
+{
+    if (is_nan(x))
+        return (struct activated){x, x};
+    if (fabs(x) > 100)
+        return x > 0 ? (struct activated){x, 1} : (struct activated){0, 0};
+    return of(x);
+}
+
+/* How far an activation of x, or its derivative, may be from these: docs/reference.md. */
+static double error_at(const struct element *e, double x)
+{
+    const double at_1 = e->dtype == BITDROP_F64 ? 1e-14 : 3e-7;
+
+    return is_infinite(x) ? 0 : at_1 * fmax(1, fabs(x));
+}
+
+/* Adds what rounding twice makes of x, which may be a denormal. */
+static double further(const struct element *e, double x, double sign)
+{
+    const double epsilon = e->dtype == BITDROP_F64 ? DBL_EPSILON : FLT_EPSILON;
+    const double denormal = e->dtype == BITDROP_F64 ? 0x1p-1073 : e->flush ? FLT_MIN : 0x1p-148;
+
+    return is_infinite(x) ? x : x + sign * (epsilon * fabs(x) + denormal);
+}
+
+/* y may be what lies between a and b. If they are NaNs, or infinite and not the same, or a NaN. */
+static void output_between(struct element *e, double a, double b)
+{
+    output(e, further(e, fmin(a, b), -1));
+    memcpy(e->low, e->y, sizeof e->low);
+    output(e, further(e, fmax(a, b), 1));
+    memcpy(e->high, e->y, sizeof e->high);
+    output(e, a / 2 + b / 2);
+    e->between = true;
+}
+
+/* in: x, bias */
+static void forward_activation(struct element *e, activation *of)
+{
+    const double x = operand(e, with(e, input(e, 0), 1));
+    const double value = activate(of, x).value, error = error_at(e, x);
+
+    if (!e->keep)
+        output(e, 0.0);
+    else
+        output_between(e, (value - error) * scale_of(e), (value + error) * scale_of(e));
+}
+
+/* in: dy, x, bias */
+static void backward_activation(struct element *e, activation *of)
+{
+    const double x = operand(e, with(e, input(e, 1), 2));
+    const double slope = activate(of, x).slope, error = error_at(e, x);
+    const double g = dropout(e, e->keep, input(e, 0));
+
+    if (!e->keep)
+        output(e, 0.0);
+    else
+        output_between(e, g * (slope - error), g * (slope + error));
+}
+
+static void reference_forward_gelu(struct element *e) { forward_activation(e, gelu); }
+
+static void reference_backward_gelu(struct element *e) { backward_activation(e, gelu); }
+
+static void reference_forward_gelu_tanh(struct element *e) { forward_activation(e, gelu_tanh); }
+
+static void reference_backward_gelu_tanh(struct element *e) { backward_activation(e, gelu_tanh); }
+
+static void reference_forward_silu(struct element *e) { forward_activation(e, silu); }
+
+static void reference_backward_silu(struct element *e) { backward_activation(e, silu); }
+
 struct alpha {
     double a, b, d;
 };
@@ -189,7 +307,10 @@ static void reference_backward_alpha(struct element *e)
     output(e, e->keep ? multiply(e, input(e, 0), constant(e, c.a)) : 0.0);
 }
 
-/* What an operation brings: its function above, and what check_hash.c finds of its values. */
+/*
+ * What an operation brings: its function above, and what check_hash.c finds of its values. If they
+ * have tolerances, it is what SLEEF 3.5.1 makes them.
+ */
 #define HASH_mask UINT64_C(0x136C8DBFF724BA62)
 #define HASH_forward UINT64_C(0xADC561A61E92CF6A)
 #define HASH_backward UINT64_C(0x23BF8F8ED72181E2)
@@ -199,6 +320,12 @@ static void reference_backward_alpha(struct element *e)
 #define HASH_backward_add UINT64_C(0x8F30DDFE7CEB8C0D)
 #define HASH_forward_relu UINT64_C(0xF44866F7BFE61F79)
 #define HASH_backward_relu UINT64_C(0x70D2567101694781)
+#define HASH_forward_gelu UINT64_C(0x9323881A25FDB67E)
+#define HASH_backward_gelu UINT64_C(0x4164E221E4B27762)
+#define HASH_forward_gelu_tanh UINT64_C(0xCBAB1851E9BCAC4C)
+#define HASH_backward_gelu_tanh UINT64_C(0x92C5FA1F110A6FF5)
+#define HASH_forward_silu UINT64_C(0x1C5C89F129724307)
+#define HASH_backward_silu UINT64_C(0x71EF3B49D95B8FE7)
 #define HASH_forward_alpha UINT64_C(0x6D3B23BAF3B07DF5)
 #define HASH_backward_alpha UINT64_C(0x2C148BF2B6FB73E7)
 
@@ -211,12 +338,22 @@ static const struct {
 
 void reference(struct element *e)
 {
-    e->any_nan = e->copied = false;
+    e->any_nan = e->copied = e->between = false;
     e->bit = e->keep; /* unless the operation knows better */
     references[e->op].function(e);
 }
 
 uint64_t reference_hash(enum bitdrop_operation op) { return references[op].hash; }
+
+bool reference_by_math(enum bitdrop_operation op)
+{
+    static const bitdrop_config cfg;
+    static const float one = 1;
+    struct element e = {.op = op, .cfg = &cfg, .in = {&one, &one, &one}, .keep = true};
+
+    reference(&e);
+    return e.between;
+}
 
 /*
  * Whether the hardware keeps the sign and payload of a NaN, but for the bit that makes it quiet.
@@ -227,12 +364,23 @@ enum { KEEPS_NANS = true };
 enum { KEEPS_NANS = false };
 #endif
 
+static bool is_between(const struct element *e, const void *y)
+{
+    const double got = number(e->dtype, y);
+
+    if (is_nan(got))
+        return oracle_is_nan(e->dtype, e->y) && oracle_is_quiet_nan(e->dtype, y);
+    return got >= number(e->dtype, e->low) && got <= number(e->dtype, e->high);
+}
+
 static bool same(const struct element *e, const void *y, const bool *bit)
 {
     const bool any = (e->any_nan || !KEEPS_NANS || e->flush) && !e->copied;
 
     if (bit != NULL && *bit != e->bit)
         return false;
+    if (e->between)
+        return is_between(e, y);
     if (memcmp(e->y, y, dtype_bytes(e->dtype)) == 0)
         return true;
     return any && oracle_is_nan(e->dtype, e->y) && oracle_is_quiet_nan(e->dtype, y);

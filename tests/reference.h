@@ -25,6 +25,9 @@ struct element {
     bool bit;     /* of a written mask */
     bool any_nan; /* y, if it is a NaN, was made from numbers, or of two NaNs that met */
 
+    bool between; /* y may be any number from low to high; what it is means nothing */
+    unsigned char low[8], high[8]; /* but if it is a NaN, y may be one */
+
     bool flush; /* compute as NEON of ARMv7 does: denormals of f32 are zeros. Set by accepts() */
     bool copied;
 };
@@ -39,7 +42,10 @@ void reference(struct element *e);
  */
 bool reference_accepts(bitdrop_isa isa, const struct element *e, const void *y, const bool *bit);
 
-/* What check_hash.c must find for an operation, on every machine. */
+/* What check_hash.c must find for an operation, on every machine; if by math, with SLEEF 3.5.1. */
 uint64_t reference_hash(enum bitdrop_operation op);
+
+/* Whether an operation is made of vector math, so that its values have tolerances. */
+bool reference_by_math(enum bitdrop_operation op);
 
 #endif

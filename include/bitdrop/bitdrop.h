@@ -114,7 +114,10 @@ enum {
 };
 
 typedef enum bitdrop_activation {
-    BITDROP_RELU = 1 /* max(0, x); x where x is a NaN */
+    BITDROP_RELU = 1,      /* max(0, x); x where x is a NaN */
+    BITDROP_GELU = 2,      /* x * Phi(x), Phi the standard normal distribution */
+    BITDROP_GELU_TANH = 3, /* x / 2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 * x^3))) */
+    BITDROP_SILU = 4       /* x / (1 + exp(-x)) */
 } bitdrop_activation;
 
 /*
@@ -287,6 +290,10 @@ bitdrop_backward_add(const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2
 /*
  * y = D(act(x + bias)), bias may be NULL. An activation that is not listed is BITDROP_ERR_CONFIG.
  *
+ * GELU, GELU_TANH and SILU are off by at most 3e-7 * max(1, |x + bias|) in f32, 1e-14 likewise in
+ * f64, times the scale, and rounding. Values are the same on all ISAs and machines for one version
+ * of SLEEF on CPUs with FMA: bitdrop_math() tells.
+ *
  * BITDROP_RELU keeps one bit an element and nothing else: kept and not (x + bias <= 0), compared
  * before any rounding to a half type. y = (x + bias) * scale where the bit is 1, else +0. A stored
  * mask has that bit of each element, in rows of mask_stride bytes, whatever unit and mask_repeat
@@ -298,8 +305,8 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_forward_act(
 
 /*
  * dx = D'(dy) * act'(x + bias); for BITDROP_RELU dy * scale where the bit of the forward call is 1,
- * else +0. With a stored mask of RELU x and bias are not looked at and may be NULL. dx may be dy or
- * x.
+ * else +0. With a stored mask of RELU x and bias are not looked at and may be NULL. The others are
+ * off by as much as the forward call, times |dy|. dx may be dy or x.
  */
 BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_backward_act(
     const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape, bitdrop_activation act,
@@ -382,6 +389,12 @@ BITDROP_API const char *bitdrop_version(void);
 
 /* The same as major * 10000 + minor * 100 + patch. */
 BITDROP_API int bitdrop_version_number(void);
+
+/*
+ * Where exp and its like come from: "sleef 3.5.1", the version that the library was compiled
+ * against, or "libm".
+ */
+BITDROP_API const char *bitdrop_math(void);
 
 /*
  * Bytes of the structures, for bindings that copy their layouts: check at load that

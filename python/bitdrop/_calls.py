@@ -72,7 +72,7 @@ def _operands(operation: Operation, inputs: Mapping[str, Array | None], by_marks
         if x is not None:
             views[name] = (_arrays.bias if kind == BIAS else _arrays.matrix)(x, name, first)
         elif kind == THIRD and not by_marks:
-            raise BitdropTypeError(f"{name} is needed to make the bits again: pass what the forward call had")
+            raise BitdropTypeError(f"{name} is needed: pass what the forward call had")
         else:
             views[name] = None
     return views

@@ -249,7 +249,8 @@ def forward_act(
 
     Args:
         x: data.
-        act: "relu", whose mask has a 1 where x + bias is both kept and positive: one bit an element in any case.
+        act: "relu", whose mask has a 1 where x + bias is both kept and positive: one bit an element in any case;
+            or "gelu", "gelu_tanh" or "silu".
         p: see the module's description for this, seed and all options.
         bias: a value for each column, added before the activation.
         seed: key of the generator.
@@ -293,9 +294,9 @@ def backward_act(
         dy: gradient of the forward call's result.
         act: that of the forward call.
         p: that of the forward pass, as are all options but stores and isa.
-        mask: what the forward call returned; x and bias are not looked at then.
-        x: that of the forward call, if seed is passed instead of mask.
-        bias: that of the forward call, if seed is passed instead of mask.
+        mask: what the forward call returned; with "relu" x and bias are not looked at then.
+        x: that of the forward call; with "relu" only if seed is passed instead of mask.
+        bias: that of the forward call, likewise.
         seed: that of the forward call, to make the bits again. Pass it instead of mask.
         out: array of dy's shape and dtype to write to; may be dy or x.
         **options: as those of backward.

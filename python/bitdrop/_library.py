@@ -167,6 +167,7 @@ _isa_supported = _declare("bitdrop_isa_supported", c_int, c_int)
 _isa_name = _declare("bitdrop_isa_name", c_char_p, c_int)
 _status_string = _declare("bitdrop_status_string", c_char_p, c_int)
 _version = _declare("bitdrop_version", c_char_p)
+_math = _declare("bitdrop_math", c_char_p)
 
 
 # ---- Calls.
@@ -281,3 +282,8 @@ def isa_supported(name: str) -> bool:
 def version() -> str:
     """Version of the library that runs, "major.minor.patch"."""
     return str(_version().decode())
+
+
+def math() -> str:
+    """Where exp and its like come from: "sleef 3.5.1", the version that was compiled against, or "libm"."""
+    return str(_math().decode())

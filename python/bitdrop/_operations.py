@@ -15,7 +15,7 @@ from . import _library
 
 FIRST, THIRD, THIRD_OR_NULL, BIAS = "FIRST", "THIRD", "THIRD_OR_NULL", "BIAS"
 WRITTEN, READ, MADE, NONE = "WRITTEN", "READ", "MADE", "NONE"
-ACTIVATIONS = {"relu": 1}
+ACTIVATIONS = {"relu": 1, "gelu": 2, "gelu_tanh": 3, "silu": 4}
 
 
 class Operation(NamedTuple):
@@ -58,6 +58,20 @@ OPERATIONS = {
         {"dy": FIRST, "x": THIRD, "bias": BIAS},
         READ,
         marks=True,
+    ),
+    "forward_gelu": Operation("forward_act", "cfg t shape gelu x bias y mask", {"x": FIRST, "bias": BIAS}, WRITTEN),
+    "backward_gelu": Operation(
+        "backward_act", "cfg t shape gelu dy x bias dx mask", {"dy": FIRST, "x": THIRD, "bias": BIAS}, READ
+    ),
+    "forward_gelu_tanh": Operation(
+        "forward_act", "cfg t shape gelu_tanh x bias y mask", {"x": FIRST, "bias": BIAS}, WRITTEN
+    ),
+    "backward_gelu_tanh": Operation(
+        "backward_act", "cfg t shape gelu_tanh dy x bias dx mask", {"dy": FIRST, "x": THIRD, "bias": BIAS}, READ
+    ),
+    "forward_silu": Operation("forward_act", "cfg t shape silu x bias y mask", {"x": FIRST, "bias": BIAS}, WRITTEN),
+    "backward_silu": Operation(
+        "backward_act", "cfg t shape silu dy x bias dx mask", {"dy": FIRST, "x": THIRD, "bias": BIAS}, READ
     ),
     "forward_alpha": Operation("forward_alpha", "cfg t shape x y mask", {"x": FIRST}, WRITTEN),
     "backward_alpha": Operation("backward_alpha", "cfg t shape dy dx mask", {"dy": FIRST}, READ),

@@ -200,13 +200,15 @@ def test_add_overlap() -> None:
 
 
 def test_act() -> None:
-    for act in ("gelu", "", None, 1):
+    for act in ("tanh", "", None, 1):
         with pytest.raises(ValueError, match="act must be one of 'relu'"):
             bitdrop.forward_act(X, act, 0.5, seed=1)  # type: ignore[call-overload]
         with pytest.raises(ValueError, match="act must be one of 'relu'"):
             bitdrop.backward_act(X, act, 0.5, BITS)  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match="x is needed to make the bits again"):
+    with pytest.raises(TypeError, match="x is needed: pass what the forward call had"):
         bitdrop.backward_act(X, "relu", 0.5, seed=1)
+    with pytest.raises(TypeError, match="x is needed: pass what the forward call had"):
+        bitdrop.backward_act(X, "gelu", 0.5, BITS)
     with pytest.raises(ValueError, match="x must be float32 of shape"):
         bitdrop.backward_act(X, "relu", 0.5, x=X[:3], seed=1)
     with pytest.raises(TypeError, match="pass either mask"):

@@ -17,7 +17,11 @@
  */
 #include "op/dropout.h" /* first: others use its parameters */
 
+#include "op/activation.h" /* before those that are made of it */
 #include "op/add.h"
 #include "op/alpha.h"
+#include "op/gelu.h"
+#include "op/gelu_tanh.h"
 #include "op/relu.h"
 #include "op/relu_grad.h"
+#include "op/silu.h"

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is made of vector math: GELU and SiLU. */
+#include <fenv.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "call.h"
+#include "check.h"
+#include "oracle.h"
+#include "reference.h"
+
+enum { N = 1 << 14, INPUTS = BITDROP_MAX_INPUTS };
+
+static unsigned char in[INPUTS][N * 8], y[N * 8], scalar_y[N * 8];
+
+static void put(bitdrop_dtype t, double x, unsigned char *to)
+{
+    const float f = (float)x;
+
+    if (t == BITDROP_F64)
+        memcpy(to, &x, sizeof x);
+    else if (t == BITDROP_F32)
+        memcpy(to, &f, sizeof f);
+    else
+        memcpy(to, &(uint16_t){oracle_narrow(t, f)}, sizeof(uint16_t));
+}
+
+static double get(bitdrop_dtype t, const unsigned char *from)
+{
+    double x;
+    float f;
+    uint16_t h;
+
+    if (t == BITDROP_F64) {
+        memcpy(&x, from, sizeof x);
+        return x;
+    }
+    if (t == BITDROP_F32) {
+        memcpy(&f, from, sizeof f);
+        return f;
+    }
+    memcpy(&h, from, sizeof h);
+    return oracle_widen(t, h);
+}
+
+/* The input that the activation is of. in[0] of a backward call is dy. */
+static int argument_of(enum bitdrop_operation op)
+{
+    return operation_row(op)->bits == BITS_WRITTEN ? 0 : 1;
+}
+
+/* Everything is kept and multiplied by 1; there is no bias. */
+static void run(struct check *c, enum bitdrop_operation op, bitdrop_dtype t, bitdrop_isa isa,
+                size_t n, unsigned char *out)
+{
+    const bitdrop_config cfg = {.isa = (uint8_t)isa, .mask_use = BITDROP_MASK_REMADE};
+    const bitdrop_2d shape = {.rows = 1, .cols = n};
+    struct call call = {.op = op, .cfg = &cfg, .dtype = t, .shape = &shape, .y = out};
+
+    for (int i = 0; i <= argument_of(op); i++)
+        call.in[i] = in[i];
+    if (call_run(&call) != BITDROP_OK)
+        check_fail(c, "%s is refused", operation_name(op));
+}
+
+/* y against the formula, and against what scalar makes of it. */
+static void expect_values(struct check *c, enum bitdrop_operation op, bitdrop_dtype t)
+{
+    const bitdrop_config cfg = {.mask_use = BITDROP_MASK_REMADE};
+    const size_t bytes = dtype_bytes(t);
+
+    run(c, op, t, c->isa, N, y);
+    for (size_t i = 0; i < N; i++) {
+        struct element e = {.op = op, .cfg = &cfg, .dtype = t, .keep = true};
+
+        for (int k = 0; k <= argument_of(op); k++)
+            e.in[k] = in[k] + i * bytes;
+        reference(&e);
+        if (!reference_accepts(c->isa, &e, y + i * bytes, NULL))
+            check_fail(c, "%s %s of %a is %.17g, not %.17g to %.17g", operation_name(op),
+                       dtype_name(t), get(t, in[argument_of(op)] + i * bytes),
+                       get(t, y + i * bytes), get(t, e.low), get(t, e.high));
+    }
+    c->cases++;
+#ifdef __arm__ /* where denormals are zeros in NEON */
+    return;
+#endif
+    run(c, op, t, BITDROP_ISA_SCALAR, N, scalar_y);
+    const size_t i = check_difference(t, y, scalar_y, N);
+
+    if (i < N)
+        check_fail(c, "%s %s of %a is %" PRIx64 ", in scalar %" PRIx64, operation_name(op),
+                   dtype_name(t), get(t, in[argument_of(op)] + i * bytes),
+                   oracle_bits(t, y + i * bytes), oracle_bits(t, scalar_y + i * bytes));
+}
+
+/* A million f32 of all signs and exponents, in steps. */
+static void expect_all_f32(struct check *c, enum bitdrop_operation op)
+{
+    const uint32_t chunks = (1 << 20) / N, step = UINT32_C(1) << 12;
+
+    for (uint32_t chunk = (uint32_t)check_below(c, c->thin); chunk < chunks; chunk += c->thin) {
+        for (uint32_t i = 0; i < N; i++) {
+            const uint32_t u = (chunk + i * chunks) * step + (uint32_t)check_below(c, step);
+
+            memcpy(in[argument_of(op)] + 4 * i, &u, sizeof u);
+            if (argument_of(op) > 0)
+                put(BITDROP_F32, 1, in[0] + 4 * i);
+        }
+        expect_values(c, op, BITDROP_F32);
+    }
+}
+
+/* Where it bends, densely, and anything. */
+static void expect_near_0(struct check *c, enum bitdrop_operation op, bitdrop_dtype t)
+{
+    const size_t bytes = dtype_bytes(t);
+
+    check_fill(c, t, in[0], N);
+    check_fill(c, t, in[1], N);
+    for (size_t i = 0; i < N; i += 2)
+        put(t, (double)(int64_t)check_random(c) * 0x1p-63 * (i % 4 ? 6 : 40),
+            in[argument_of(op)] + i * bytes);
+    expect_values(c, op, t);
+}
+
+/* What is exact, in order: x, the activation of it, the derivative. */
+static const double specials[][3] = {
+    {0.0, 0.0, 0.5}, {-0.0, -0.0, 0.5}, {INFINITY, INFINITY, 1.0}, {-INFINITY, 0.0, 0.0},
+    {60, 60, 1},     {-800, 0.0, 0.0},  {60000, 60000, 1},         {-60000, 0.0, 0.0},
+    {NAN, NAN, NAN}, {-NAN, NAN, NAN}};
+
+static void expect_specials(struct check *c, enum bitdrop_operation op, bitdrop_dtype t)
+{
+    enum { COUNT = sizeof specials / sizeof *specials };
+    const size_t bytes = dtype_bytes(t);
+    unsigned char wanted[COUNT * 8];
+
+    for (size_t i = 0; i < COUNT; i++) {
+        put(t, 1, in[0] + i * bytes);
+        put(t, specials[i][0], in[argument_of(op)] + i * bytes);
+        put(t, specials[i][1 + argument_of(op)], wanted + i * bytes);
+    }
+    run(c, op, t, c->isa, COUNT, y);
+    for (size_t i = 0; i < COUNT; i++) {
+        const double got = get(t, y + i * bytes), exact = get(t, wanted + i * bytes);
+        const bool is_nan = exact != exact; /* isnan is a macro on MinGW, and warns of doubles */
+
+        if (is_nan ? got == got : !(got == exact))
+            check_fail(c, "%s %s of %g is %g, not %g", operation_name(op), dtype_name(t),
+                       specials[i][0], got, exact);
+        if (argument_of(op) == 0 && specials[i][0] == 0 && copysign(1, got) != copysign(1, exact))
+            check_fail(c, "%s %s: a zero of the wrong sign", operation_name(op), dtype_name(t));
+    }
+    c->cases++;
+}
+
+/* No number raises invalid or divides by zero, nor does an infinity, if dy is no infinity. */
+static void expect_flags(struct check *c, enum bitdrop_operation op, bitdrop_dtype t)
+{
+#if defined(FE_INVALID) && defined(FE_DIVBYZERO) && !defined(_WIN32) /* MinGW forgets MXCSR */
+    const size_t bytes = dtype_bytes(t);
+    fenv_t before;
+
+    for (size_t i = 0; i < N; i++) {
+        unsigned char *x = in[argument_of(op)] + i * bytes;
+
+        check_fill(c, t, x, 1);
+        while (oracle_is_nan(t, x))
+            check_fill(c, t, x, 1);
+        if (i % 4 == 0)
+            put(t, (double)(int64_t)check_random(c) * 0x1p-56, x);
+        if (argument_of(op) > 0)
+            put(t, 1, in[0] + i * bytes);
+    }
+    feholdexcept(&before);
+    run(c, op, t, c->isa, N, y);
+    const int raised = fetestexcept(FE_INVALID | FE_DIVBYZERO);
+
+    fesetenv(&before);
+    if (raised != 0)
+        check_fail(c, "%s %s raises%s%s", operation_name(op), dtype_name(t),
+                   raised & FE_INVALID ? " invalid" : "",
+                   raised & FE_DIVBYZERO ? " division by zero" : "");
+    c->cases++;
+#else
+    (void)c;
+    (void)op;
+    (void)t;
+#endif
+}
+
+void check_activations(struct check *c)
+{
+    for (int i = 0; i < BITDROP_OPERATION_COUNT; i++) {
+        const enum bitdrop_operation op = (enum bitdrop_operation)i;
+
+        if (!reference_by_math(op))
+            continue;
+        expect_all_f32(c, op);
+        for (int t = 0; t < 4; t++) {
+            expect_near_0(c, op, (bitdrop_dtype)t);
+            expect_specials(c, op, (bitdrop_dtype)t);
+            expect_flags(c, op, (bitdrop_dtype)t);
+        }
+    }
+}
