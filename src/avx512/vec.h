@@ -145,8 +145,8 @@ static inline __mmask32 keep_bits_32(keep_bits keep)
 }
 
 /*
- * Keeps compilers from making a load an operand of a masked multiplication. AMD's prefetchers do not
- * see masked loads.
+ * Keeps compilers from making a load an operand of a masked multiplication. AMD's prefetchers do
+ * not see masked loads.
  */
 #define load_by_itself(a) __asm__("" : "+v"(a))
 
