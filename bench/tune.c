@@ -18,7 +18,7 @@
 enum { KIB = 1 << 10, MIB = 1 << 20 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-#define GAIN 0.98 /* a choice must be so much faster: the rest is noise */
+#define GAIN 0.98 /* the product of a choice's ratios must be below it: the rest is noise */
 
 /* A case with a tuning. */
 struct tuned {
@@ -222,16 +222,16 @@ static void print_entry(const struct bitdrop_tuning *t)
     family = bitdrop_x86_family(eax);
     model = bitdrop_x86_model(eax);
     printf("\nThe line for src/cpu/tuning.c:\n    {%s, 0x%02X, 0x%02X, 0x%02X, {\"?\", %zu, ",
-           vendor == 0x756E6547   ? "INTEL"
-           : vendor == 0x68747541 ? "AMD"
-                                  : "?",
+           vendor == BITDROP_CPUID_INTEL ? "INTEL"
+           : vendor == BITDROP_CPUID_AMD ? "AMD"
+                                         : "?",
            family, model, model, t->small_elements);
     print_bytes(t->prefetch_ahead);
     printf(", %s, ", t->streamed_inputs ? "true" : "false");
     print_bytes(t->inputs_from);
     printf(", ");
     print_bytes(t->output_from);
-    puts("}},");
+    printf("}},\nCPUID leaf 1 EAX, for tests/test_dispatch.c: 0x%08X\n", (unsigned)eax);
 }
 
 static int tune(double seconds)
@@ -255,7 +255,7 @@ static int tune(double seconds)
 static int tune(double seconds)
 {
     (void)seconds;
-    puts("There is no table of tunings but for x86.");
+    puts("Only x86 CPUs have a table of tunings.");
     return 1;
 }
 

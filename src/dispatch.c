@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Four words of state, each written whole and never changed after: what this CPU runs, what is
- * fastest on it, the ISA that the environment asks for, and how large the caches are. Threads that
- * come first together all compute the same, and the first of them to store an ISA decides for all.
+ * Four words of state, each written whole: what this CPU runs, what is fastest on it, the ISA that
+ * the environment asks for, and how large the caches are. Threads that come first together all
+ * compute the same, and the first of them to store an ISA decides for all. Only bitdrop_set_tuning,
+ * for programs that measure, changes one later.
  */
 #include "dispatch.h"
 
@@ -27,7 +28,7 @@ static const struct {
 
 static bitdrop_isa_set cpu_isas(void)
 {
-    static _Atomic bitdrop_isa_set known; /* 0: not read yet, for every CPU runs scalar */
+    static _Atomic bitdrop_isa_set known; /* 0: not read yet, because every CPU runs scalar */
     bitdrop_isa_set isas = atomic_load_explicit(&known, memory_order_relaxed);
 
     if (isas == 0) {

@@ -8,7 +8,7 @@
 
 /*
  * A body is what is done to one vector: X(name, inputs, generator, marks). Its function is
- * T(op_<name>) in src/op/<name>.h.
+ * T(op_<name>) in a file of src/op.
  *
  * inputs: the operands that it reads.
  *

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a library says of itself in a few lines: the hashes that bitdrop-selftest prints, for each
- * ISA that it runs, and its default ISA. For check_by_hand.sh, which compares two libraries.
+ * What a library says of itself in a few lines: the hashes of masks and values that
+ * bitdrop-selftest prints, for each ISA that it runs, and its default ISA. Not the hash of vector
+ * math, which depends on SLEEF. For check_by_hand.sh, which compares two libraries.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -292,7 +292,7 @@ bitdrop_backward_add(const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2
  *
  * GELU, GELU_TANH and SILU are off by at most 3e-7 * max(1, |x + bias|) in f32, 1e-14 likewise in
  * f64, times the scale, and rounding. Values are the same on all ISAs and machines for one version
- * of SLEEF on CPUs with FMA: bitdrop_math() tells.
+ * of SLEEF on CPUs with FMA: bitdrop_math() says which.
  *
  * BITDROP_RELU keeps one bit an element and nothing else: kept and not (x + bias <= 0), compared
  * before any rounding to a half type. y = (x + bias) * scale where the bit is 1, else +0. A stored

@@ -10,7 +10,7 @@ any shape, or matrices whose rows are contiguous. Results are new NumPy arrays, 
 - forward_add, backward_add: with a bias before it and a residual after it.
 - forward_act, backward_act: with an activation before it.
 - forward_alpha, backward_alpha: alpha dropout, for networks of SELU.
-- math: what computes the activations but "relu", SLEEF or libm.
+- math: where the activations except "relu" take exp from, SLEEF or libm.
 - mask, mask_dropblock: a mask alone. mask_count, mask_unpack, mask_pack: what it says.
 
 Rows and columns. The last dimension of an array is its columns, and the others together are its

@@ -35,7 +35,7 @@ uint64_t bitdrop_x86_cache_bytes(uint32_t eax, uint32_t ebx, uint32_t ecx);
 
 /*
  * Bytes read and written from which STORES_AUTO streams, given those of the last-level cache, or 0:
- * as many, but 8 MiB at least, and 64 MiB at most, for the largest caches are shared by many.
+ * as many, but 8 MiB at least, and 64 MiB at most, because many share the largest caches.
  */
 size_t bitdrop_streaming_bytes_of(uint64_t cache);
 

@@ -3,8 +3,8 @@
 
 enum { KIB = 1 << 10, MIB = 1 << 20 };
 
-#define INTEL UINT32_C(0x756E6547) /* "Genu" */
-#define AMD UINT32_C(0x68747541)   /* "Auth" */
+#define INTEL BITDROP_CPUID_INTEL
+#define AMD BITDROP_CPUID_AMD
 
 /* The models of a family that are one microarchitecture. */
 struct entry {

@@ -28,6 +28,10 @@ struct bitdrop_prefetch {
 struct bitdrop_prefetch bitdrop_prefetch_of(const struct bitdrop_tuning *t, bool streaming,
                                             size_t output_bytes);
 
+/* Leaf 0 EBX of CPUID. */
+#define BITDROP_CPUID_INTEL UINT32_C(0x756E6547) /* "Genu" */
+#define BITDROP_CPUID_AMD UINT32_C(0x68747541)   /* "Auth" */
+
 /* By leaf 0 EBX and leaf 1 EAX of CPUID; for CPUs that nobody has measured there is a default. */
 const struct bitdrop_tuning *bitdrop_x86_tuning(uint32_t leaf0_ebx, uint32_t leaf1_eax);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All files of src/op. Each has two parts, and is included for one of them at a time.
+ * All files of src/op. A file may have two parts, and is included for one of them at a time.
+ * activation.h has no body: it has what the activations share.
  *
  * With BITDROP_PARAMETERS defined, once, by run_call.h: functions <name>_parameters(), which fill
  * p[] in double from the config. given: the bits are read from a stored mask, which is obeyed at

@@ -17,7 +17,7 @@ double Sleef_finz_erfcd1_u15purecfma(double x);
 static bool has_fma(void)
 {
 #ifdef __x86_64__
-    static _Atomic bitdrop_isa_set known; /* 0: not read yet, for every CPU runs scalar */
+    static _Atomic bitdrop_isa_set known; /* 0: not read yet, because every CPU runs scalar */
     bitdrop_isa_set isas = atomic_load_explicit(&known, memory_order_relaxed);
 
     if (isas == 0) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One block of 128 elements by itself, where a run would be mostly in vain: its early planes, and
- * the first late planes of its 4 words, run together, each in a lane of its own. Nothing branches
- * on a random bit unless an element is open after all of these.
+ * Blocks of 128 elements made alone, where most of a run would not be needed. A block's early
+ * planes, and the first late planes of its 4 words, run together, each in a lane of its own. Only
+ * if an element is open after all of these does a branch depend on random bits.
+ *
+ * The includer's vec.h defines what planes.h and late.h need.
  */
 #ifndef BITDROP_TEMPLATE_BLOCK_H
 #define BITDROP_TEMPLATE_BLOCK_H
@@ -76,8 +78,8 @@ static inline void block_late(const struct bitdrop_stream *s, uint64_t g,
     }
 }
 
-/* The planes behind BLOCK_PLANES, where few blocks get to. Its lists would fill the stack of all.
- */
+/* The planes from BLOCK_PLANES on, which few blocks need. Its lists would take stack in each
+ * caller. */
 NOINLINE void block_rest(const struct bitdrop_stream *s, uint64_t g, const uint64_t block_open[2],
                          uint8_t keep[BLOCK_BYTES])
 {

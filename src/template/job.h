@@ -21,13 +21,14 @@ struct body {
 };
 
 /*
- * Up to so many columns, rows are applied by body->rows, which costs less a row than pieces do. It
- * does not prefetch, and the generator of one body cannot apply by it, which is faster for rows of
- * more than MOST_COLS.
+ * Rows of at most MOST_COLS columns are applied by body->rows, which costs less a row than pieces
+ * do, but does not prefetch. A body with an interleaved generator makes pieces of rows of more than
+ * MOST_COLS_INTERLEAVED columns, because that generator cannot apply by body->rows and is faster
+ * there.
  */
-enum { MOST_COLS_GIVEN = 2048, MOST_COLS = 384 };
+enum { MOST_COLS = 2048, MOST_COLS_INTERLEAVED = 384 };
 
-/* Bits between rows that are made in vain, rather than the bits of each row by themselves. */
+/* So many unneeded bits between two rows are made, rather than the bits of each row alone. */
 enum { MOST_GAP = RUN_BYTES * 8 / 4 };
 
 /* Whether rows are whole strips, and their generated bits one run of bytes. */
@@ -50,7 +51,7 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
     work->strips_of_row = work->row_strips = 0;
     work->bits_gap = 0;
     work->many_rows = body->many_rows && rows_are_strips(job, body);
-    work->rows = job->streaming || job->cols > MOST_COLS_GIVEN ? NULL : body->rows;
+    work->rows = job->streaming || job->cols > MOST_COLS ? NULL : body->rows;
     work->how = (job->streaming ? WORK_STREAMING : 0U) |
                 (job->prefetch.inputs ? WORK_PREFETCH_INPUTS : 0U) |
                 (job->prefetch.output ? WORK_PREFETCH_OUTPUT : 0U) |
@@ -178,7 +179,8 @@ static void run_generated(struct work *work, struct tile *tile, make_runs_functi
     const struct bitdrop_job *job = work->job;
     size_t row = 0, col = 0;
 
-    if (work->many_rows || (runs != make_runs_shared && job->rows > 1 && job->cols > MOST_COLS))
+    if (work->many_rows ||
+        (runs != make_runs_shared && job->rows > 1 && job->cols > MOST_COLS_INTERLEAVED))
         work->rows = NULL;
     if (work->rows != NULL)
         runs = make_runs_shared;

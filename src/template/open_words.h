@@ -13,7 +13,7 @@
 enum {
     TILE_WORDS = TILE_ELEMENTS / WORD_ELEMENTS,
     RUN_WORDS = RUN_BYTES / 4,
-    LATE_WORDS = CHAINS * LANES, /* that late planes are run of together */
+    LATE_WORDS = CHAINS * LANES, /* words whose late planes run together */
     FULLS = LATE_WORDS / FULL_LANES
 };
 _Static_assert(FULLS *FULL_LANES == LATE_WORDS, "full vectors have no empty lanes");

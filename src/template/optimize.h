@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How kernels are compiled. Each file of kernels includes this before all else.
+ * How kernels are compiled. Each file of kernels includes this before all else except have.h.
  *
  * At -O2 gcc keeps small arrays of vectors in memory, and Philox takes three times as long. So
  * kernels ask for -O3 themselves. Not at -O0, where they can be debugged, and not for sanitizers,

@@ -2,8 +2,8 @@
 /*
  * Pieces: elements of one row whose keep bits lie one behind another. A piece becomes whole strips,
  * which wait in a struct work, and up to two parts of a strip at its ends, which are applied at
- * once. This is the same for all bodies and dtypes: they are known by work->apply and work->few
- * alone.
+ * once. This is the same for all bodies and dtypes: it calls them through work->apply, work->few
+ * and work->rows.
  */
 #ifndef BITDROP_TEMPLATE_TAKE_H
 #define BITDROP_TEMPLATE_TAKE_H
@@ -153,7 +153,10 @@ NOINLINE bool take_next(struct work *work)
     return true;
 }
 
-/* Applies `count` strips, or all that there are; of rows as many elements, or some more. */
+/*
+ * Applies `count` strips, or all if there are fewer. By work->rows it applies as many elements, and
+ * the rest of the row that it ends in.
+ */
 static void apply_some(struct work *work, size_t count)
 {
     if (work->rows != NULL) {

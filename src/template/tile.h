@@ -11,7 +11,7 @@
 #include "template/block.h"
 #include "template/late.h"
 
-/* Blocks that are made sooner one by one than as a run. None where there is but one lane. */
+/* Up to so many blocks make_blocks is faster than a run. None where a vector has one lane. */
 enum { FEW_BLOCKS = RUN_BLOCKS / 4 };
 
 /* The tile that is being made, and the one before, whose bits may still be waiting in work. */
