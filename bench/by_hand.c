@@ -49,9 +49,9 @@ static void by_uniforms(const struct loop_arguments *a)
 }
 
 const struct loop by_hand_loops[] = {
-    [BY_XORSHIFT] = {"xorshift", by_xorshift, BITDROP_ISA_AUTO},
-    [BY_RAND] = {"rand", by_rand, BITDROP_ISA_AUTO},
-    [BY_UNIFORMS] = {"uniforms", by_uniforms, BITDROP_ISA_AUTO},
+    [BY_XORSHIFT] = {"xorshift", by_xorshift, BITDROP_ISA_AUTO, 0},
+    [BY_RAND] = {"rand", by_rand, BITDROP_ISA_AUTO, 0},
+    [BY_UNIFORMS] = {"uniforms", by_uniforms, BITDROP_ISA_AUTO, 0},
 };
 
 const unsigned by_hand_loop_count = sizeof by_hand_loops / sizeof *by_hand_loops;
