@@ -14,36 +14,6 @@ enum { N = 1 << 14, INPUTS = BITDROP_MAX_INPUTS };
 
 static unsigned char in[INPUTS][N * 8], y[N * 8], scalar_y[N * 8];
 
-static void put(bitdrop_dtype t, double x, unsigned char *to)
-{
-    const float f = (float)x;
-
-    if (t == BITDROP_F64)
-        memcpy(to, &x, sizeof x);
-    else if (t == BITDROP_F32)
-        memcpy(to, &f, sizeof f);
-    else
-        memcpy(to, &(uint16_t){oracle_narrow(t, f)}, sizeof(uint16_t));
-}
-
-static double get(bitdrop_dtype t, const unsigned char *from)
-{
-    double x;
-    float f;
-    uint16_t h;
-
-    if (t == BITDROP_F64) {
-        memcpy(&x, from, sizeof x);
-        return x;
-    }
-    if (t == BITDROP_F32) {
-        memcpy(&f, from, sizeof f);
-        return f;
-    }
-    memcpy(&h, from, sizeof h);
-    return oracle_widen(t, h);
-}
-
 /* The input that the activation is of. in[0] of a backward call is dy. */
 static int argument_of(enum bitdrop_operation op)
 {
@@ -79,8 +49,9 @@ static void expect_values(struct check *c, enum bitdrop_operation op, bitdrop_dt
         reference(&e);
         if (!reference_accepts(c->isa, &e, y + i * bytes, NULL))
             check_fail(c, "%s %s of %a is %.17g, not %.17g to %.17g", operation_name(op),
-                       dtype_name(t), get(t, in[argument_of(op)] + i * bytes),
-                       get(t, y + i * bytes), get(t, e.low), get(t, e.high));
+                       dtype_name(t), oracle_number(t, in[argument_of(op)] + i * bytes),
+                       oracle_number(t, y + i * bytes), oracle_number(t, e.low),
+                       oracle_number(t, e.high));
     }
     c->cases++;
 #ifdef __arm__ /* where denormals are zeros in NEON */
@@ -91,7 +62,7 @@ static void expect_values(struct check *c, enum bitdrop_operation op, bitdrop_dt
 
     if (i < N)
         check_fail(c, "%s %s of %a is %" PRIx64 ", in scalar %" PRIx64, operation_name(op),
-                   dtype_name(t), get(t, in[argument_of(op)] + i * bytes),
+                   dtype_name(t), oracle_number(t, in[argument_of(op)] + i * bytes),
                    oracle_bits(t, y + i * bytes), oracle_bits(t, scalar_y + i * bytes));
 }
 
@@ -107,7 +78,7 @@ static void expect_all_f32(struct check *c, enum bitdrop_operation op)
 
             memcpy(in[argument_of(op)] + 4 * i, &u, sizeof u);
             if (argument_of(op) > 0)
-                put(BITDROP_F32, 1, in[0] + 4 * i);
+                oracle_put(BITDROP_F32, 1, in[0] + 4 * i);
         }
         expect_values(c, op, BITDROP_F32);
     }
@@ -121,8 +92,8 @@ static void expect_near_0(struct check *c, enum bitdrop_operation op, bitdrop_dt
     check_fill(c, t, in[0], N);
     check_fill(c, t, in[1], N);
     for (size_t i = 0; i < N; i += 2)
-        put(t, (double)(int64_t)check_random(c) * 0x1p-63 * (i % 4 ? 6 : 40),
-            in[argument_of(op)] + i * bytes);
+        oracle_put(t, (double)(int64_t)check_random(c) * 0x1p-63 * (i % 4 ? 6 : 40),
+                   in[argument_of(op)] + i * bytes);
     expect_values(c, op, t);
 }
 
@@ -139,13 +110,14 @@ static void expect_specials(struct check *c, enum bitdrop_operation op, bitdrop_
     unsigned char wanted[COUNT * 8];
 
     for (size_t i = 0; i < COUNT; i++) {
-        put(t, 1, in[0] + i * bytes);
-        put(t, specials[i][0], in[argument_of(op)] + i * bytes);
-        put(t, specials[i][1 + argument_of(op)], wanted + i * bytes);
+        oracle_put(t, 1, in[0] + i * bytes);
+        oracle_put(t, specials[i][0], in[argument_of(op)] + i * bytes);
+        oracle_put(t, specials[i][1 + argument_of(op)], wanted + i * bytes);
     }
     run(c, op, t, c->isa, COUNT, y);
     for (size_t i = 0; i < COUNT; i++) {
-        const double got = get(t, y + i * bytes), exact = get(t, wanted + i * bytes);
+        const double got = oracle_number(t, y + i * bytes),
+                     exact = oracle_number(t, wanted + i * bytes);
         const bool is_nan = exact != exact; /* isnan is a macro on MinGW, and warns of doubles */
 
         if (is_nan ? got == got : !(got == exact))
@@ -171,9 +143,9 @@ static void expect_flags(struct check *c, enum bitdrop_operation op, bitdrop_dty
         while (oracle_is_nan(t, x))
             check_fill(c, t, x, 1);
         if (i % 4 == 0)
-            put(t, (double)(int64_t)check_random(c) * 0x1p-56, x);
+            oracle_put(t, (double)(int64_t)check_random(c) * 0x1p-56, x);
         if (argument_of(op) > 0)
-            put(t, 1, in[0] + i * bytes);
+            oracle_put(t, 1, in[0] + i * bytes);
     }
     feholdexcept(&before);
     run(c, op, t, c->isa, N, y);

@@ -137,6 +137,36 @@ static uint64_t bits_of(bitdrop_dtype t, const void *x, uint64_t *infinity)
     return u16;
 }
 
+double oracle_number(bitdrop_dtype t, const void *x)
+{
+    double f64;
+    float f32;
+    uint16_t half;
+
+    if (t == BITDROP_F64) {
+        memcpy(&f64, x, sizeof f64);
+        return f64;
+    }
+    if (t == BITDROP_F32) {
+        memcpy(&f32, x, sizeof f32);
+        return f32;
+    }
+    memcpy(&half, x, sizeof half);
+    return oracle_widen(t, half);
+}
+
+void oracle_put(bitdrop_dtype t, double number, void *x)
+{
+    const float f32 = (float)number;
+
+    if (t == BITDROP_F64)
+        memcpy(x, &number, sizeof number);
+    else if (t == BITDROP_F32)
+        memcpy(x, &f32, sizeof f32);
+    else
+        memcpy(x, &(uint16_t){oracle_narrow(t, f32)}, sizeof(uint16_t));
+}
+
 uint64_t oracle_bits(bitdrop_dtype t, const void *x)
 {
     uint64_t infinity;

@@ -21,6 +21,10 @@ bool oracle_keep(const bitdrop_config *cfg, uint64_t e);
 float oracle_widen(bitdrop_dtype t, uint16_t h);
 uint16_t oracle_narrow(bitdrop_dtype t, float x);
 
+/* An element as a double, and a double rounded to an element; at any address. */
+double oracle_number(bitdrop_dtype t, const void *x);
+void oracle_put(bitdrop_dtype t, double number, void *x);
+
 /* An element as a number without sign of its width, and what it is; at any address. */
 uint64_t oracle_bits(bitdrop_dtype t, const void *x);
 bool oracle_is_nan(bitdrop_dtype t, const void *x);

@@ -59,40 +59,9 @@ static double constant(const struct element *e, double x)
     return e->dtype == BITDROP_F64 ? x : (float)x;
 }
 
-static double number(bitdrop_dtype t, const void *at)
-{
-    double x;
-    float f;
-    uint16_t h;
+static double input(const struct element *e, int i) { return oracle_number(e->dtype, e->in[i]); }
 
-    if (t == BITDROP_F64) {
-        memcpy(&x, at, sizeof x);
-        return x;
-    }
-    if (t == BITDROP_F32) {
-        memcpy(&f, at, sizeof f);
-        return f;
-    }
-    memcpy(&h, at, sizeof h);
-    return oracle_widen(t, h);
-}
-
-static double input(const struct element *e, int i) { return number(e->dtype, e->in[i]); }
-
-static void output(struct element *e, double x)
-{
-    const float f = (float)x;
-    uint16_t h;
-
-    if (e->dtype == BITDROP_F64) {
-        memcpy(e->y, &x, sizeof x);
-    } else if (e->dtype == BITDROP_F32) {
-        memcpy(e->y, &f, sizeof f);
-    } else {
-        h = oracle_narrow(e->dtype, f);
-        memcpy(e->y, &h, sizeof h);
-    }
-}
+static void output(struct element *e, double x) { oracle_put(e->dtype, x, e->y); }
 
 /* x + in[i], or x where that is left out. */
 static double with(struct element *e, double x, int i)
@@ -366,11 +335,11 @@ enum { KEEPS_NANS = false };
 
 static bool is_between(const struct element *e, const void *y)
 {
-    const double got = number(e->dtype, y);
+    const double got = oracle_number(e->dtype, y);
 
     if (is_nan(got))
         return oracle_is_nan(e->dtype, e->y) && oracle_is_quiet_nan(e->dtype, y);
-    return got >= number(e->dtype, e->low) && got <= number(e->dtype, e->high);
+    return got >= oracle_number(e->dtype, e->low) && got <= oracle_number(e->dtype, e->high);
 }
 
 static bool same(const struct element *e, const void *y, const bool *bit)

@@ -107,19 +107,6 @@ static uint32_t float_word(float x)
     return u;
 }
 
-static double number_at(bitdrop_dtype t, const void *x)
-{
-    double f64;
-    float f32;
-
-    if (t == BITDROP_F64) {
-        memcpy(&f64, x, sizeof f64);
-        return f64;
-    }
-    memcpy(&f32, x, sizeof f32);
-    return f32;
-}
-
 static void expect_bits(struct check *c, bitdrop_dtype t, const char *operation, int i,
                         uint64_t got, uint64_t wanted)
 {
@@ -171,7 +158,7 @@ static void check_parts(struct check *c, const struct words *w, int element[MOST
     }
     w->split(x, parts);
     for (int k = 0; k < w->lanes; k++) {
-        element[k] = (int)number_at(w->compute, parts + (size_t)k * size) & (MOST_LANES - 1);
+        element[k] = (int)oracle_number(w->compute, parts + (size_t)k * size) & (MOST_LANES - 1);
         seen |= UINT32_C(1) << element[k];
         if (w->dtype == w->compute)
             expect_bits(c, w->dtype, "part", k, (uint64_t)element[k], (uint64_t)k);
@@ -253,7 +240,7 @@ static void check_positive(struct check *c, const struct words *w, const int *el
         fill_hard(c, w->compute, parts, w->lanes);
         for (int k = 0; k < w->lanes; k++) {
             const bool kept = bits >> (v * w->lanes + element[k]) & 1;
-            const double number = number_at(w->compute, parts + (size_t)k * size);
+            const double number = oracle_number(w->compute, parts + (size_t)k * size);
 
             wanted |= (uint32_t)(kept && !islessequal(number, 0)) << element[k];
         }
@@ -356,8 +343,8 @@ static void native_sum(bitdrop_dtype t, const void *a, const void *b, void *y)
     volatile float f32[2];
 
     if (t == BITDROP_F64) {
-        f64[0] = number_at(t, a);
-        f64[1] = number_at(t, b);
+        f64[0] = oracle_number(t, a);
+        f64[1] = oracle_number(t, b);
         memcpy(y, &(double){f64[0] + f64[1]}, sizeof(double));
     } else {
         memcpy((void *)f32, a, sizeof(float));
@@ -383,8 +370,8 @@ static bool is_sum(const struct check *c, bitdrop_dtype t, const void *wanted, c
 #ifdef __arm__
     if (c->isa == BITDROP_ISA_NEON && t == BITDROP_F32)
         return oracle_same(t, wanted, y) ||
-               (fabs(number_at(t, wanted)) <= 0x1p-126 && number_at(t, y) == 0 &&
-                !signbit(number_at(t, wanted)) == !signbit(number_at(t, y)));
+               (fabs(oracle_number(t, wanted)) <= 0x1p-126 && oracle_number(t, y) == 0 &&
+                !signbit(oracle_number(t, wanted)) == !signbit(oracle_number(t, y)));
 #else
     (void)c;
 #endif

@@ -59,14 +59,6 @@ static const struct math_words f64_math = {
     f64_clamp_memory, f64_above_memory, f64_exp_memory, f64_erfc_memory,
 };
 
-static void put_number(bitdrop_dtype t, double x, void *to)
-{
-    if (t == BITDROP_F64)
-        memcpy(to, &x, sizeof x);
-    else
-        memcpy(to, &(float){(float)x}, sizeof(float));
-}
-
 /* In the type itself: double would round twice. */
 static double native(bitdrop_dtype t, char operation, double a, double b)
 {
@@ -90,12 +82,12 @@ static void expect_binary(struct check *c, const struct math_words *w, char oper
             flush_as_read(c, w->dtype, a + at);
             flush_as_read(c, w->dtype, b + at);
         }
-        const double x = number_at(w->dtype, a + at), d = number_at(w->dtype, b + at);
+        const double x = oracle_number(w->dtype, a + at), d = oracle_number(w->dtype, b + at);
 
-        put_number(w->dtype, native(w->dtype, operation, x, d), wanted);
+        oracle_put(w->dtype, native(w->dtype, operation, x, d), wanted);
         if (!oracle_same(w->dtype, wanted, y + at) && !is_sum(c, w->dtype, wanted, y + at))
             check_fail(c, "%s: %a %c %a is %a", dtype_name(w->dtype), x, operation, d,
-                       number_at(w->dtype, y + at));
+                       oracle_number(w->dtype, y + at));
     }
 }
 
@@ -109,8 +101,8 @@ static void expect_bounded(struct check *c, const struct math_words *w, const un
     uint8_t keep[4];
 
     for (int i = 0; i < w->lanes; i++) {
-        put_number(w->dtype, -limit, low + (size_t)i * size);
-        put_number(w->dtype, limit, high + (size_t)i * size);
+        oracle_put(w->dtype, -limit, low + (size_t)i * size);
+        oracle_put(w->dtype, limit, high + (size_t)i * size);
     }
     store_le32(keep, bits);
     w->abs(a, absolute);
@@ -119,23 +111,23 @@ static void expect_bounded(struct check *c, const struct math_words *w, const un
 
     for (int i = 0; i < w->lanes; i++) {
         const size_t at = (size_t)i * size;
-        const double x = number_at(w->dtype, a + at);
+        const double x = oracle_number(w->dtype, a + at);
         unsigned char wanted[8];
 
         memcpy(wanted, a + at, size);
-        wanted[size - 1] &= 0x7F; /* not by fabs, for a NaN may become quiet on its way */
+        wanted[size - 1] &= 0x7F; /* not by fabs: a NaN may become quiet on its way */
 #if defined(__s390x__)
-        put_number(w->dtype, fabs(x), wanted);
+        oracle_put(w->dtype, fabs(x), wanted);
 #endif
         if (!oracle_same(w->dtype, wanted, absolute + at))
             check_fail(c, "%s: the magnitude of %a is %a", dtype_name(w->dtype), x,
-                       number_at(w->dtype, absolute + at));
-        put_number(w->dtype, isless(x, -limit) ? -limit : isgreater(x, limit) ? limit : x, wanted);
+                       oracle_number(w->dtype, absolute + at));
+        oracle_put(w->dtype, isless(x, -limit) ? -limit : isgreater(x, limit) ? limit : x, wanted);
         flush_as_read(c, w->dtype, wanted);
         if (!oracle_same(w->dtype, wanted, within + at) &&
             !is_sum(c, w->dtype, wanted, within + at))
             check_fail(c, "%s: %a within %g is %a", dtype_name(w->dtype), x, limit,
-                       number_at(w->dtype, within + at));
+                       oracle_number(w->dtype, within + at));
         expect_bits(c, w->dtype, "above", i, above >> i & 1,
                     (bits >> i & 1) && !islessequal(x, -limit));
     }
@@ -154,11 +146,11 @@ static void expect_function(struct check *c, const struct math_words *w,
     for (int i = 0; i < w->lanes; i++) {
         const double fraction = (double)(check_random(c) >> 11) * 0x1p-53;
 
-        put_number(w->dtype, least + fraction * fraction * (most - least), a + (size_t)i * size);
+        oracle_put(w->dtype, least + fraction * fraction * (most - least), a + (size_t)i * size);
     }
     vector(a, y);
     for (size_t at = 0; at < (size_t)w->lanes * size; at += size) {
-        const double x = number_at(w->dtype, a + at), got = number_at(w->dtype, y + at);
+        const double x = oracle_number(w->dtype, a + at), got = oracle_number(w->dtype, y + at);
         const double wanted = function(x);
 
         if (!(fabs(got - wanted) <= epsilon * wanted + denormal))
