@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Four words of state, each written whole: what this CPU runs, what is fastest on it, the ISA that
- * the environment asks for, and how large the caches are. Threads that come first together all
- * compute the same, and the first of them to store an ISA decides for all. Only bitdrop_set_tuning,
- * for programs that measure, changes one later.
+ * Three words of state, each written whole: what is fastest on this CPU, the ISA that the
+ * environment asks for, and how large the caches are. cpu.h has one more: what this CPU runs.
+ * Threads that come first together all compute the same, and the first of them to store an ISA
+ * decides for all. Only bitdrop_set_tuning, for programs that measure, changes one later.
  */
 #include "dispatch.h"
 
@@ -26,23 +26,11 @@ static const struct {
     BITDROP_IF(have, {&bitdrop_kernels_##table, UINT32_C(1) << BITDROP_ISA_##isa | (extensions)}, )
     BITDROP_TABLES(TABLE)};
 
-static bitdrop_isa_set cpu_isas(void)
-{
-    static _Atomic bitdrop_isa_set known; /* 0: not read yet, because every CPU runs scalar */
-    bitdrop_isa_set isas = atomic_load_explicit(&known, memory_order_relaxed);
-
-    if (isas == 0) {
-        isas = bitdrop_cpu_isas();
-        atomic_store_explicit(&known, isas, memory_order_relaxed);
-    }
-    return isas;
-}
-
 /* The best table that this CPU runs: of one ISA, or for AUTO of any but avoid. NULL if none does.
  */
 static const struct bitdrop_kernels *best_table(unsigned isa, unsigned avoid)
 {
-    const bitdrop_isa_set isas = cpu_isas();
+    const bitdrop_isa_set isas = bitdrop_known_isas();
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         const struct bitdrop_kernels *kernels = tables[i].kernels;

@@ -6,6 +6,8 @@
 
 enum { SCALAR = 1 << BITDROP_ISA_SCALAR };
 
+_Atomic bitdrop_isa_set bitdrop_isas;
+
 /* Intel SDM vol. 2A, CPUID; vol. 1, 13.3 for XCR0. */
 enum {
     XCR0_YMM = 0x06, /* XMM and YMM state */

@@ -6,6 +6,7 @@
 #ifndef BITDROP_CPU_H
 #define BITDROP_CPU_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,5 +44,19 @@ size_t bitdrop_streaming_bytes_of(uint64_t cache);
 bitdrop_isa_set bitdrop_cpu_isas(void);
 const struct bitdrop_tuning *bitdrop_cpu_tuning(void);
 uint64_t bitdrop_cpu_last_level_cache(void); /* bytes; 0: not known */
+
+/* What bitdrop_cpu_isas found, which is read once. Inline, because each call asks. */
+extern _Atomic bitdrop_isa_set bitdrop_isas; /* 0: not read yet, because every CPU runs scalar */
+
+static inline bitdrop_isa_set bitdrop_known_isas(void)
+{
+    bitdrop_isa_set isas = atomic_load_explicit(&bitdrop_isas, memory_order_relaxed);
+
+    if (isas == 0) {
+        isas = bitdrop_cpu_isas();
+        atomic_store_explicit(&bitdrop_isas, isas, memory_order_relaxed);
+    }
+    return isas;
+}
 
 #endif

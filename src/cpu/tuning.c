@@ -56,13 +56,3 @@ const struct bitdrop_tuning *bitdrop_x86_tuning(uint32_t leaf0_ebx, uint32_t lea
     }
     return leaf0_ebx == INTEL ? &intel : &other;
 }
-
-struct bitdrop_prefetch bitdrop_prefetch_of(const struct bitdrop_tuning *t, bool streaming,
-                                            size_t output_bytes)
-{
-    return (struct bitdrop_prefetch){
-        .inputs = streaming ? t->streamed_inputs : output_bytes >= t->inputs_from,
-        .output = !streaming && output_bytes >= t->output_from,
-        .ahead = (uint32_t)t->prefetch_ahead,
-    };
-}

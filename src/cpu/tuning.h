@@ -25,8 +25,16 @@ struct bitdrop_prefetch {
     uint32_t ahead; /* bytes */
 };
 
-struct bitdrop_prefetch bitdrop_prefetch_of(const struct bitdrop_tuning *t, bool streaming,
-                                            size_t output_bytes);
+/* Inline, because each call asks. */
+static inline struct bitdrop_prefetch bitdrop_prefetch_of(const struct bitdrop_tuning *t,
+                                                          bool streaming, size_t output_bytes)
+{
+    return (struct bitdrop_prefetch){
+        .inputs = streaming ? t->streamed_inputs : output_bytes >= t->inputs_from,
+        .output = !streaming && output_bytes >= t->output_from,
+        .ahead = (uint32_t)t->prefetch_ahead,
+    };
+}
 
 /* Leaf 0 EBX of CPUID. */
 #define BITDROP_CPUID_INTEL UINT32_C(0x756E6547) /* "Genu" */

@@ -4,7 +4,6 @@
 
 #ifdef BITDROP_SLEEF
 #include <math.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "cpu/cpu.h"
@@ -13,20 +12,12 @@ float Sleef_finz_expf1_u10purecfma(float x);
 double Sleef_finz_expd1_u10purecfma(double x);
 double Sleef_finz_erfcd1_u15purecfma(double x);
 
-/* Of x86; on AArch64 all have it. */
 static bool has_fma(void)
 {
 #ifdef __x86_64__
-    static _Atomic bitdrop_isa_set known; /* 0: not read yet, because every CPU runs scalar */
-    bitdrop_isa_set isas = atomic_load_explicit(&known, memory_order_relaxed);
-
-    if (isas == 0) {
-        isas = bitdrop_cpu_isas();
-        atomic_store_explicit(&known, isas, memory_order_relaxed);
-    }
-    return isas >> BITDROP_FMA & 1;
+    return bitdrop_known_isas() >> BITDROP_FMA & 1;
 #else
-    return true;
+    return true; /* of AArch64 */
 #endif
 }
 
