@@ -25,7 +25,7 @@
 /* Random words: each in the low half of a 64-bit lane, which vpmuludq reads; above it is dirt */
 
 typedef __m512i vec;
-enum { LANES = 8, CHAINS = 2, VECS = 2 };
+enum { LANES = 8, CHAINS = 2, VECS = 2, INTERLEAVED_PLANES = 1 };
 
 static inline vec vec_set1(uint32_t x) { return _mm512_set1_epi32((int)x); }
 static inline vec vec_add(vec a, vec b) { return _mm512_add_epi64(a, b); }

@@ -23,7 +23,7 @@
 /* Random words: four in a register */
 
 typedef uint32x4_t vec;
-enum { LANES = 4, VECS = 4 };
+enum { LANES = 4, VECS = 4, INTERLEAVED_PLANES = 1 };
 
 #ifdef __aarch64__
 enum { CHAINS = 2 };

@@ -16,7 +16,7 @@
 /* Random words */
 
 typedef uint32_t vec;
-enum { LANES = 1, CHAINS = 2, VECS = 4 };
+enum { LANES = 1, CHAINS = 2, VECS = 4, INTERLEAVED_PLANES = 2 };
 
 static inline vec vec_set1(uint32_t x) { return x; }
 static inline vec vec_load(const uint32_t *p) { return *p; }

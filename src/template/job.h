@@ -2,7 +2,8 @@
 /*
  * The loops over a job, by where its keep bits come from. There is one copy of each for an ISA.
  *
- * The includer has included its vec.h.
+ * The includer has included its vec.h, which defines INTERLEAVED_PLANES: with fewer planes most
+ * strips wait for no Philox round, and the shared generator is faster.
  */
 #ifndef BITDROP_TEMPLATE_JOB_H
 #define BITDROP_TEMPLATE_JOB_H
@@ -182,7 +183,7 @@ static void run_generated(struct work *work, struct tile *tile, make_runs_functi
     if (work->many_rows ||
         (runs != make_runs_shared && job->rows > 1 && job->cols > MOST_COLS_INTERLEAVED))
         work->rows = NULL;
-    if (work->rows != NULL)
+    if (work->rows != NULL || job->stream->planes < INTERLEAVED_PLANES)
         runs = make_runs_shared;
     work->bits_gap = job->pitch - job->cols <= MOST_GAP ? (size_t)(job->pitch - job->cols) : 0;
     while (row < job->rows) {
