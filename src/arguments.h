@@ -21,6 +21,7 @@ struct bitdrop_call {
     void *out;
     uint8_t *mask; /* only read by operations whose bits are READ */
     bool unknown_activation;
+    const bitdrop_softmax *soft; /* its bias is among the inputs too */
 };
 
 /* What follows from the operation and from mask_use, whether the rest is right or wrong. */
@@ -32,6 +33,7 @@ struct bitdrop_plan {
     bool has_mask;      /* in memory */
     bool writes_mask;   /* that one, or else it is read */
     bool mask_of_marks; /* it holds what a body marks: a bit for each element, whatever the unit */
+    bool whole_rows;    /* the call has a bitdrop_softmax */
 };
 
 static const struct bitdrop_operation_row operation_rows[BITDROP_OPERATION_COUNT] = {
@@ -44,6 +46,17 @@ static const int body_inputs[BITDROP_BODY_COUNT + 1] = {
 static const bool body_marks[BITDROP_BODY_COUNT + 1] = {
 #define MARKS(name, inputs, generator, marks) marks,
     BITDROP_BODIES(MARKS) false};
+
+enum {
+    GENERATOR_INTERLEAVED,
+    GENERATOR_INTERLEAVED_BUT_F64,
+    GENERATOR_SHARED,
+    GENERATOR_WHOLE_ROWS
+};
+
+static const bool body_whole_rows[BITDROP_BODY_COUNT + 1] = {
+#define OF_WHOLE_ROWS(name, inputs, generator, marks) GENERATOR_##generator == GENERATOR_WHOLE_ROWS,
+    BITDROP_BODIES(OF_WHOLE_ROWS) false};
 
 /* ceil(n/8), for calls from within the library. */
 INLINE size_t bytes_of_bits(size_t n) { return n / 8 + (n % 8 != 0); }
@@ -70,18 +83,16 @@ INLINE struct bitdrop_plan plan_of(const struct bitdrop_call *call)
         .writes_mask = has_mask && !reads_mask,
         /* A backward call does something else by a stored mask only if that holds marks. */
         .mask_of_marks = body_marks[row->body] || row->body != row->stored_body,
+        .whole_rows = body_whole_rows[body],
     };
 }
 
-INLINE bool may_be_null(enum bitdrop_input kind)
-{
-    return kind == IN_NONE || kind == IN_BIAS || kind == IN_THIRD_OR_NULL;
-}
+INLINE bool may_be_null(enum bitdrop_input kind) { return kind != IN_FIRST && kind != IN_THIRD; }
 
 INLINE bitdrop_status check_pointers(const struct bitdrop_call *call,
                                      const struct bitdrop_plan *plan)
 {
-    if (call->cfg == NULL || call->shape == NULL)
+    if (call->cfg == NULL || call->shape == NULL || (plan->whole_rows && call->soft == NULL))
         return BITDROP_ERR_NULL;
     if (!plan->has_mask && call->mask != NULL)
         return BITDROP_ERR_NULL;
@@ -119,6 +130,13 @@ INLINE bitdrop_status check_config(const bitdrop_config *cfg)
     return BITDROP_OK;
 }
 
+INLINE bool softmax_is_right(const bitdrop_softmax *soft)
+{
+    return soft->scale - soft->scale == 0 && /* neither a NaN nor infinite */
+           (soft->causal_rows != 0 || soft->causal_first == 0) &&
+           (soft->reserved[0] | soft->reserved[1]) == 0;
+}
+
 /* The rows of the table up to BITDROP_ERR_DTYPE. */
 INLINE bitdrop_status check_values(const struct bitdrop_call *call, const struct bitdrop_plan *plan)
 {
@@ -132,7 +150,7 @@ INLINE bitdrop_status check_values(const struct bitdrop_call *call, const struct
     if (s->unit > BITDROP_EACH_ROW ||
         (s->flags | s->reserved[0] | s->reserved[1] | s->reserved[2]) != 0)
         return BITDROP_ERR_CONFIG;
-    if (call->unknown_activation)
+    if (call->unknown_activation || (plan->whole_rows && !softmax_is_right(call->soft)))
         return BITDROP_ERR_CONFIG;
     if (plan->body != BODY_NONE && (unsigned)call->dtype >= BITDROP_DTYPE_COUNT)
         return BITDROP_ERR_DTYPE;
@@ -193,9 +211,49 @@ INLINE bool indices_fit(uint64_t offset, const bitdrop_2d *s)
     return s->cols - 1 <= room && (last == 0 || last <= (room - (s->cols - 1)) / s->pitch);
 }
 
-/* The buffers of a call. An operand that is not read has no rows. */
+INLINE size_t bias_stride(const bitdrop_softmax *soft, const bitdrop_2d *s)
+{
+    return soft->bias_stride == 0 ? s->cols : soft->bias_stride;
+}
+
+/* Rows for which one block of the bias is. False if that does not fit. */
+INLINE bool bias_period(const bitdrop_softmax *soft, size_t *period)
+{
+    const size_t repeat = soft->bias_repeat == 0 ? 1 : soft->bias_repeat;
+
+    return !__builtin_mul_overflow(soft->bias_block, repeat, period);
+}
+
+INLINE bool softmax_fits(const bitdrop_softmax *soft, const bitdrop_2d *s)
+{
+    size_t period;
+
+    return bias_period(soft, &period) && bias_stride(soft, s) >= s->cols;
+}
+
+/* What a softmax call says of its rows; it is right and fits. */
+INLINE struct bitdrop_softmax_rows softmax_rows(const struct bitdrop_call *call,
+                                                const bitdrop_2d *s)
+{
+    const bitdrop_softmax *soft = call->soft;
+    size_t period = 0;
+
+    bias_period(soft, &period);
+    return (struct bitdrop_softmax_rows){
+        .first_row = s->first_row,
+        .bias_block = soft->bias_block,
+        .bias_period = period,
+        .bias_row_bytes = bias_stride(soft, s) * dtype_bytes[call->dtype],
+        .causal_rows = soft->causal_rows,
+        .causal_first = soft->causal_first,
+        .lse = soft->lse,
+    };
+}
+
+/* The buffers of a call. An operand that is not used has no rows. */
 struct spans {
     struct span in[BITDROP_MAX_INPUTS], out, mask;
+    struct span more_bias, lse; /* of softmax: the rest of the bias, and the log-sum-exps */
 };
 
 INLINE bool mask_span(struct span *span, const struct bitdrop_call *call,
@@ -211,22 +269,71 @@ INLINE bool mask_span(struct span *span, const struct bitdrop_call *call,
     return span_make(span, call->mask, (size_t)groups, row_bytes, s->mask_stride, 1);
 }
 
+/* Rows `first` to `last` of the bias. */
+INLINE bool bias_span(struct span *span, const struct bitdrop_call *call, const bitdrop_2d *s,
+                      uint64_t first, uint64_t last)
+{
+    const size_t size = dtype_bytes[call->dtype];
+    size_t row_bytes, before, all;
+
+    if (__builtin_mul_overflow(bias_stride(call->soft, s), size, &row_bytes) ||
+        __builtin_mul_overflow(last, row_bytes, &all) ||
+        all > UINTPTR_MAX - (uintptr_t)call->soft->bias)
+        return false;
+    before = (size_t)first * row_bytes;
+    return span_make(span, (const unsigned char *)call->soft->bias + before,
+                     (size_t)(last - first) + 1, s->cols, bias_stride(call->soft, s), size);
+}
+
+/*
+ * The rows of the bias that a call reads. They follow one another, unless all rows of the call take
+ * the same block and begin within it, and begin it again: then they are its end and its beginning.
+ */
+static __attribute__((noinline)) bool
+bias_spans(struct spans *spans, int i, const struct bitdrop_call *call, const bitdrop_2d *s)
+{
+    const struct bitdrop_softmax_rows rows = softmax_rows(call, s);
+    const uint64_t R = s->first_row, last_R = R + (s->rows - 1), block = rows.bias_block;
+    uint64_t first = bitdrop_bias_row(&rows, R), last = bitdrop_bias_row(&rows, last_R);
+
+    if (block > 0) {
+        const uint64_t period = R / rows.bias_period, last_period = last_R / rows.bias_period;
+        const uint64_t left = rows.bias_period - R % rows.bias_period; /* of the first period */
+
+        if (period == last_period && last_R - R < block - 1 && last < first) {
+            return bias_span(&spans->more_bias, call, s, first, period * block + (block - 1)) &&
+                   bias_span(&spans->in[i], call, s, period * block, last);
+        }
+        if (smaller_64(left, last_R - R + 1) >= block)
+            first = period * block;
+        if (last_R % rows.bias_period >= block - 1 && last_R - R >= block - 1)
+            last = last_period * block + (block - 1);
+    }
+    return bias_span(&spans->in[i], call, s, first, last);
+}
+
 /* False if a buffer reaches past the end of the address space. */
 INLINE bool make_spans(struct spans *spans, const struct bitdrop_call *call,
                        const struct bitdrop_plan *plan, const bitdrop_2d *s)
 {
     const size_t size = plan->body == BODY_NONE ? 0 : dtype_bytes[call->dtype];
 
-    spans->out.rows = spans->mask.rows = 0;
+    spans->out.rows = spans->mask.rows = spans->more_bias.rows = spans->lse.rows = 0;
     for (int i = 0; i < plan->inputs; i++) {
         const enum bitdrop_input kind = plan->row->in[i];
         const size_t stride = kind == IN_FIRST ? s->x_stride : s->z_stride;
 
         spans->in[i].rows = 0;
-        if (call->in[i] != NULL && !span_make(&spans->in[i], call->in[i],
-                                              kind == IN_BIAS ? 1 : s->rows, s->cols, stride, size))
+        if (call->in[i] == NULL)
+            continue;
+        if (kind == IN_ROW_BIAS ? !bias_spans(spans, i, call, s)
+                                : !span_make(&spans->in[i], call->in[i],
+                                             kind == IN_BIAS ? 1 : s->rows, s->cols, stride, size))
             return false;
     }
+    if (plan->whole_rows && plan->row->bits == BITS_WRITTEN && call->soft->lse != NULL &&
+        !span_make(&spans->lse, call->soft->lse, 1, s->rows, 0, size == 8 ? 8 : 4))
+        return false;
     if (size > 0 && !span_make(&spans->out, call->out, s->rows, s->cols, s->y_stride, size))
         return false;
     return !plan->has_mask || mask_span(&spans->mask, call, plan, s);
@@ -237,19 +344,49 @@ INLINE bool overlap(const struct span *a, const struct span *b)
     return a->rows > 0 && b->rows > 0 && spans_overlap(a, b);
 }
 
+/*
+ * Whether prob, which is operand i, the log-sum-exps or the bias that is not among the operands
+ * overlap what they must not. prob may be the first operand, and nothing else may overlap it.
+ */
+static __attribute__((noinline)) bool softmax_overlaps(const struct spans *spans,
+                                                       const struct bitdrop_plan *plan)
+{
+    const struct span *prob = plan->inputs > 2 ? &spans->in[2] : NULL;
+
+    for (int i = 0; i < plan->inputs; i++) {
+        const bool is_prob = plan->row->in[i] == IN_PROB;
+
+        if (overlap(&spans->in[i], &spans->lse))
+            return true;
+        if (prob != NULL && !is_prob && overlap(&spans->in[i], prob) &&
+            !(plan->row->in[i] == IN_FIRST && spans_same(&spans->in[i], prob)))
+            return true;
+    }
+    return overlap(&spans->lse, &spans->out) || overlap(&spans->lse, &spans->mask) ||
+           overlap(&spans->more_bias, &spans->lse) || overlap(&spans->more_bias, &spans->out) ||
+           (plan->writes_mask && overlap(&spans->more_bias, &spans->mask)) ||
+           (prob != NULL && overlap(&spans->more_bias, prob));
+}
+
+INLINE bool may_be_output(enum bitdrop_input kind)
+{
+    return kind != IN_BIAS && kind != IN_ROW_BIAS && kind != IN_PROB;
+}
+
 /* Whether something that is written overlaps another buffer, other than in place. */
 INLINE bool outputs_overlap(const struct spans *spans, const struct bitdrop_plan *plan)
 {
     for (int i = 0; i < plan->inputs; i++) {
         const struct span *in = &spans->in[i];
-        const bool in_place = plan->row->in[i] != IN_BIAS && spans_same(in, &spans->out);
+        const bool in_place = may_be_output(plan->row->in[i]) && spans_same(in, &spans->out);
 
         if (!in_place && overlap(in, &spans->out))
             return true;
-        if (plan->writes_mask && overlap(in, &spans->mask))
+        if ((plan->writes_mask || plan->row->in[i] == IN_PROB) && overlap(in, &spans->mask))
             return true;
     }
-    return overlap(&spans->out, &spans->mask);
+    return overlap(&spans->out, &spans->mask) ||
+           (plan->whole_rows && softmax_overlaps(spans, plan));
 }
 
 /* The rest of it except BITDROP_ERR_ISA; shape has its defaults filled in. */
@@ -258,7 +395,8 @@ INLINE bitdrop_status check_memory(const struct bitdrop_call *call, const struct
 {
     struct spans spans;
 
-    if (!strides_are_right(shape, call->shape, plan->mask_of_marks))
+    if (!strides_are_right(shape, call->shape, plan->mask_of_marks) ||
+        (plan->whole_rows && !softmax_fits(call->soft, shape)))
         return BITDROP_ERR_RANGE;
     if (shape->rows > 0 && shape->first_row > UINT64_MAX - (shape->rows - 1))
         return BITDROP_ERR_RANGE;

@@ -22,7 +22,7 @@ bitdrop_status bitdrop_forward(const bitdrop_config *cfg, bitdrop_dtype t, size_
 {
     const bitdrop_2d row = {.rows = 1, .cols = n};
 
-    return run_call(&(struct bitdrop_call){OP_forward, cfg, t, &row, {x}, y, mask, false});
+    return run_call(&(struct bitdrop_call){OP_forward, cfg, t, &row, {x}, y, mask, false, NULL});
 }
 
 bitdrop_status bitdrop_backward(const bitdrop_config *cfg, bitdrop_dtype t, size_t n,
@@ -31,7 +31,7 @@ bitdrop_status bitdrop_backward(const bitdrop_config *cfg, bitdrop_dtype t, size
     const bitdrop_2d row = {.rows = 1, .cols = n};
 
     return run_call(
-        &(struct bitdrop_call){OP_backward, cfg, t, &row, {dy}, dx, only_read(mask), false});
+        &(struct bitdrop_call){OP_backward, cfg, t, &row, {dy}, dx, only_read(mask), false, NULL});
 }
 
 bitdrop_status bitdrop_recompute(const bitdrop_config *cfg, bitdrop_dtype t, size_t n,
@@ -39,7 +39,7 @@ bitdrop_status bitdrop_recompute(const bitdrop_config *cfg, bitdrop_dtype t, siz
 {
     const bitdrop_2d row = {.rows = 1, .cols = n};
 
-    return run_call(&(struct bitdrop_call){OP_recompute, cfg, t, &row, {x}, y, NULL, false});
+    return run_call(&(struct bitdrop_call){OP_recompute, cfg, t, &row, {x}, y, NULL, false, NULL});
 }
 
 bitdrop_status bitdrop_infer(const bitdrop_config *cfg, bitdrop_dtype t, size_t n, const void *x,
@@ -47,7 +47,7 @@ bitdrop_status bitdrop_infer(const bitdrop_config *cfg, bitdrop_dtype t, size_t 
 {
     const bitdrop_2d row = {.rows = 1, .cols = n};
 
-    return run_call(&(struct bitdrop_call){OP_infer, cfg, t, &row, {x}, y, NULL, false});
+    return run_call(&(struct bitdrop_call){OP_infer, cfg, t, &row, {x}, y, NULL, false, NULL});
 }
 
 /* Calls on rows and columns, which share one copy. */
@@ -66,7 +66,7 @@ bitdrop_status bitdrop_mask_2d(const bitdrop_config *cfg, const bitdrop_2d *shap
 bitdrop_status bitdrop_forward_2d(const bitdrop_config *cfg, bitdrop_dtype t,
                                   const bitdrop_2d *shape, const void *x, void *y, uint8_t *mask)
 {
-    return run_rows(&(struct bitdrop_call){OP_forward, cfg, t, shape, {x}, y, mask, false});
+    return run_rows(&(struct bitdrop_call){OP_forward, cfg, t, shape, {x}, y, mask, false, NULL});
 }
 
 bitdrop_status bitdrop_backward_2d(const bitdrop_config *cfg, bitdrop_dtype t,
@@ -74,27 +74,27 @@ bitdrop_status bitdrop_backward_2d(const bitdrop_config *cfg, bitdrop_dtype t,
                                    const uint8_t *mask)
 {
     return run_rows(
-        &(struct bitdrop_call){OP_backward, cfg, t, shape, {dy}, dx, only_read(mask), false});
+        &(struct bitdrop_call){OP_backward, cfg, t, shape, {dy}, dx, only_read(mask), false, NULL});
 }
 
 bitdrop_status bitdrop_recompute_2d(const bitdrop_config *cfg, bitdrop_dtype t,
                                     const bitdrop_2d *shape, const void *x, void *y)
 {
-    return run_rows(&(struct bitdrop_call){OP_recompute, cfg, t, shape, {x}, y, NULL, false});
+    return run_rows(&(struct bitdrop_call){OP_recompute, cfg, t, shape, {x}, y, NULL, false, NULL});
 }
 
 bitdrop_status bitdrop_infer_2d(const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape,
                                 const void *x, void *y)
 {
-    return run_rows(&(struct bitdrop_call){OP_infer, cfg, t, shape, {x}, y, NULL, false});
+    return run_rows(&(struct bitdrop_call){OP_infer, cfg, t, shape, {x}, y, NULL, false, NULL});
 }
 
 bitdrop_status bitdrop_forward_add(const bitdrop_config *cfg, bitdrop_dtype t,
                                    const bitdrop_2d *shape, const void *x, const void *bias,
                                    const void *residual, void *y, uint8_t *mask)
 {
-    return run_rows(
-        &(struct bitdrop_call){OP_forward_add, cfg, t, shape, {x, bias, residual}, y, mask, false});
+    return run_rows(&(struct bitdrop_call){
+        OP_forward_add, cfg, t, shape, {x, bias, residual}, y, mask, false, NULL});
 }
 
 bitdrop_status bitdrop_backward_add(const bitdrop_config *cfg, bitdrop_dtype t,
@@ -102,7 +102,7 @@ bitdrop_status bitdrop_backward_add(const bitdrop_config *cfg, bitdrop_dtype t,
                                     void *dx, const uint8_t *mask)
 {
     return run_rows(&(struct bitdrop_call){
-        OP_backward_add, cfg, t, shape, {dy, NULL, residual}, dx, only_read(mask), false});
+        OP_backward_add, cfg, t, shape, {dy, NULL, residual}, dx, only_read(mask), false, NULL});
 }
 
 struct activation {
@@ -130,7 +130,7 @@ bitdrop_status bitdrop_forward_act(const bitdrop_config *cfg, bitdrop_dtype t,
     const struct activation a = activation_of(act);
 
     return run_rows(
-        &(struct bitdrop_call){a.forward, cfg, t, shape, {x, bias}, y, mask, !a.is_known});
+        &(struct bitdrop_call){a.forward, cfg, t, shape, {x, bias}, y, mask, !a.is_known, NULL});
 }
 
 bitdrop_status bitdrop_backward_act(const bitdrop_config *cfg, bitdrop_dtype t,
@@ -140,21 +140,42 @@ bitdrop_status bitdrop_backward_act(const bitdrop_config *cfg, bitdrop_dtype t,
     const struct activation a = activation_of(act);
 
     return run_rows(&(struct bitdrop_call){
-        a.backward, cfg, t, shape, {dy, x, bias}, dx, only_read(mask), !a.is_known});
+        a.backward, cfg, t, shape, {dy, x, bias}, dx, only_read(mask), !a.is_known, NULL});
 }
 
 bitdrop_status bitdrop_forward_alpha(const bitdrop_config *cfg, bitdrop_dtype t,
                                      const bitdrop_2d *shape, const void *x, void *y, uint8_t *mask)
 {
-    return run_rows(&(struct bitdrop_call){OP_forward_alpha, cfg, t, shape, {x}, y, mask, false});
+    return run_rows(
+        &(struct bitdrop_call){OP_forward_alpha, cfg, t, shape, {x}, y, mask, false, NULL});
 }
 
 bitdrop_status bitdrop_backward_alpha(const bitdrop_config *cfg, bitdrop_dtype t,
                                       const bitdrop_2d *shape, const void *dy, void *dx,
                                       const uint8_t *mask)
 {
-    return run_rows(
-        &(struct bitdrop_call){OP_backward_alpha, cfg, t, shape, {dy}, dx, only_read(mask), false});
+    return run_rows(&(struct bitdrop_call){
+        OP_backward_alpha, cfg, t, shape, {dy}, dx, only_read(mask), false, NULL});
+}
+
+/* One that is not there is refused later. */
+static const void *bias_of(const bitdrop_softmax *soft) { return soft == NULL ? NULL : soft->bias; }
+
+bitdrop_status bitdrop_forward_softmax(const bitdrop_config *cfg, bitdrop_dtype t,
+                                       const bitdrop_2d *shape, const bitdrop_softmax *soft,
+                                       const void *x, void *prob, void *y, uint8_t *mask)
+{
+    return run_rows(&(struct bitdrop_call){
+        OP_forward_softmax, cfg, t, shape, {x, bias_of(soft), prob}, y, mask, false, soft});
+}
+
+bitdrop_status bitdrop_backward_softmax(const bitdrop_config *cfg, bitdrop_dtype t,
+                                        const bitdrop_2d *shape, const bitdrop_softmax *soft,
+                                        const void *dy, const void *prob, void *dx,
+                                        const uint8_t *mask)
+{
+    return run_rows(&(struct bitdrop_call){
+        OP_backward_softmax, cfg, t, shape, {dy, prob}, dx, only_read(mask), false, soft});
 }
 
 const char *bitdrop_status_string(bitdrop_status status)
@@ -163,14 +184,15 @@ const char *bitdrop_status_string(bitdrop_status status)
     case BITDROP_OK:
         return "success";
     case BITDROP_ERR_NULL:
-        return "the config, the shape or a buffer is NULL, or a mask is given with "
+        return "the config, the shape, soft or a buffer is NULL, or a mask is given with "
                "BITDROP_MASK_REMADE; pass a buffer wherever there are elements, and NULL for a mask "
                "that is made again";
     case BITDROP_ERR_PROBABILITY:
         return "p must lie in [0, 1]";
     case BITDROP_ERR_CONFIG:
         return "set rounds to 0, 7 or 10, scaling, stores, mask_use, unit and the activation to a "
-               "listed value, parallel to NULL or to one with run and tasks, and flags and what is "
+               "listed value, parallel to NULL or to one with run and tasks, the scale of softmax "
+               "to a number, causal_first to 0 where causal_rows is, and flags and what is "
                "reserved to 0; zero-initialise the structures";
     case BITDROP_ERR_DTYPE:
         return "the dtype must be BITDROP_F32, _F64, _F16 or _BF16";
@@ -180,8 +202,8 @@ const char *bitdrop_status_string(bitdrop_status status)
     case BITDROP_ERR_RANGE:
         return "offset + n and first_row + rows must not pass 2^64, the elements must fit in the "
                "address space, strides and pitch must not be below the row that they step over, and "
-               "with BITDROP_EACH_ROW pitch and mask_stride must be 0; a block of DropBlock must fit "
-               "in its plane";
+               "with BITDROP_EACH_ROW pitch and mask_stride must be 0; bias_block * bias_repeat must "
+               "fit in a size_t, and a block of DropBlock in its plane";
     case BITDROP_ERR_OVERLAP:
         return "an output must be the same buffer as an input, with the same stride, or disjoint, "
                "and a written mask and a bias apart from all others";
@@ -212,5 +234,7 @@ int bitdrop_version_number(void) { return BITDROP_VERSION_NUMBER; }
 size_t bitdrop_sizeof_config(void) { return sizeof(bitdrop_config); }
 
 size_t bitdrop_sizeof_2d(void) { return sizeof(bitdrop_2d); }
+
+size_t bitdrop_sizeof_softmax(void) { return sizeof(bitdrop_softmax); }
 
 size_t bitdrop_sizeof_parallel(void) { return sizeof(bitdrop_parallel); }

@@ -39,6 +39,24 @@ static inline bool bitdrop_is_dense(const struct bitdrop_operand *o, size_t cols
 /* What a mask or its bits are about. */
 enum bitdrop_unit { UNIT_ELEMENT = BITDROP_EACH_ELEMENT, UNIT_ROW = BITDROP_EACH_ROW };
 
+/* What a softmax call says of the rows of the whole. */
+struct bitdrop_softmax_rows {
+    uint64_t first_row;               /* of the call */
+    uint64_t bias_block, bias_period; /* rows of the whole that one block of the bias is for */
+    size_t bias_row_bytes;
+    uint64_t causal_rows;
+    int64_t causal_first;
+    unsigned char *lse; /* of the first row; NULL: not wanted */
+};
+
+/* The row of the bias that row R of the whole takes. */
+static inline uint64_t bitdrop_bias_row(const struct bitdrop_softmax_rows *s, uint64_t R)
+{
+    if (s->bias_block == 0)
+        return R - s->first_row;
+    return R / s->bias_period * s->bias_block + R % s->bias_block;
+}
+
 /*
  * Arguments of a call, checked: rows, cols > 0, all strides filled in and in bytes.
  *
@@ -57,6 +75,9 @@ struct bitdrop_job {
     uint8_t *mask;      /* the generated bits are stored here; NULL: not wanted. repeat is 1 then */
     uint8_t *marks;     /* the bits that the body makes likewise, a row of them for each row */
     size_t mask_stride; /* bytes, of keep, mask or marks: only one of them has rows */
+
+    const struct bitdrop_softmax_rows *softmax; /* NULL: rows may be joined and cut */
+    uint64_t first_row;                         /* of the whole, with softmax */
 
     struct bitdrop_operand in[BITDROP_MAX_INPUTS], out;
     size_t size;                                  /* bytes of an element; 0 without data */

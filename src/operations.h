@@ -15,7 +15,9 @@
  * generator: INTERLEAVED is one of its own, which applies a strip after each Philox round. It is
  * the fastest in cache, and 10 to 20 KiB of code for each dtype. SHARED is one for all bodies,
  * which applies some strips after each plane. INTERLEAVED_BUT_F64 leaves f64, which waits for
- * memory more than for Philox, to the shared one.
+ * memory more than for Philox, to the shared one. WHOLE_ROWS is no generator: the body is a
+ * function on a row, whose elements depend on one another, and makes the row's bits before it
+ * applies them.
  *
  * marks: if 1, a stored mask holds the bits that the body makes, not those of the generator.
  */
@@ -30,17 +32,21 @@
     X(gelu_tanh_grad, 3, SHARED, 0)                                                                \
     X(silu, 2, SHARED, 0)                                                                          \
     X(silu_grad, 3, SHARED, 0)                                                                     \
-    X(alpha, 1, SHARED, 0)
+    X(alpha, 1, SHARED, 0)                                                                         \
+    X(softmax, 3, WHOLE_ROWS, 0)                                                                   \
+    X(softmax_grad, 2, WHOLE_ROWS, 0)
 
 /*
  * X(name, function, (arguments), (inputs), bits, body, stored_body, parameters)
  *
  * function: bitdrop_<function> is the call on rows and columns. arguments are those of that call,
- * made of cfg, t, shape, in[0] to in[2], y and mask.
+ * made of cfg, t, shape, in[0] to in[2], y and mask, and for softmax of soft and prob.
  *
  * inputs: NONE, FIRST (a matrix with x_stride), THIRD (one with z_stride) or BIAS (cols elements,
  * the same for all rows). BIAS and THIRD_OR_NULL may be NULL, which stands for -0 everywhere: x +
- * -0 is x for every x. The output may be FIRST or THIRD.
+ * -0 is x for every x. The output may be FIRST or THIRD. ROW_BIAS is soft->bias, a matrix of which
+ * soft says who takes which row, and may be NULL. PROB is no input but another output, prob: a
+ * matrix with z_stride, which may be FIRST, or NULL.
  *
  * bits: WRITTEN are made, and stored unless the mask is remade. READ come from the mask, or are
  * made if it is remade. MADE are made and never stored. With NONE everything is kept.
@@ -84,7 +90,11 @@
     X(forward_alpha, forward_alpha, (cfg, t, shape, in[0], y, mask), (FIRST, NONE, NONE), WRITTEN, \
       alpha, alpha, alpha)                                                                         \
     X(backward_alpha, backward_alpha, (cfg, t, shape, in[0], y, mask), (FIRST, NONE, NONE), READ,  \
-      dropout, dropout, alpha)
+      dropout, dropout, alpha)                                                                     \
+    X(forward_softmax, forward_softmax, (cfg, t, shape, soft, in[0], prob, y, mask),               \
+      (FIRST, ROW_BIAS, PROB), WRITTEN, softmax, softmax, scale)                                   \
+    X(backward_softmax, backward_softmax, (cfg, t, shape, soft, in[0], in[1], y, mask),            \
+      (FIRST, THIRD, NONE), READ, softmax_grad, softmax_grad, scale)
 
 /*
  * X(ACTIVATION, name): BITDROP_<ACTIVATION> makes forward_act and backward_act the operations
@@ -101,7 +111,7 @@
     X(infer, (cfg, t, n, in[0], y))
 
 enum { BITDROP_MAX_INPUTS = 3 };
-enum bitdrop_input { IN_NONE, IN_FIRST, IN_THIRD, IN_THIRD_OR_NULL, IN_BIAS };
+enum bitdrop_input { IN_NONE, IN_FIRST, IN_THIRD, IN_THIRD_OR_NULL, IN_BIAS, IN_ROW_BIAS, IN_PROB };
 enum bitdrop_bits { BITS_WRITTEN, BITS_READ, BITS_MADE, BITS_NONE };
 
 #define BITDROP_BODY_ENUM(name, inputs, generator, marks) BODY_##name,

@@ -4,6 +4,7 @@
  * has successive shares. Parts of a row begin at multiples of 8 of its elements, so that no two
  * tasks write to one byte of the mask, and where that allows it at tiles, so that none is made
  * twice. A job that stores generated bits has one row in each group, so cuts between rows are free.
+ * Rows of softmax are not cut.
  */
 #include "parallel.h"
 
@@ -37,6 +38,7 @@ static void run_part(const struct shares *s, size_t row, size_t rows, size_t col
     part.rows = rows;
     part.cols = end - col;
     part.phase = (part.phase + row) % part.repeat;
+    part.first_row += row;
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
         move(&part.in[i], row, col);
     move(&part.out, row, col);
@@ -91,12 +93,14 @@ void bitdrop_share_out(const struct bitdrop_job *job, bitdrop_kernel *kernel,
 
     if (job->rows == 1)
         s.lead -= (size_t)(job->offset % TILE_ELEMENTS) / 8 * 8;
-    if (job->cols > s.lead)
+    if (job->cols > s.lead && job->softmax == NULL)
         s.parts += (job->cols - s.lead + TILE_ELEMENTS - 1) / TILE_ELEMENTS;
     if (parallel != NULL) /* rows * cols may not fit where there is nothing but a mask */
         s.tasks = smaller(parallel->tasks, job->cols > SIZE_MAX / job->rows
                                                ? SIZE_MAX
                                                : job->rows * job->cols / BITDROP_TASK_ELEMENTS);
+    if (job->softmax != NULL)
+        s.tasks = smaller(s.tasks, job->rows);
     if (s.tasks > 1)
         parallel->run(parallel->context, s.tasks, run_task, &s);
     else

@@ -49,10 +49,11 @@ INLINE struct bitdrop_operand operand_of(const struct bitdrop_call *call, enum b
 {
     const size_t size = dtype_bytes[call->dtype];
     const size_t stride = kind == IN_FIRST ? s->x_stride : s->z_stride;
+    const bool stays = kind == IN_BIAS || kind == IN_ROW_BIAS; /* from row to row */
 
     if (kind == IN_NONE || at == NULL)
         return (struct bitdrop_operand){writable(negative_zeros[call->dtype]), 0, 0};
-    return (struct bitdrop_operand){writable(at), kind == IN_BIAS ? 0 : stride * size, size};
+    return (struct bitdrop_operand){writable(at), stays ? 0 : stride * size, size};
 }
 
 /* A matrix without gaps, in data, indices and mask bits, is one row. */
@@ -60,7 +61,7 @@ INLINE void flatten(struct bitdrop_job *job)
 {
     const bool has_mask_rows = job->keep != NULL || job->mask != NULL || job->marks != NULL;
 
-    if (job->rows == 1 || job->repeat > 1 || job->unit == UNIT_ROW)
+    if (job->rows == 1 || job->repeat > 1 || job->unit == UNIT_ROW || job->softmax != NULL)
         return;
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
         if (!bitdrop_is_dense(&job->in[i], job->cols))
@@ -143,6 +144,8 @@ INLINE void init_job(struct bitdrop_job *job, const struct bitdrop_call *call, c
     job->mask = NULL;
     job->marks = NULL;
     job->mask_stride = s->mask_stride;
+    job->softmax = NULL;
+    job->first_row = s->first_row;
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
         job->in[i] = (struct bitdrop_operand){NULL, 0, 0};
     job->out = (struct bitdrop_operand){NULL, 0, 0};
@@ -188,6 +191,7 @@ INLINE void run_body(const struct bitdrop_call *call, const struct bitdrop_plan 
 {
     const bool given = stream == NULL;
     const size_t size = dtype_bytes[call->dtype];
+    struct bitdrop_softmax_rows softmax;
     struct bitdrop_job job;
 
     init_job(&job, call, s);
@@ -205,6 +209,11 @@ INLINE void run_body(const struct bitdrop_call *call, const struct bitdrop_plan 
     job.out = (struct bitdrop_operand){call->out, s->y_stride * size, size};
     job.size = size;
     parameters[call->op](call->cfg, plan->has_mask && !plan->writes_mask, job.f64_parameter);
+    if (plan->whole_rows) {
+        softmax = softmax_rows(call, s);
+        job.softmax = &softmax;
+        job.f64_parameter[1] = call->soft->scale == 0 ? 1 : call->soft->scale;
+    }
     for (int i = 0; i < BITDROP_MAX_PARAMETERS; i++)
         job.f32_parameter[i] = (float)job.f64_parameter[i];
     flatten(&job);

@@ -15,6 +15,8 @@ struct span {
     size_t stride;      /* bytes from row to row, at least bytes; of a single row: 0 */
 };
 
+INLINE uint64_t smaller_64(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
 INLINE uintptr_t span_row(const struct span *s, size_t row) { return s->base + row * s->stride; }
 
 /*

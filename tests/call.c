@@ -8,9 +8,13 @@ static bitdrop_status run_2d(const struct call *c, const bitdrop_2d *shape)
     const bitdrop_config *cfg = c->cfg;
     const bitdrop_dtype t = c->dtype;
     const void *const *in = c->in;
-    void *y = c->y;
+    void *y = c->y, *prob = (void *)(uintptr_t)in[2];
     uint8_t *mask = c->mask;
+    bitdrop_softmax with_bias = c->soft == NULL ? (bitdrop_softmax){0} : *c->soft;
+    const bitdrop_softmax *soft = c->no_soft ? NULL : &with_bias;
 
+    if (operation_row(c->op)->in[1] == IN_ROW_BIAS)
+        with_bias.bias = in[1];
     switch (c->op) {
 #define RUN(name, function, arguments, ...)                                                        \
     case OP_##name:                                                                                \
@@ -47,13 +51,14 @@ bitdrop_status call_run(const struct call *c)
 /* What the list says of a body. */
 struct body {
     int inputs;
-    bool marks;
+    bool marks, of_rows;
 };
 
 static struct body body_of(enum bitdrop_body body)
 {
-#define BODY(name, inputs, generator, marks) {inputs, marks},
-    static const struct body bodies[] = {BITDROP_BODIES(BODY){0, false}};
+    enum { INTERLEAVED, INTERLEAVED_BUT_F64, SHARED, WHOLE_ROWS };
+#define BODY(name, inputs, generator, marks) {inputs, marks, (generator) == WHOLE_ROWS},
+    static const struct body bodies[] = {BITDROP_BODIES(BODY){0, false, false}};
 
     return bodies[body];
 }
@@ -102,6 +107,11 @@ bool operation_marks(enum bitdrop_operation op)
     const struct bitdrop_operation_row *row = operation_row(op);
 
     return body_of(row->body).marks || (row->bits == BITS_READ && row->stored_body != row->body);
+}
+
+bool operation_of_rows(enum bitdrop_operation op)
+{
+    return body_of(operation_row(op)->body).of_rows;
 }
 
 const char *dtype_name(bitdrop_dtype t)

@@ -21,6 +21,8 @@ struct call {
     const void *in[BITDROP_MAX_INPUTS]; /* as in the list; those that the call lacks are ignored */
     void *y;
     uint8_t *mask;
+    const bitdrop_softmax *soft; /* but its bias, which is among the inputs. NULL: all is 0 */
+    bool no_soft;                /* the call gets NULL */
 };
 
 /* An operation without a flat call runs on one row of n elements instead. */
@@ -46,6 +48,9 @@ bool operation_reads(enum bitdrop_operation op, unsigned mask_use, int i);
 
 /* Whether a stored mask holds one bit for each element, whatever the unit and mask_repeat are. */
 bool operation_marks(enum bitdrop_operation op);
+
+/* Whether an element of the output depends on its whole row: a call with a bitdrop_softmax. */
+bool operation_of_rows(enum bitdrop_operation op);
 
 const char *dtype_name(bitdrop_dtype t);
 size_t dtype_bytes(bitdrop_dtype t);

@@ -20,7 +20,7 @@ struct whole {
     bool marks, reads, writes;
 };
 
-static unsigned char in[INPUTS][ROOM * 8], y[ROOM * 8], part_y[ROOM * 8];
+static unsigned char in[INPUTS][ROOM * 8], y[ROOM * 8], part_y[ROOM * 8], part_prob[ROOM * 8];
 static uint8_t mask[ROOM], part_mask[ROOM];
 
 static bool get_bit(const uint8_t *m, size_t i) { return m[i / 8] >> (i % 8) & 1; }
@@ -121,13 +121,16 @@ static void compare_part(struct check *c, const struct whole *w, struct part *p)
     call.shape = &p->shape;
     for (int i = 0; i < INPUTS; i++) {
         const enum bitdrop_input kind = operation_row(call.op)->in[i];
-        const size_t stride = kind == IN_BIAS    ? 0
-                              : kind == IN_FIRST ? w->full.x_stride
-                                                 : w->full.z_stride;
+        const size_t stride = kind == IN_BIAS       ? 0
+                              : kind == IN_FIRST    ? w->full.x_stride
+                              : kind == IN_ROW_BIAS ? w->full.cols
+                                                    : w->full.z_stride;
 
         if (call.in[i] != NULL)
-            call.in[i] = in[i] + (p->row * stride + p->col) * w->bytes;
+            call.in[i] =
+                (kind == IN_PROB ? part_prob : in[i]) + (p->row * stride + p->col) * w->bytes;
     }
+    memcpy(part_prob, in[2], sizeof part_prob);
     memcpy(part_y, y, sizeof y);
     for (size_t r = 0; r < p->full.rows; r++)
         memset(part_y + at + r * w->full.y_stride * w->bytes, 0x33, p->full.cols * w->bytes);
@@ -141,6 +144,8 @@ static void compare_part(struct check *c, const struct whole *w, struct part *p)
         report(c, w, p, "refused");
     if (operation_has_data(call.op))
         compare_values(c, w, p);
+    if (check_difference(call.dtype, part_prob, in[2], ROOM) < ROOM)
+        report(c, w, p, "other prob");
     if (w->writes && !bits_of_part(w, p, false))
         report(c, w, p, "other mask bits");
     c->cases++;
@@ -154,6 +159,8 @@ void check_cuts(struct check *c)
         struct whole w = {.cfg = check_random_config(c)};
 
         w.call.op = (enum bitdrop_operation)((first + sample) % BITDROP_OPERATION_COUNT);
+        if (operation_of_rows(w.call.op))
+            continue;
         w.call.flat = true;
         w.call.dtype = (bitdrop_dtype)check_below(c, 4);
         w.call.n = WHOLE;
@@ -203,8 +210,11 @@ static struct part random_part(struct check *c, const struct whole *w)
         p.row = check_below(c, w->full.rows);
     if (check_below(c, 3) != 0)
         p.col = check_below(c, w->full.cols);
+    if (operation_of_rows(w->call.op))
+        p.col = 0;
     p.shape.rows = 1 + check_below(c, w->full.rows - p.row);
-    p.shape.cols = 1 + check_below(c, w->full.cols - p.col);
+    p.shape.cols =
+        operation_of_rows(w->call.op) ? w->full.cols : 1 + check_below(c, w->full.cols - p.col);
     p.shape.first_row += p.row;
     p.shape.mask_stride = 0;
     if (p.shape.unit == BITDROP_EACH_ROW)

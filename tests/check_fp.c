@@ -65,7 +65,7 @@ static void set_control(uint32_t value) { fesetround((int)value); }
 
 enum { N = 5011 }; /* the last vector has lanes that are no elements */
 
-static unsigned char x[N * 8], y[N * 8];
+static unsigned char x[N * 8], y[N * 8], prob[N * 8];
 static uint8_t mask[(N + 7) / 8];
 
 /*
@@ -86,6 +86,8 @@ static void call_one(struct check *c, const bitdrop_config *cfg, enum bitdrop_op
                         .y = y,
                         .mask = operation_uses_mask(op, cfg->mask_use) ? mask : NULL};
 
+    if (operation_row(op)->in[2] == IN_PROB)
+        call.in[2] = prob;
     memset(x, 0x3C, N * dtype_bytes(t));
     memset(x, given ? 0x3C : 0, N / 2 * dtype_bytes(t));
     const bitdrop_status status = call_run(&call);

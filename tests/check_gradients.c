@@ -19,6 +19,8 @@ struct step {
     double x[N], bias[N], residual[N], dy[N], accumulated[N];
     bool has_bias, has_residual, accumulates;
     uint8_t mask[MASK_BYTES]; /* of the forward call */
+    bitdrop_softmax soft;
+    double prob[N]; /* of the forward call, if it has one */
 };
 
 static double random_number(struct check *c)
@@ -40,6 +42,11 @@ static struct step random_step(struct check *c)
     s.has_bias = check_below(c, 2) == 0;
     s.has_residual = check_below(c, 2) == 0;
     s.accumulates = check_below(c, 2) == 0;
+    s.soft.scale = check_below(c, 2) ? 0.75 : 0;
+    s.soft.bias_block = 1; /* one row for all */
+    s.soft.bias_repeat = 100;
+    s.soft.causal_rows = check_below(c, 3);
+    s.soft.causal_first = s.soft.causal_rows > 0 ? (int64_t)check_below(c, 9) - 1 : 0;
     for (int i = 0; i < N; i++) {
         s.bias[i] = random_number(c);
         s.residual[i] = random_number(c);
@@ -55,17 +62,24 @@ static struct step random_step(struct check *c)
 
 /* y of the forward call at x. A stored mask goes to `mask`. */
 static void forward(struct check *c, const struct step *s, enum bitdrop_operation op,
-                    const double *x, double *y, uint8_t *mask)
+                    const double *x, double *y, double *prob, uint8_t *mask)
 {
-    struct call call = {.op = op, .cfg = &s->cfg, .dtype = BITDROP_F64, .shape = &s->shape, .y = y};
+    struct call call = {.op = op,
+                        .cfg = &s->cfg,
+                        .dtype = BITDROP_F64,
+                        .shape = &s->shape,
+                        .y = y,
+                        .soft = &s->soft};
 
     for (int i = 0; i < INPUTS; i++) {
         const enum bitdrop_input kind = operation_row(op)->in[i];
 
         if (kind == IN_FIRST)
             call.in[i] = x;
-        else if (kind == IN_BIAS)
+        else if (kind == IN_BIAS || kind == IN_ROW_BIAS)
             call.in[i] = s->has_bias ? s->bias : NULL;
+        else if (kind == IN_PROB)
+            call.in[i] = prob;
         else if (kind == IN_THIRD || s->has_residual)
             call.in[i] = s->residual;
     }
@@ -75,13 +89,17 @@ static void forward(struct check *c, const struct step *s, enum bitdrop_operatio
 }
 
 /*
- * The first input is dy, a third one that must be there the x of the forward call, and one that may
- * be NULL is added to the gradient.
+ * The first input is dy, a third one that must be there the x of the forward call, or its prob if
+ * it has one, and one that may be NULL is added to the gradient.
  */
 static void backward(struct check *c, const struct step *s, enum bitdrop_operation op, double *dx)
 {
-    struct call call = {
-        .op = op, .cfg = &s->cfg, .dtype = BITDROP_F64, .shape = &s->shape, .y = dx};
+    struct call call = {.op = op,
+                        .cfg = &s->cfg,
+                        .dtype = BITDROP_F64,
+                        .shape = &s->shape,
+                        .y = dx,
+                        .soft = &s->soft};
     uint8_t mask[MASK_BYTES];
 
     memcpy(mask, s->mask, sizeof mask);
@@ -93,7 +111,7 @@ static void backward(struct check *c, const struct step *s, enum bitdrop_operati
         else if (kind == IN_BIAS)
             call.in[i] = s->has_bias ? s->bias : NULL;
         else if (kind == IN_THIRD)
-            call.in[i] = s->x;
+            call.in[i] = operation_of_rows(op) ? s->prob : s->x;
         else if (kind == IN_THIRD_OR_NULL)
             call.in[i] = s->accumulates ? s->accumulated : NULL;
     }
@@ -119,9 +137,9 @@ static double difference(struct check *c, const struct step *s, enum bitdrop_ope
 
     memcpy(x, s->x, sizeof x);
     x[i] = s->x[i] + h;
-    forward(c, s, op, x, above, mask);
+    forward(c, s, op, x, above, NULL, mask);
     x[i] = s->x[i] - h;
-    forward(c, s, op, x, below, mask);
+    forward(c, s, op, x, below, NULL, mask);
     for (int k = 0; k < N; k++)
         sum += (above[k] - below[k]) * s->dy[k];
     return sum / (2 * h);
@@ -132,7 +150,7 @@ static void check_pair(struct check *c, enum bitdrop_operation to, enum bitdrop_
     struct step s = random_step(c);
     double y[N], dx[N];
 
-    forward(c, &s, to, s.x, y, s.mask);
+    forward(c, &s, to, s.x, y, s.prob, s.mask);
     backward(c, &s, back, dx);
     for (int i = 0; i < N; i++) {
         const double added = adds(back) && s.accumulates ? s.accumulated[i] : 0;

@@ -93,6 +93,7 @@ void check_half_values(struct check *c)
     for (int op = 0; op < BITDROP_OPERATION_COUNT; op++)
         for (int input = 0; input < INPUTS; input++) {
             if (!operation_has_data((enum bitdrop_operation)op) ||
+                operation_of_rows((enum bitdrop_operation)op) ||
                 !operation_reads((enum bitdrop_operation)op, BITDROP_MASK_REMADE, input))
                 continue;
             for (size_t i = 0; i < 2 * count; i++)

@@ -95,6 +95,8 @@ enum { INPUTS = BITDROP_MAX_INPUTS, WRITTEN = 2 * (16 * VALUES + 4 * MASK_BYTES)
 static unsigned char inputs[INPUTS][VALUES * 8], output[VALUES * 8];
 static uint8_t value_mask[MASK_BYTES];
 static const bitdrop_2d value_shape = {.rows = ROWS, .cols = COLS};
+static const bitdrop_softmax value_softmax = {
+    .scale = 0.3, .causal_rows = 5, .causal_first = COLS - 5}; /* the bias is a matrix too */
 
 /* Bytes that are hashed, in a buffer that holds all of an operation. */
 struct written {
@@ -127,10 +129,11 @@ static void put_element(bitdrop_dtype t, uint64_t bits, unsigned char *at)
 }
 
 /*
- * Numbers of 2^-4 to 2^4 of both signs, and here and there a zero, an infinity or a NaN. Nothing
- * that is computed of them in f32 or f64 is a denormal, which ARMv7 would flush.
+ * Numbers of 2^-4 to 2^4 of both signs, and here and there a zero, an infinity or a NaN; but before
+ * element `special` no infinity and no NaN. Nothing that is computed of them in f32 or f64 is a
+ * denormal, which ARMv7 would flush.
  */
-static void fill_values(bitdrop_dtype t)
+static void fill_values(bitdrop_dtype t, size_t special)
 {
     const struct format f = format_of(t);
     struct check c = {.random = 2026};
@@ -141,7 +144,7 @@ static void fill_values(bitdrop_dtype t)
             const uint64_t top = 2 * f.bias + 1;
             uint64_t exponent = f.bias - 4 + r % 8, fraction = r >> (64 - f.fraction);
 
-            if (r >> 8 & 31) {
+            if (r >> 8 & 31 || (k < special && (r >> 14 & 1))) {
                 /* a number */
             } else if (r >> 13 & 1) {
                 exponent = r >> 14 & 1 ? top : 0;
@@ -179,14 +182,19 @@ static void fill_mask(void)
 
 static struct call value_call(enum bitdrop_operation op, bitdrop_dtype t, const bitdrop_config *cfg)
 {
-    struct call call = {
-        .op = op, .cfg = cfg, .dtype = t, .shape = &value_shape, .y = output, .mask = value_mask};
+    struct call call = {.op = op,
+                        .cfg = cfg,
+                        .dtype = t,
+                        .shape = &value_shape,
+                        .y = output,
+                        .mask = value_mask,
+                        .soft = &value_softmax};
 
     for (int i = 0; i < INPUTS; i++)
         call.in[i] = operation_reads(op, cfg->mask_use, i) ? inputs[i] : NULL;
     if (!operation_uses_mask(op, cfg->mask_use))
         call.mask = NULL;
-    fill_values(t);
+    fill_values(t, operation_of_rows(op) ? VALUES - COLS : 0); /* a NaN makes its row one */
     fill_mask();
     return call;
 }

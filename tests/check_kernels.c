@@ -190,6 +190,8 @@ static void compare_large(struct check *c, enum bitdrop_operation op, const floa
     struct call call = {
         .op = op, .flat = true, .cfg = &cfg, .n = LARGE, .in = {x, x, x}, .mask = mask};
 
+    if (operation_row(op)->in[2] == IN_PROB)
+        call.in[2] = NULL;
     cfg.p = 0.3;
     cfg.offset >>= 1;
     for (int i = 0; i < 2; i++) {

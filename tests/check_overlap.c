@@ -14,27 +14,39 @@ static size_t mask_bytes(const struct setting *s)
     return s->flat ? (N + 7) / 8 : ROWS * ((COLS + 7) / 8);
 }
 
-/* Which operations read in[i] as a matrix, or as a bias. */
-static operations of_kind(const struct setting *s, int i, bool bias)
+/* Which operations read in[i], if it is of one of these kinds: bit kind of each. */
+static operations of_kinds(const struct setting *s, int i, unsigned kinds)
 {
     operations set = 0;
 
     for (int op = 0; op < BITDROP_OPERATION_COUNT; op++)
-        if ((operation_row((enum bitdrop_operation)op)->in[i] == IN_BIAS) == bias)
+        if (kinds >> operation_row((enum bitdrop_operation)op)->in[i] & 1)
             set |= that_read(s, i) & 1UL << op;
     return set;
+}
+
+/* As a bias of one row; as anything else; and as what the output must not be. */
+static operations as_bias(const struct setting *s, int i) { return of_kinds(s, i, 1U << IN_BIAS); }
+
+static operations as_matrix(const struct setting *s, int i)
+{
+    return of_kinds(s, i, ~(1U << IN_BIAS));
+}
+
+static operations as_apart(const struct setting *s, int i)
+{
+    return of_kinds(s, i, 1U << IN_BIAS | 1U << IN_ROW_BIAS | 1U << IN_PROB);
 }
 
 /* One input against the output. */
 static void expect_input(const struct setting *s, int i)
 {
     float *in = buffers.in[i];
-    const operations reads = that_read(s, i), matrix = of_kind(s, i, false);
-    const operations bias = of_kind(s, i, true);
+    const operations reads = that_read(s, i), matrix = as_matrix(s, i);
+    const operations bias = as_bias(s, i);
     const size_t bias_end = s->flat ? N : COLS;
 
-    EXPECT(a.call.y = in, bias, BITDROP_ERR_OVERLAP);
-    EXPECT(a.call.y = in, ALL & ~bias, BITDROP_OK);
+    EXPECT_ONLY(a.call.y = in, as_apart(s, i), BITDROP_ERR_OVERLAP);
     EXPECT(a.call.y = in + N, ALL, BITDROP_OK);
     EXPECT(a.call.in[i] = buffers.y + N, ALL, BITDROP_OK);
     EXPECT_ONLY(a.call.y = in + N - 1, s->flat ? reads : matrix, BITDROP_ERR_OVERLAP);
@@ -64,6 +76,7 @@ static void expect_mask(const struct setting *s, int i)
 static void expect_output(const struct setting *s)
 {
     const operations uses = that_use_mask(s) & with_data();
+    const operations inputs = ALL & ~that_read_kind(s, IN_PROB); /* that are all only read */
     const size_t bytes = mask_bytes(s);
 
     EXPECT_ONLY(a.call.mask = (uint8_t *)buffers.y, uses, BITDROP_ERR_OVERLAP);
@@ -72,10 +85,10 @@ static void expect_output(const struct setting *s)
     EXPECT_ONLY((a.call.y = buffers.y + N, a.call.mask = (uint8_t *)(buffers.y + N) - bytes + 1),
                 uses, BITDROP_ERR_OVERLAP);
     /* All inputs in one place, and a mask that is read there too. */
-    EXPECT((a.call.in[1] = a.call.in[0], a.call.in[2] = buffers.in[0] + 1), ALL, BITDROP_OK);
+    EXPECT((a.call.in[1] = a.call.in[0], a.call.in[2] = buffers.in[0] + 1), inputs, BITDROP_OK);
     EXPECT((a.call.in[1] = a.call.in[0], a.call.in[2] = buffers.in[0] + 1,
             a.call.mask = (uint8_t *)buffers.in[0] + 3),
-           ALL & ~that_write_mask(s), BITDROP_OK);
+           inputs & ~that_write_mask(s), BITDROP_OK);
 }
 
 /* The output is several inputs at once: allowed where it may be each of them. */
@@ -84,27 +97,27 @@ static void expect_both(const struct setting *s)
     operations biased = 0;
 
     for (int i = 0; i < INPUTS; i++)
-        biased |= of_kind(s, i, true);
+        biased |= as_apart(s, i);
     EXPECT(a.call.in[0] = a.call.in[1] = a.call.in[2] = buffers.y, ALL & ~biased, BITDROP_OK);
     EXPECT(a.call.in[0] = a.call.in[1] = a.call.in[2] = buffers.y, biased, BITDROP_ERR_OVERLAP);
     for (int i = 0; i < INPUTS; i++)
         EXPECT(
             (a.call.in[0] = a.call.in[1] = a.call.in[2] = buffers.y, a.call.in[i] = buffers.in[i]),
-            biased & of_kind(s, i, true), BITDROP_OK);
+            biased & as_bias(s, i), BITDROP_OK);
 }
 
 /* Rows in the gaps of others do not overlap them. */
 static void expect_rows_of(const struct setting *s, int i)
 {
     float *in = buffers.in[i];
-    const operations matrix = of_kind(s, i, false), writes = matrix & that_write_mask(s);
-    const operations bias = of_kind(s, i, true);
+    const operations matrix = as_matrix(s, i), writes = matrix & that_write_mask(s);
+    const operations bias = as_bias(s, i), apart = as_apart(s, i);
 
-    /* Both input strides are set: which one it is depends on the operation. */
-#define STRIDES(stride) a.shape.x_stride = a.shape.z_stride = (stride)
+    /* All input strides are set: which one it is depends on the operation. */
+#define STRIDES(stride) a.shape.x_stride = a.shape.z_stride = a.soft.bias_stride = (stride)
     EXPECT_ONLY((a.call.y = in, STRIDES(60), a.shape.y_stride = 61), matrix | bias,
                 BITDROP_ERR_OVERLAP);
-    EXPECT((a.call.y = in, STRIDES(60), a.shape.y_stride = 60), ALL & ~bias, BITDROP_OK);
+    EXPECT((a.call.y = in, STRIDES(60), a.shape.y_stride = 60), ALL & ~apart, BITDROP_OK);
     EXPECT((a.call.y = in + COLS, STRIDES(2 * COLS), a.shape.y_stride = 2 * COLS), ALL, BITDROP_OK);
     EXPECT_ONLY((a.call.y = in + COLS - 1, STRIDES(2 * COLS), a.shape.y_stride = 2 * COLS),
                 matrix | bias, BITDROP_ERR_OVERLAP);
@@ -117,7 +130,7 @@ static void expect_rows_of(const struct setting *s, int i)
     EXPECT_ONLY((STRIDES(60), a.call.mask = (uint8_t *)(in + COLS), a.shape.mask_stride = 239),
                 writes, BITDROP_ERR_OVERLAP);
     /* One row has no stride. */
-    EXPECT((a.call.y = in, a.shape.rows = 1, STRIDES(60)), ALL & ~bias, BITDROP_OK);
+    EXPECT((a.call.y = in, a.shape.rows = 1, STRIDES(60)), ALL & ~apart, BITDROP_OK);
 #undef STRIDES
 }
 
@@ -149,6 +162,60 @@ static void expect_reach(const struct setting *s)
 #undef MASK
 }
 
+/* prob, the log-sum-exps and the rows of the bias that a softmax call reads. */
+static void expect_softmax(const struct setting *s)
+{
+    const operations soft = that_read_kind(s, IN_PROB), mask = soft & that_write_mask(s);
+    float *x = buffers.in[0], *bias = buffers.in[1], *prob = buffers.in[2];
+    static float lse[ROWS];
+
+#define LSE(at) a.soft.lse = (at)
+    EXPECT(LSE(lse), ALL, BITDROP_OK);
+    EXPECT_ONLY(LSE(x), soft, BITDROP_ERR_OVERLAP);
+    EXPECT_ONLY(LSE(bias + N - 1), soft, BITDROP_ERR_OVERLAP);
+    EXPECT_ONLY(LSE(prob + N - 1), soft, BITDROP_ERR_OVERLAP);
+    EXPECT_ONLY(LSE(buffers.y + N - 1), soft, BITDROP_ERR_OVERLAP);
+    EXPECT_ONLY(LSE(buffers.mask), mask, BITDROP_ERR_OVERLAP);
+    EXPECT(LSE(x + N), ALL, BITDROP_OK);
+    EXPECT(LSE(buffers.y + N), ALL, BITDROP_OK);
+    EXPECT((LSE(prob), a.call.in[2] = NULL), soft, BITDROP_OK);
+    EXPECT((LSE(bias), a.call.in[1] = NULL), soft, BITDROP_OK);
+#undef LSE
+    /* prob may be x, with its stride, and nothing else. */
+    EXPECT(a.call.in[2] = x, soft, BITDROP_OK);
+    EXPECT((a.call.in[2] = x, a.shape.x_stride = 30), soft, BITDROP_ERR_OVERLAP);
+    EXPECT((a.call.in[2] = x, a.shape.x_stride = a.shape.z_stride = 30), soft, BITDROP_OK);
+    EXPECT((a.call.in[2] = x, a.call.y = x), soft, BITDROP_ERR_OVERLAP);
+    EXPECT(a.call.in[2] = x + 1, soft, BITDROP_ERR_OVERLAP);
+    EXPECT(a.call.in[2] = bias, soft, BITDROP_ERR_OVERLAP);
+    EXPECT(a.call.mask = (uint8_t *)prob, mask, BITDROP_ERR_OVERLAP);
+    /*
+     * Of a bias in blocks of 3 for 6 rows, rows 4 to 7 of the whole take rows 1, 2, 3, 4. Where the
+     * block is for all rows, they take rows 1, 2, 0, 1, and with blocks of 6, rows 4, 5, 0, 1.
+     */
+#define BIAS(block, repeat)                                                                        \
+    a.shape.first_row = 4, a.soft.bias_block = (block), a.soft.bias_repeat = (repeat)
+    EXPECT((BIAS(3, 2), a.call.y = bias + 5 * COLS), soft, BITDROP_OK);
+    EXPECT((BIAS(3, 2), a.call.y = bias + 5 * COLS - 1), soft, BITDROP_ERR_OVERLAP);
+    EXPECT((BIAS(3, 2), a.call.y = bias - 3 * COLS + 1), soft, BITDROP_ERR_OVERLAP);
+    EXPECT((BIAS(3, 2), a.call.in[1] = buffers.y + 3 * COLS), soft, BITDROP_OK);
+    EXPECT((BIAS(3, 2), a.call.in[1] = buffers.y + 3 * COLS - 1), soft, BITDROP_ERR_OVERLAP);
+    EXPECT((BIAS(3, 9), a.call.y = bias + 3 * COLS), soft, BITDROP_OK);
+    EXPECT((BIAS(3, 9), a.call.y = bias + 3 * COLS - 1), soft, BITDROP_ERR_OVERLAP);
+    EXPECT((BIAS(3, 9), a.call.in[1] = buffers.y + 4 * COLS), soft, BITDROP_OK);
+    EXPECT((BIAS(3, 9), a.call.in[1] = buffers.y + 4 * COLS - 1), soft, BITDROP_ERR_OVERLAP);
+    EXPECT((BIAS(6, 2), a.call.y = bias + 6 * COLS), soft, BITDROP_OK);
+    EXPECT((BIAS(6, 2), a.call.y = bias + 6 * COLS - 1), soft, BITDROP_ERR_OVERLAP);
+    EXPECT((BIAS(6, 2), a.call.y = bias + 2 * COLS - 1), soft, BITDROP_ERR_OVERLAP);
+    EXPECT((BIAS(6, 2), a.shape.y_stride = 8 * COLS, a.call.y = bias + 3 * COLS, a.shape.rows = 3),
+           soft, BITDROP_OK);
+    EXPECT((BIAS(6, 2), a.call.in[2] = bias + COLS), soft, BITDROP_ERR_OVERLAP);
+    EXPECT((BIAS(6, 2), a.call.mask = (uint8_t *)(bias + 6 * COLS) - 1), mask, BITDROP_ERR_OVERLAP);
+    EXPECT((BIAS(6, 2), a.soft.lse = bias + 6 * COLS - 1), soft, BITDROP_ERR_OVERLAP);
+    EXPECT((BIAS(6, 2), a.soft.lse = bias + 3 * COLS), soft, BITDROP_OK);
+#undef BIAS
+}
+
 void check_overlaps(struct check *c)
 {
     for (int k = 0; k < 4; k++) {
@@ -162,7 +229,9 @@ void check_overlaps(struct check *c)
         }
         expect_output(s);
         expect_both(s);
-        if (!s->flat)
+        if (!s->flat) {
             expect_reach(s);
+            expect_softmax(s);
+        }
     }
 }

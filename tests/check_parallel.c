@@ -36,7 +36,7 @@ static void run_backwards(void *context, size_t tasks, void (*task)(void *argume
 
 /* The inputs are read; y and mask, with what lies around them, are written alone and by tasks. */
 struct buffers {
-    unsigned char *in[INPUTS], *y[2];
+    unsigned char *in[INPUTS], *y[2], *prob[2];
     uint8_t *mask[2];
 };
 
@@ -48,6 +48,7 @@ static struct buffers buffers_new(void)
         b.in[i] = malloc(ROOM * 8);
     for (int i = 0; i < 2; i++) {
         b.y[i] = malloc(ROOM * 8);
+        b.prob[i] = malloc(ROOM * 8);
         b.mask[i] = malloc(ROOM);
     }
     return b;
@@ -59,6 +60,7 @@ static void buffers_free(struct buffers *b)
         free(b->in[i]);
     for (int i = 0; i < 2; i++) {
         free(b->y[i]);
+        free(b->prob[i]);
         free(b->mask[i]);
     }
 }
@@ -134,14 +136,17 @@ static struct call call_of(const struct plan *p, const struct buffers *b, enum b
 
 /*
  * A flat call takes as many tasks as it may, each of enough elements to be worth it; one is no
- * sharing. Where rows share a mask, run may be called for the mask and for the data.
+ * sharing. Where rows share a mask, run may be called for the mask and for the data. A row of which
+ * each element depends on all is not shared out.
  */
-static void expect_tasks(struct check *c, const struct backwards *b, const struct plan *p)
+static void expect_tasks(struct check *c, const struct backwards *b, const struct plan *p,
+                         bool of_rows)
 {
     const size_t worth = p->elements / TASK_ELEMENTS, tasks = worth < p->tasks ? worth : p->tasks;
+    const bool one_row = of_rows && p->flat;
     bool good = b->runs <= 2 && b->tasks <= tasks;
 
-    if (tasks <= 1)
+    if (tasks <= 1 || one_row)
         good = b->runs == 0;
     else if (p->flat)
         good = b->runs == 1 && b->tasks == tasks;
@@ -167,11 +172,18 @@ static void compare_one(struct check *c, const struct buffers *b, const struct p
             call.in[0] = b->y[i];
         call.y = b->y[i];
         call.mask = uses_mask ? b->mask[i] : NULL;
+        if (operation_row(call.op)->in[2] == IN_PROB) {
+            memset(b->prob[i], 0x55, ROOM * 8);
+            call.in[2] = b->prob[i];
+        }
         if (call_run(&call) != BITDROP_OK)
             check_fail(c, "%s is refused", operation_name(call.op));
     }
     const size_t first = check_difference(call.dtype, b->y[0], b->y[1], ROOM);
 
+    if (operation_row(call.op)->in[2] == IN_PROB &&
+        memcmp(b->prob[0], b->prob[1], ROOM * dtype_bytes(call.dtype)) != 0)
+        check_fail(c, "%s in %zu tasks: prob differs", operation_name(call.op), p->tasks);
     if (first < ROOM || memcmp(b->mask[0], b->mask[1], ROOM) != 0)
         check_fail(c,
                    "%s %s %s, %zu elements, rows of %zu, pitch %" PRIu64 ", repeat %zu, unit %u, "
@@ -179,7 +191,7 @@ static void compare_one(struct check *c, const struct buffers *b, const struct p
                    operation_name(call.op), dtype_name(call.dtype), call.flat ? "flat" : "2d",
                    p->elements, p->shape.cols, p->shape.pitch, p->shape.mask_repeat, p->shape.unit,
                    cfg.offset, p->tasks, first < ROOM ? "values" : "mask", first);
-    expect_tasks(c, &count, p);
+    expect_tasks(c, &count, p, operation_of_rows(call.op));
     c->cases++;
 }
 
@@ -250,6 +262,8 @@ static void watch_one(struct check *c, const struct buffers *b, const struct pla
     call.cfg = &cfg;
     call.y = y->at;
     call.mask = uses_mask ? b->mask[0] : NULL;
+    if (operation_row(op)->in[2] == IN_PROB)
+        call.in[2] = b->prob[0];
     if (call_run(&call) != BITDROP_OK)
         check_fail(c, "%s is refused", operation_name(op));
     if (y->shared || mask->shared)

@@ -153,7 +153,8 @@ static void expect_empty(const struct setting *s)
 
 static void expect_strides(const struct setting *s)
 {
-    const operations third = that_read_kind(s, IN_THIRD) | that_read_kind(s, IN_THIRD_OR_NULL);
+    const operations third = that_read_kind(s, IN_THIRD) | that_read_kind(s, IN_THIRD_OR_NULL) |
+                             that_read_kind(s, IN_PROB);
 
     /* Below the row that they step over, used or not. */
     EXPECT(a.shape.pitch = COLS - 1, ALL, BITDROP_ERR_RANGE);
@@ -220,6 +221,47 @@ static void expect_rows(const struct setting *s)
 #undef EACH_ROW
 }
 
+static void expect_softmax(const struct setting *s)
+{
+    const operations soft = of_rows(), bias = that_read_kind(s, IN_ROW_BIAS);
+    static float lse[ROWS];
+
+    EXPECT_ONLY(a.call.no_soft = true, soft, BITDROP_ERR_NULL);
+    EXPECT((a.call.no_soft = true, a.shape.rows = 0), soft, BITDROP_ERR_NULL);
+    EXPECT((a.call.no_soft = true, a.cfg.p = 2), soft, BITDROP_ERR_NULL);
+    EXPECT_ONLY(a.soft.scale = NAN, soft, BITDROP_ERR_CONFIG);
+    EXPECT_ONLY(a.soft.scale = INFINITY, soft, BITDROP_ERR_CONFIG);
+    EXPECT_ONLY(a.soft.scale = -INFINITY, soft, BITDROP_ERR_CONFIG);
+    EXPECT((a.soft.scale = NAN, a.cfg.p = 2), soft, BITDROP_ERR_PROBABILITY);
+    EXPECT((a.soft.scale = NAN, a.call.dtype = (bitdrop_dtype)9), soft, BITDROP_ERR_CONFIG);
+    EXPECT((a.soft.scale = NAN, a.shape.cols = 0), soft, BITDROP_ERR_CONFIG);
+    EXPECT(a.soft.scale = -1e300, ALL, BITDROP_OK);
+    EXPECT_ONLY(a.soft.causal_first = 1, soft, BITDROP_ERR_CONFIG);
+    EXPECT_ONLY(a.soft.causal_first = INT64_MIN, soft, BITDROP_ERR_CONFIG);
+    EXPECT((a.soft.causal_first = INT64_MIN, a.soft.causal_rows = 1), ALL, BITDROP_OK);
+    EXPECT((a.soft.causal_first = INT64_MAX, a.soft.causal_rows = UINT64_MAX), ALL, BITDROP_OK);
+    EXPECT((a.soft.causal_first = COLS + 5, a.soft.causal_rows = 3), ALL, BITDROP_OK);
+    for (int i = 0; i < 2; i++)
+        EXPECT_ONLY(a.soft.reserved[i] = UINT64_C(1) << (63 * i), soft, BITDROP_ERR_CONFIG);
+    EXPECT_ONLY(a.soft.bias_stride = COLS - 1, soft, BITDROP_ERR_RANGE);
+    EXPECT_ONLY((a.soft.bias_stride = COLS - 1, a.call.in[1] = buffers.in[1]), soft,
+                BITDROP_ERR_RANGE);
+    EXPECT((a.soft.bias_stride = COLS - 1, a.shape.rows = 0), soft, BITDROP_ERR_RANGE);
+    EXPECT(a.soft.bias_stride = COLS, ALL, BITDROP_OK);
+    EXPECT_ONLY(a.soft.bias_stride = SIZE_MAX / 4, bias, BITDROP_ERR_RANGE);
+    EXPECT_ONLY((a.soft.bias_block = SIZE_MAX / 2 + 1, a.soft.bias_repeat = 2), soft,
+                BITDROP_ERR_RANGE);
+    EXPECT((a.soft.bias_block = SIZE_MAX / 2 + 1, a.soft.bias_repeat = 2, a.cfg.isa = 99), soft,
+           BITDROP_ERR_ISA);
+    EXPECT((a.soft.bias_block = 2, a.soft.bias_repeat = SIZE_MAX / 2), ALL, BITDROP_OK);
+    /* The whole of the bias begins a long way before the row that is taken. */
+    EXPECT_ONLY(
+        (a.soft.bias_block = 1, a.shape.first_row = SIZE_MAX / 64, a.shape.mask_repeat = SIZE_MAX),
+        bias, BITDROP_ERR_RANGE);
+    EXPECT(a.soft.lse = lse, ALL, BITDROP_OK);
+    EXPECT((a.soft.lse = lse, a.call.in[1] = NULL, a.call.in[2] = NULL), bias, BITDROP_OK);
+}
+
 static void expect_shapes(const struct setting *s)
 {
     EXPECT(a.call.shape = NULL, ALL, BITDROP_ERR_NULL);
@@ -233,6 +275,7 @@ static void expect_shapes(const struct setting *s)
     expect_strides(s);
     expect_indices(s);
     expect_rows(s);
+    expect_softmax(s);
 }
 
 /* Flat tensors that do not fit in the address space. */

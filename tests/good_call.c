@@ -36,6 +36,7 @@ struct arguments arguments_good(const struct setting *s)
 operations with_data(void) { SET_OF(operation_has_data(op)); }
 operations with_mask(void) { SET_OF(operation_has_mask(op)); }
 operations that_mark(void) { SET_OF(operation_marks(op)); }
+operations of_rows(void) { SET_OF(operation_of_rows(op)); }
 
 operations that_use_mask(const struct setting *s) { SET_OF(operation_uses_mask(op, s->mask_use)); }
 
@@ -82,6 +83,7 @@ static bitdrop_status run(const struct arguments *a, enum bitdrop_operation op)
         call.cfg = &a->cfg;
     if (call.shape != NULL)
         call.shape = &a->shape;
+    call.soft = &a->soft;
     if (!a->mask_as_given && !operation_uses_mask(op, a->cfg.mask_use))
         call.mask = NULL;
     return call_run(&call);

@@ -21,6 +21,7 @@ struct arguments {
     struct call call;
     bitdrop_config cfg;
     bitdrop_2d shape;
+    bitdrop_softmax soft;
     bool mask_as_given; /* else there is none where mask_use wants none */
 };
 
@@ -40,6 +41,7 @@ typedef unsigned long operations;
 operations with_data(void);
 operations with_mask(void); /* a mask argument */
 operations that_mark(void);
+operations of_rows(void); /* that have a bitdrop_softmax */
 operations that_use_mask(const struct setting *s);
 operations that_write_mask(const struct setting *s);
 operations that_make_bits(const struct setting *s);

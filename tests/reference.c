@@ -276,6 +276,11 @@ static void reference_backward_alpha(struct element *e)
     output(e, e->keep ? multiply(e, input(e, 0), constant(e, c.a)) : 0.0);
 }
 
+/* An element of softmax depends on its row: softmax.c says what it is. Here it has a tolerance. */
+static void reference_forward_softmax(struct element *e) { output_between(e, 0, 0); }
+
+static void reference_backward_softmax(struct element *e) { output_between(e, 0, 0); }
+
 /*
  * What an operation brings: its function above, and what check_hash.c finds of its values. If they
  * have tolerances, it is what SLEEF 3.5.1 makes them.
@@ -297,6 +302,8 @@ static void reference_backward_alpha(struct element *e)
 #define HASH_backward_silu UINT64_C(0x71EF3B49D95B8FE7)
 #define HASH_forward_alpha UINT64_C(0x6D3B23BAF3B07DF5)
 #define HASH_backward_alpha UINT64_C(0x2C148BF2B6FB73E7)
+#define HASH_forward_softmax UINT64_C(0xBA82FC5EF908994B)
+#define HASH_backward_softmax UINT64_C(0xFBBAC3B7E729E754)
 
 static const struct {
     void (*function)(struct element *e);

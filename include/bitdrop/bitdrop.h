@@ -24,7 +24,7 @@
  * Every function may be called from any thread at any time. The library never prints, allocates
  * nothing, starts no threads, changes no floating-point control, and keeps no state but what it
  * read of this CPU and of the environment variable BITDROP_ISA at the first call (unset, empty or
- * "auto": the best for this CPU). Optimised, a call needs at most 16 KiB of stack. Rounding
+ * "auto": the best for this CPU). Optimised, a call needs at most 32 KiB of stack. Rounding
  * to nearest is assumed. Status flags may be raised, by dropped elements too.
  */
 #ifndef BITDROP_H
@@ -59,17 +59,19 @@ extern "C" {
 /* What a call returns. They are checked in this order, and on any error nothing is written. */
 typedef enum bitdrop_status {
     BITDROP_OK = 0,
-    BITDROP_ERR_NULL = 1, /* cfg, shape or kept is NULL, or a buffer that the call needs is while
-                             there are elements; or a mask is given with BITDROP_MASK_REMADE */
+    BITDROP_ERR_NULL =
+        1, /* cfg, shape, soft or kept is NULL, or a buffer that the call needs is while
+              there are elements; or a mask is given with BITDROP_MASK_REMADE */
     BITDROP_ERR_PROBABILITY = 2, /* p is NaN or outside [0, 1] */
     BITDROP_ERR_CONFIG = 3,      /* rounds, scaling, stores, mask_use, parallel, unit, flags, the
-                                    activation or a reserved member is not as listed */
+                                    activation, soft->scale, causal_first or a reserved member is
+                                    not as listed */
     BITDROP_ERR_DTYPE = 4,       /* the dtype is not one of bitdrop_dtype */
     BITDROP_ERR_ISA = 5,    /* cfg->isa or BITDROP_ISA is unknown, not built in, or not run here */
     BITDROP_ERR_RANGE = 6,  /* an index passes 2^64 - 1, the elements do not fit in the address
                                space, a stride or pitch is below the row that it steps over, pitch or
-                               mask_stride is not 0 with BITDROP_EACH_ROW, or first_row + rows passes
-                               2^64 */
+                               mask_stride is not 0 with BITDROP_EACH_ROW, first_row + rows passes
+                               2^64, or bias_block * bias_repeat does not fit in a size_t */
     BITDROP_ERR_OVERLAP = 7 /* an output overlaps another buffer without being one that the call
                                allows it to be */
 } bitdrop_status;
@@ -177,8 +179,8 @@ typedef struct bitdrop_2d {
     size_t x_stride;      /* elements between rows of the first input: x, or dy in backward calls;
                              0 = cols */
     size_t y_stride;      /* elements between rows of the output: y, or dx; 0 = cols */
-    size_t z_stride;      /* elements between rows of the third matrix: the residual, or the x of
-                             bitdrop_backward_act; 0 = cols */
+    size_t z_stride;      /* elements between rows of the third matrix: the residual, the x of
+                             bitdrop_backward_act, or the prob of the softmax calls; 0 = cols */
     size_t mask_stride;   /* bytes between mask rows, each of which starts at a byte;
                              0 = ceil(cols/8). Must be 0 with EACH_ROW, except in the _act calls */
     size_t mask_repeat;   /* so many rows in succession share one mask row; 0 = 1 */
@@ -187,6 +189,29 @@ typedef struct bitdrop_2d {
     uint32_t flags;       /* must be 0 */
     uint64_t reserved[3]; /* must be 0 */
 } bitdrop_2d;
+
+/*
+ * What the softmax calls are told of their rows. Zero-initialise it, then set what differs. R is
+ * first_row + r for row r of the call.
+ *
+ * Row R takes row (R / (bias_block * bias_repeat)) * bias_block + R % bias_block of the bias, which
+ * points to row 0 of the whole then. With bias_block = 0 it takes row R - first_row. So for
+ * attention over [B, H, Tq, Tk], of which the last dimension is the columns: a bias [Tq, Tk] for
+ * all has block Tq and repeat B * H; [B, 1, 1, Tk] has block 1 and repeat H * Tq; [B, 1, Tq, Tk]
+ * has block Tq and repeat H; [1, H, Tq, Tk] has block H * Tq and repeat B.
+ */
+typedef struct bitdrop_softmax {
+    double scale;         /* of x, before the bias; 0 = 1. Rounded once to float, but for f64 */
+    const void *bias;     /* elements of dtype t, added to scale * x; -infinity hides. NULL: none */
+    size_t bias_stride;   /* elements between rows of the bias; 0 = cols */
+    size_t bias_block;    /* rows of the bias that follow one another with those of the matrix */
+    size_t bias_repeat;   /* so many times in succession; 0 = 1 */
+    uint64_t causal_rows; /* > 0: row R sees the columns c <= causal_first + R % causal_rows only */
+    int64_t causal_first; /* must be 0 if causal_rows is */
+    void *lse;            /* forward: the log-sum-exp of each row goes here, a double for f64, else
+                             a float. NULL: not wanted. Backward calls do not look at it */
+    uint64_t reserved[2]; /* must be 0 */
+} bitdrop_softmax;
 
 /*
  * The calls. Common to all:
@@ -313,6 +338,32 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_backward_act(
     const void *dy, const void *x, const void *bias, void *dx, const uint8_t *mask);
 
 /*
+ * y = D(prob), prob = softmax(scale * x + bias) of each row, as attention has it (Vaswani et al.,
+ * "Attention is all you need", NIPS 2017, section 3.2). With t = scale * x + bias,
+ * prob = exp(t - max) / sum of exp(t - max). prob, which has z_stride, may be NULL if it is not
+ * wanted. y or prob may be x, with the same stride, and are apart.
+ *
+ * y is rounded once, from a prob that was not rounded to a half type. Columns that a row does not
+ * see (causal_rows) are not read, and are +0 in prob and y. A row that sees nothing, or only
+ * -infinity, has prob and y +0. In a row that sees a NaN or +infinity all prob that it sees is NaN.
+ * docs/reference.md has the order of additions and the error, 1e-6 and rounding in f32. Values are
+ * the same on all ISAs and machines for one version of SLEEF on CPUs with FMA: bitdrop_math() says
+ * which. Tasks of cfg->parallel get whole rows.
+ */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_forward_softmax(
+    const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape,
+    const bitdrop_softmax *soft, const void *x, void *prob, void *y, uint8_t *mask);
+
+/*
+ * dx = scale * prob * (g - sum of g * prob over the row), g = D'(dy), with the prob and the soft of
+ * the forward call; its bias and lse are not looked at. What a row does not see is not read, and dx
+ * is +0 there. dx may be dy or prob.
+ */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_backward_softmax(
+    const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape,
+    const bitdrop_softmax *soft, const void *dy, const void *prob, void *dx, const uint8_t *mask);
+
+/*
  * Alpha dropout (Klambauer et al., "Self-normalizing neural networks", NIPS 2017, section "New
  * dropout technique"): y = a * x + b where kept and the constant d where dropped, which keeps mean
  * 0 and variance 1. At p = 1 y is +0. docs/reference.md has a, b and d. scaling has no effect.
@@ -402,6 +453,7 @@ BITDROP_API const char *bitdrop_math(void);
  */
 BITDROP_API size_t bitdrop_sizeof_config(void);
 BITDROP_API size_t bitdrop_sizeof_2d(void);
+BITDROP_API size_t bitdrop_sizeof_softmax(void);
 BITDROP_API size_t bitdrop_sizeof_parallel(void);
 
 #ifdef __cplusplus

@@ -271,7 +271,11 @@ static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm256_sub_ps(a, b)
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return _mm256_div_ps(a, b); }
 static inline f32_vec f32_abs(f32_vec a) { return _mm256_andnot_ps(f32_set1(-0.0), a); }
 
+static inline void f32_numbers(void *p, f32_vec a) { f32_store(p, a); }
+
 /* Where there is a NaN, the instructions take their second operand. */
+static inline f32_vec f32_max(f32_vec a, f32_vec b) { return _mm256_max_ps(a, b); }
+
 static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
 {
     return _mm256_max_ps(low, _mm256_min_ps(high, a));
@@ -349,7 +353,11 @@ static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm256_sub_pd(a, b)
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm256_div_pd(a, b); }
 static inline f64_vec f64_abs(f64_vec a) { return _mm256_andnot_pd(f64_set1(-0.0), a); }
 
+static inline void f64_numbers(void *p, f64_vec a) { f64_store(p, a); }
+
 /* Where there is a NaN, the instructions take their second operand. */
+static inline f64_vec f64_max(f64_vec a, f64_vec b) { return _mm256_max_pd(a, b); }
+
 static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
 {
     return _mm256_max_pd(low, _mm256_min_pd(high, a));
@@ -365,10 +373,14 @@ static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
 #ifdef BITDROP_SLEEF
 __attribute__((const)) f32_vec Sleef_finz_expf8_u10avx2(f32_vec a);
 __attribute__((const)) f64_vec Sleef_finz_expd4_u10avx2(f64_vec a);
+__attribute__((const)) f32_vec Sleef_finz_logf8_u10avx2(f32_vec a);
+__attribute__((const)) f64_vec Sleef_finz_logd4_u10avx2(f64_vec a);
 __attribute__((const)) f64_vec Sleef_finz_erfcd4_u15avx2(f64_vec a);
 
 static inline f32_vec f32_exp(f32_vec a) { return Sleef_finz_expf8_u10avx2(a); }
 static inline f64_vec f64_exp(f64_vec a) { return Sleef_finz_expd4_u10avx2(a); }
+static inline f32_vec f32_log(f32_vec a) { return Sleef_finz_logf8_u10avx2(a); }
+static inline f64_vec f64_log(f64_vec a) { return Sleef_finz_logd4_u10avx2(a); }
 static inline f64_vec f64_erfc(f64_vec a) { return Sleef_finz_erfcd4_u15avx2(a); }
 #else
 #include "template/libm.h"
@@ -388,6 +400,7 @@ static inline f16_vec f16_load(const void *p)
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
 
 static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
+static inline void f16_numbers(void *p, f16_vec a) { f32_store(p, a); }
 static inline f32_mask f16_keep(keep_bits keep, int v, int part) { return f32_keep(keep, v, part); }
 static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS]) { return f32_mask_bits(m); }
 
@@ -464,6 +477,16 @@ static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)
 }
 
 static inline f32_vec *bf16_part(bf16_vec *a, int i) { return i == 0 ? &a->even : &a->odd; }
+
+static inline void bf16_numbers(void *p, bf16_vec a)
+{
+    const __m256 first = _mm256_unpacklo_ps(a.even, a.odd); /* elements 0 to 3 and 8 to 11 */
+    const __m256 second = _mm256_unpackhi_ps(a.even, a.odd);
+    float *at = p;
+
+    _mm256_storeu_ps(at, _mm256_permute2f128_ps(first, second, 0x20));
+    _mm256_storeu_ps(at + 8, _mm256_permute2f128_ps(first, second, 0x31));
+}
 
 static inline f32_mask bf16_keep(keep_bits keep, int v, int part)
 {

@@ -217,7 +217,11 @@ static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm512_sub_ps(a, b)
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return _mm512_div_ps(a, b); }
 static inline f32_vec f32_abs(f32_vec a) { return _mm512_abs_ps(a); }
 
+static inline void f32_numbers(void *p, f32_vec a) { f32_store(p, a); }
+
 /* Where there is a NaN, the instructions take their second operand. */
+static inline f32_vec f32_max(f32_vec a, f32_vec b) { return _mm512_max_ps(a, b); }
+
 static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
 {
     return _mm512_max_ps(low, _mm512_min_ps(high, a));
@@ -292,7 +296,11 @@ static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm512_sub_pd(a, b)
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm512_div_pd(a, b); }
 static inline f64_vec f64_abs(f64_vec a) { return _mm512_abs_pd(a); }
 
+static inline void f64_numbers(void *p, f64_vec a) { f64_store(p, a); }
+
 /* Where there is a NaN, the instructions take their second operand. */
+static inline f64_vec f64_max(f64_vec a, f64_vec b) { return _mm512_max_pd(a, b); }
+
 static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
 {
     return _mm512_max_pd(low, _mm512_min_pd(high, a));
@@ -308,10 +316,14 @@ static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
 #ifdef BITDROP_SLEEF
 __attribute__((const)) f32_vec Sleef_finz_expf16_u10avx512f(f32_vec a);
 __attribute__((const)) f64_vec Sleef_finz_expd8_u10avx512f(f64_vec a);
+__attribute__((const)) f32_vec Sleef_finz_logf16_u10avx512f(f32_vec a);
+__attribute__((const)) f64_vec Sleef_finz_logd8_u10avx512f(f64_vec a);
 __attribute__((const)) f64_vec Sleef_finz_erfcd8_u15avx512f(f64_vec a);
 
 static inline f32_vec f32_exp(f32_vec a) { return Sleef_finz_expf16_u10avx512f(a); }
 static inline f64_vec f64_exp(f64_vec a) { return Sleef_finz_expd8_u10avx512f(a); }
+static inline f32_vec f32_log(f32_vec a) { return Sleef_finz_logf16_u10avx512f(a); }
+static inline f64_vec f64_log(f64_vec a) { return Sleef_finz_logd8_u10avx512f(a); }
 static inline f64_vec f64_erfc(f64_vec a) { return Sleef_finz_erfcd8_u15avx512f(a); }
 #else
 #include "template/libm.h"
@@ -331,6 +343,7 @@ static inline f16_vec f16_load(const void *p)
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
 
 static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
+static inline void f16_numbers(void *p, f16_vec a) { f32_store(p, a); }
 static inline f32_mask f16_keep(keep_bits keep, int v, int part) { return f32_keep(keep, v, part); }
 static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS]) { return f32_mask_bits(m); }
 
@@ -393,6 +406,16 @@ static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)
 }
 
 static inline f32_vec *bf16_part(bf16_vec *a, int i) { return i == 0 ? &a->even : &a->odd; }
+
+static inline void bf16_numbers(void *p, bf16_vec a)
+{
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_add_epi32(low, vec_set1(8));
+    float *at = p;
+
+    _mm512_storeu_ps(at, _mm512_permutex2var_ps(a.even, low, a.odd));
+    _mm512_storeu_ps(at + 16, _mm512_permutex2var_ps(a.even, high, a.odd));
+}
 
 /* Every other bit, by an instruction that is slow on Zen 1 and 2 alone, which have no AVX-512. */
 static inline f32_mask bf16_keep(keep_bits keep, int v, int part)

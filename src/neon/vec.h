@@ -237,6 +237,13 @@ static inline f32_vec f32_abs(f32_vec a)
     return (f32_vec){{vabsq_f32(a.r[0]), vabsq_f32(a.r[1])}};
 }
 
+static inline f32_vec f32_max(f32_vec a, f32_vec b)
+{
+    return (f32_vec){{vmaxq_f32(a.r[0], b.r[0]), vmaxq_f32(a.r[1], b.r[1])}};
+}
+
+static inline void f32_numbers(void *p, f32_vec a) { f32_store(p, a); }
+
 static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
 {
     for (int i = 0; i < 2; i++)
@@ -307,6 +314,12 @@ static inline f16_vec f16_load(const void *p)
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return half_mul(a, b); }
 static inline f32_vec *f16_part(f16_vec *a, int i) { return half_part(a, i); }
 
+static inline void f16_numbers(void *p, f16_vec a)
+{
+    f32_store(p, a.r[0]);
+    f32_store((float *)p + f32_LANES, a.r[1]);
+}
+
 static inline f32_mask f16_keep(keep_bits keep, int v, int part)
 {
     return f32_keep(keep, 2 * v + part, 0);
@@ -362,6 +375,15 @@ static inline bf16_vec bf16_load(const void *p)
 static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b) { return half_mul(a, b); }
 
 static inline f32_vec *bf16_part(bf16_vec *a, int i) { return half_part(a, i); }
+
+static inline void bf16_numbers(void *p, bf16_vec a)
+{
+    for (int i = 0; i < 2; i++) {
+        const float32x4x2_t in_order = vzipq_f32(a.r[i].r[0], a.r[i].r[1]);
+
+        f32_store((float *)p + f32_LANES * i, (f32_vec){{in_order.val[0], in_order.val[1]}});
+    }
+}
 
 static inline f32_mask bf16_keep(keep_bits keep, int v, int part)
 {

@@ -98,6 +98,15 @@ static inline f64_vec f64_abs(f64_vec a)
     return a;
 }
 
+static inline f64_vec f64_max(f64_vec a, f64_vec b)
+{
+    for (int i = 0; i < f64_LANES; i++)
+        a.e[i] = __builtin_isgreater(a.e[i], b.e[i]) ? a.e[i] : b.e[i];
+    return a;
+}
+
+static inline void f64_numbers(void *p, f64_vec a) { f64_store(p, a); }
+
 static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
 {
     for (int i = 0; i < f64_LANES; i++) {

@@ -114,6 +114,13 @@ static inline f64_vec f64_abs(f64_vec a)
     return (f64_vec){{vabsq_f64(a.r[0]), vabsq_f64(a.r[1])}};
 }
 
+static inline f64_vec f64_max(f64_vec a, f64_vec b)
+{
+    return (f64_vec){{vmaxq_f64(a.r[0], b.r[0]), vmaxq_f64(a.r[1], b.r[1])}};
+}
+
+static inline void f64_numbers(void *p, f64_vec a) { f64_store(p, a); }
+
 static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
 {
     for (int i = 0; i < 2; i++)
@@ -139,6 +146,8 @@ static inline f32_vec f32_div(f32_vec a, f32_vec b)
 __attribute__((const)) float32x4_t Sleef_finz_expf4_u10advsimd(float32x4_t a);
 __attribute__((const)) float64x2_t Sleef_finz_expd2_u10advsimd(float64x2_t a);
 __attribute__((const)) float64x2_t Sleef_finz_erfcd2_u15advsimd(float64x2_t a);
+__attribute__((const)) float32x4_t Sleef_finz_logf4_u10advsimd(float32x4_t a);
+__attribute__((const)) float64x2_t Sleef_finz_logd2_u10advsimd(float64x2_t a);
 
 static inline f32_vec f32_exp(f32_vec a)
 {
@@ -148,6 +157,16 @@ static inline f32_vec f32_exp(f32_vec a)
 static inline f64_vec f64_exp(f64_vec a)
 {
     return (f64_vec){{Sleef_finz_expd2_u10advsimd(a.r[0]), Sleef_finz_expd2_u10advsimd(a.r[1])}};
+}
+
+static inline f32_vec f32_log(f32_vec a)
+{
+    return (f32_vec){{Sleef_finz_logf4_u10advsimd(a.r[0]), Sleef_finz_logf4_u10advsimd(a.r[1])}};
+}
+
+static inline f64_vec f64_log(f64_vec a)
+{
+    return (f64_vec){{Sleef_finz_logd2_u10advsimd(a.r[0]), Sleef_finz_logd2_u10advsimd(a.r[1])}};
 }
 
 static inline f64_vec f64_erfc(f64_vec a)

@@ -15,6 +15,12 @@
  * which is f32 or f64, so one text serves all dtypes: T(PARTS) such vectors make a T(vec). p holds
  * the parameters in all lanes. A body that makes marks puts those of its elements into *marks, the
  * first in bit 0.
+ *
+ * A body of whole rows is a function on a row instead. The bits of its elements are bits_of_row(),
+ * and room has T(ROW_VECTORS) vectors for anything.
+ *
+ *     void T(op_<name>)(const struct bitdrop_job *job, size_t row, struct row_bits *bits,
+ *                       C(vec) *room)
  */
 #include "op/dropout.h" /* first: others use its parameters */
 
@@ -26,3 +32,5 @@
 #include "op/relu.h"
 #include "op/relu_grad.h"
 #include "op/silu.h"
+#include "op/softmax.h"
+#include "op/softmax_grad.h"

@@ -10,6 +10,8 @@
 
 float Sleef_finz_expf1_u10purecfma(float x);
 double Sleef_finz_expd1_u10purecfma(double x);
+float Sleef_finz_logf1_u10purecfma(float x);
+double Sleef_finz_logd1_u10purecfma(double x);
 double Sleef_finz_erfcd1_u15purecfma(double x);
 
 static bool has_fma(void)
@@ -24,6 +26,10 @@ static bool has_fma(void)
 float bitdrop_exp_f32(float x) { return has_fma() ? Sleef_finz_expf1_u10purecfma(x) : expf(x); }
 
 double bitdrop_exp_f64(double x) { return has_fma() ? Sleef_finz_expd1_u10purecfma(x) : exp(x); }
+
+float bitdrop_log_f32(float x) { return has_fma() ? Sleef_finz_logf1_u10purecfma(x) : logf(x); }
+
+double bitdrop_log_f64(double x) { return has_fma() ? Sleef_finz_logd1_u10purecfma(x) : log(x); }
 
 double bitdrop_erfc_f64(double x) { return has_fma() ? Sleef_finz_erfcd1_u15purecfma(x) : erfc(x); }
 #endif

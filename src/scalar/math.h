@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exp and erfc by SLEEF, as its vector functions compute them, on CPUs with FMA; elsewhere by libm.
+ * exp, log and erfc by SLEEF, as its vector functions compute them, on CPUs with FMA; elsewhere by
+ * libm.
  */
 #ifndef BITDROP_SCALAR_MATH_H
 #define BITDROP_SCALAR_MATH_H
 
 float bitdrop_exp_f32(float x);
 double bitdrop_exp_f64(double x);
+float bitdrop_log_f32(float x);
+double bitdrop_log_f64(double x);
 double bitdrop_erfc_f64(double x);
 
 #endif

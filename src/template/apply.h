@@ -23,13 +23,13 @@
 #define T(name) PASTE(DTYPE, name)
 #define C(name) PASTE(COMPUTE, name)
 
-#include "op/bodies.h"
-
 enum {
     T(VECTORS) = WORD_ELEMENTS / T(LANES), /* in a strip: the elements of one mask word */
     T(VECTOR_BYTES) = T(LANES) * BYTES,
     T(STRIP_BYTES) = WORD_ELEMENTS * BYTES
 };
+
+#include "op/bodies.h"
 
 typedef T(packed)
     T(body_function)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t *marks);
@@ -297,7 +297,26 @@ FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
 #define RUNS_INTERLEAVED_BUT_F64(name) RUNS_INTERLEAVED(name)
 #define MAKE_RUNS_INTERLEAVED_BUT_F64(name) MAKE_RUNS_INTERLEAVED(name)
 #endif
-BITDROP_BODIES(STEP)
+
+/* Which of them a body has; a body of whole rows is all of its kernel but the loop. */
+#define KERNEL(name, inputs, generator, marks)                                                     \
+    KERNEL_##generator(name, inputs, generator, marks)
+#define KERNEL_SHARED STEP
+#define KERNEL_INTERLEAVED STEP
+#define KERNEL_INTERLEAVED_BUT_F64 STEP
+#define KERNEL_WHOLE_ROWS(name, inputs, generator, marks)                                          \
+    static void T(kernel_##name)(const struct bitdrop_job *job)                                    \
+    {                                                                                              \
+        struct row_bits bits;                                                                      \
+        C(vec) room[T(ROW_VECTORS)];                                                               \
+                                                                                                   \
+        row_bits_init(&bits, job);                                                                 \
+        for (size_t row = 0; row < job->rows; row++)                                               \
+            T(op_##name)(job, row, &bits, room);                                                   \
+        if (job->streaming)                                                                        \
+            stream_fence();                                                                        \
+    }
+BITDROP_BODIES(KERNEL)
 
 #define SLOT(name, inputs, generator, marks) T(kernel_##name),
 #ifdef ROW
@@ -308,6 +327,11 @@ static bitdrop_kernel *const T(kernels)[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SL
 #endif
 
 #undef STEP
+#undef KERNEL
+#undef KERNEL_SHARED
+#undef KERNEL_INTERLEAVED
+#undef KERNEL_INTERLEAVED_BUT_F64
+#undef KERNEL_WHOLE_ROWS
 #undef SLOT
 #undef RUNS_SHARED
 #undef MAKE_RUNS_SHARED

@@ -88,6 +88,21 @@ NOINLINE void make_runs_shared(const struct bitdrop_stream *s, uint64_t g, size_
     make_runs(s, g, begin, end, keep, no_hook, apply_burst, catch_up_shared, work);
 }
 
+/* That of masks by themselves and of whole rows, while which nothing waits. */
+
+FORCE_INLINE void catch_up_none(struct work *work, work_hook *step, size_t goal)
+{
+    (void)work;
+    (void)step;
+    (void)goal;
+}
+
+NOINLINE void make_runs_alone(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
+                              uint8_t *keep, struct work *work)
+{
+    make_runs(s, g, begin, end, keep, no_hook, no_hook, catch_up_none, work);
+}
+
 /* That of one body and dtype, which applies a strip after each round. */
 
 FORCE_INLINE void catch_up_interleaved(struct work *local, work_hook *step, size_t goal)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exp and erfc by libm, one element after the other, where there are no vector functions. The
+ * exp, log and erfc by libm, one element after the other, where there are no vector functions. The
  * includer has defined f32_vec and f64_vec, and the words that load and store them.
  */
 #ifndef BITDROP_TEMPLATE_LIBM_H
@@ -25,6 +25,26 @@ static inline f64_vec f64_exp(f64_vec a)
     f64_store(x, a);
     for (int i = 0; i < f64_LANES; i++)
         x[i] = exp(x[i]);
+    return f64_load(x);
+}
+
+static inline f32_vec f32_log(f32_vec a)
+{
+    float x[f32_LANES];
+
+    f32_store(x, a);
+    for (int i = 0; i < f32_LANES; i++)
+        x[i] = logf(x[i]);
+    return f32_load(x);
+}
+
+static inline f64_vec f64_log(f64_vec a)
+{
+    double x[f64_LANES];
+
+    f64_store(x, a);
+    for (int i = 0; i < f64_LANES; i++)
+        x[i] = log(x[i]);
     return f64_load(x);
 }
 

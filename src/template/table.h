@@ -32,20 +32,7 @@
 #define BYTES 2
 #include "template/apply.h"
 
-/* Of a mask alone, where nothing waits. */
-FORCE_INLINE void catch_up_none(struct work *work, work_hook *step, size_t goal)
-{
-    (void)work;
-    (void)step;
-    (void)goal;
-}
-
-NOINLINE void make_runs_alone(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
-                              uint8_t *keep, struct work *work)
-{
-    make_runs(s, g, begin, end, keep, no_hook, no_hook, catch_up_none, work);
-}
-
+/* Of a mask alone. */
 static void kernel_mask(const struct bitdrop_job *job)
 {
     static const struct body none = {.runs = make_runs_alone};

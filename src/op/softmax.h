@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * D(softmax(scale * x + bias)) of each row; in = {x, bias, prob}, of which prob is written. p[0] is
+ * the scale of D, p[1] that of x.
+ *
+ * A row is computed in parts that fit into the room: a short row is one part, and a longer one
+ * computes t and exp anew in each pass, which gives the same numbers. t of a strip lies in the room
+ * as the vectors that it is computed in. Their lanes that are no elements are -infinity, of which
+ * exp is +0.
+ */
+#ifndef BITDROP_PARAMETERS
+
+#include "template/softmax.h"
+
+enum {
+    T(STRIP_VECTORS) = WORD_ELEMENTS / C(LANES), /* to compute with */
+    T(ROW_VECTORS) = SOFTMAX_ROOM_BYTES / sizeof(C(vec)),
+    T(PART) = T(ROW_VECTORS) * C(LANES) /* elements */
+};
+
+/* What one row is made of. */
+struct T(softmax) {
+    const unsigned char *x, *bias; /* NULL: none */
+    unsigned char *y, *prob;       /* NULL: not wanted */
+    size_t seen;                   /* columns */
+    C(vec) x_scale, y_scale;
+    bool streaming;
+};
+
+/* The lanes of a strip that are elements, if it has n of them. */
+FORCE_INLINE keep_bits T(first_lanes)(size_t n, uint8_t room[WORD_ELEMENTS / 8])
+{
+    store_le32(room, (uint32_t)((UINT64_C(1) << n) - 1));
+    return keep_bits_load(room);
+}
+
+/* The pairwise sum of 32 partial sums, which are those of the elements of a strip. */
+static C(number) T(total)(C(vec) sums[T(STRIP_VECTORS)])
+{
+    C(number) s[WORD_ELEMENTS];
+
+    for (int v = 0; v < T(VECTORS); v++) {
+        T(vec) a;
+
+        for (int i = 0; i < T(PARTS); i++)
+            *T(part)(&a, i) = sums[v * T(PARTS) + i];
+        T(numbers)(s + v * T(LANES), a);
+    }
+    for (int half = WORD_ELEMENTS / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            s[i] += s[i + half];
+    return s[0];
+}
+
+/* The greatest lane. A NaN may be left out, and may come out: a row that has one is all NaN. */
+static C(number) T(greatest)(const C(vec) most[T(STRIP_VECTORS)])
+{
+    C(number) s[C(LANES)];
+    C(vec) all = most[0];
+
+    for (int i = 1; i < T(STRIP_VECTORS); i++)
+        all = C(max)(most[i], all);
+    C(store)(s, all);
+    for (int half = C(LANES) / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            s[i] = __builtin_isgreater(s[i + half], s[i]) ? s[i + half] : s[i];
+    return s[0];
+}
+
+/* t of n elements of a strip. n is not looked at if the strip is whole. */
+FORCE_INLINE void T(score_strip)(const unsigned char *x, const unsigned char *bias, C(vec) scale,
+                                 bool whole, size_t n, C(vec) * t, C(vec) * most)
+{
+    const C(vec) nothing = C(set1)(-INFINITY);
+    uint8_t room[WORD_ELEMENTS / 8];
+    const keep_bits lanes = T(first_lanes)(whole ? WORD_ELEMENTS : n, room);
+
+    for (int v = 0; v < T(VECTORS); v++) {
+        const size_t at = (size_t)v * T(LANES);
+        T(vec) in, add;
+
+        if (!whole && at >= n) {
+            for (int i = 0; i < T(PARTS); i++)
+                t[v * T(PARTS) + i] = nothing;
+            continue;
+        }
+        in = whole ? T(load)(x + at * BYTES) : T(load_few)(x + at * BYTES, n - at);
+        if (bias != NULL)
+            add = whole ? T(load)(bias + at * BYTES) : T(load_few)(bias + at * BYTES, n - at);
+        for (int i = 0; i < T(PARTS); i++) {
+            const int k = v * T(PARTS) + i;
+
+            t[k] = C(mul)(scale, *T(part)(&in, i));
+            if (bias != NULL)
+                t[k] = C(add)(t[k], *T(part)(&add, i));
+            if (!whole)
+                t[k] = C(select)(T(keep)(lanes, v, i), t[k], nothing);
+            most[k] = C(max)(t[k], most[k]);
+        }
+    }
+}
+
+FORCE_INLINE void T(score_strips)(const struct T(softmax) * r, bool has_bias, size_t col,
+                                  size_t count, C(vec) * t, C(vec) * most)
+{
+    const unsigned char *x = r->x + col * BYTES;
+    const unsigned char *bias = has_bias ? r->bias + col * BYTES : NULL;
+    const C(vec) scale = r->x_scale;
+    C(vec) local[T(STRIP_VECTORS)];
+
+    for (int i = 0; i < T(STRIP_VECTORS); i++)
+        local[i] = most[i];
+    for (; count >= WORD_ELEMENTS; count -= WORD_ELEMENTS) {
+        T(score_strip)(x, bias, scale, true, 0, t, local);
+        x += T(STRIP_BYTES);
+        bias += has_bias ? T(STRIP_BYTES) : 0;
+        t += T(STRIP_VECTORS);
+    }
+    if (count > 0)
+        T(score_strip)(x, bias, scale, false, count, t, local);
+    for (int i = 0; i < T(STRIP_VECTORS); i++)
+        most[i] = local[i];
+}
+
+/* t of a part of a row, and the greatest so far of each element of the strips. */
+NOINLINE void T(scores)(const struct T(softmax) * r, size_t col, size_t count, C(vec) * t,
+                        C(vec) most[T(STRIP_VECTORS)])
+{
+    if (r->bias != NULL)
+        T(score_strips)(r, true, col, count, t, most);
+    else
+        T(score_strips)(r, false, col, count, t, most);
+}
+
+/* e of a part of a row, in the place of t, added to the sums. */
+NOINLINE void T(exps)(C(vec) * t, size_t count, C(number) greatest, C(vec) sums[T(STRIP_VECTORS)])
+{
+    const C(vec) base = C(set1)(greatest), end = C(set1)(C(EXP_END));
+
+    for (size_t done = 0; done < count; done += WORD_ELEMENTS, t += T(STRIP_VECTORS))
+        for (int i = 0; i < T(STRIP_VECTORS); i++) {
+            t[i] = C(exp)(C(max)(end, C(sub)(t[i], base)));
+            sums[i] = C(add)(sums[i], t[i]);
+        }
+}
+
+FORCE_INLINE void T(put)(unsigned char *at, T(packed) a, bool streaming, bool whole, size_t n)
+{
+    if (!whole)
+        T(store_few)(at, a, n);
+    else if (streaming)
+        T(stream)(at, a);
+    else
+        T(store)(at, a);
+}
+
+/* y and prob of n elements of a strip, from e. */
+FORCE_INLINE void T(divide_strip)(const struct T(softmax) * r, size_t col, const C(vec) * e,
+                                  C(vec) sum, keep_bits keep, bool whole, size_t n)
+{
+    for (int v = 0; v < T(VECTORS); v++) {
+        const size_t in_strip = (size_t)v * T(LANES), at = (col + in_strip) * BYTES;
+        T(vec) prob, y;
+
+        if (!whole && in_strip >= n)
+            break;
+        for (int i = 0; i < T(PARTS); i++) {
+            const C(vec) q = C(div)(e[v * T(PARTS) + i], sum);
+
+            *T(part)(&prob, i) = q;
+            *T(part)(&y, i) = C(select)(T(keep)(keep, v, i), C(mul)(q, r->y_scale), C(set1)(0));
+        }
+        if (r->prob != NULL)
+            T(put)(r->prob + at, T(round)(prob), false, whole, n - in_strip);
+        T(put)(r->y + at, T(round)(y), r->streaming, whole, n - in_strip);
+    }
+}
+
+/* y and prob of a part of a row, from e. */
+NOINLINE void T(divide)(const struct T(softmax) * row, size_t col, size_t count, const C(vec) * e,
+                        C(number) sum, const uint8_t *bits)
+{
+    const struct T(softmax) r = *row; /* which stores to y cannot change */
+    const C(vec) divisor = C(set1)(sum == 0 ? 1 : sum);
+
+    for (; count >= WORD_ELEMENTS; count -= WORD_ELEMENTS) {
+        T(divide_strip)(&r, col, e, divisor, keep_bits_load(bits), true, 0);
+        col += WORD_ELEMENTS;
+        e += T(STRIP_VECTORS);
+        bits += WORD_ELEMENTS / 8;
+    }
+    if (count > 0) {
+        uint8_t few[WORD_ELEMENTS / 8];
+
+        store_le32(few, bits_few(bits, 0, count));
+        T(divide_strip)(&r, col, e, divisor, keep_bits_load(few), false, count);
+    }
+}
+
+/* The log-sum-exp of a row. */
+static C(number) T(log_sum)(C(number) greatest, C(number) sum)
+{
+    C(number) log[C(LANES)];
+
+    if (sum == 0)
+        return -(C(number))INFINITY;
+    C(store)(log, C(log)(C(set1)(sum)));
+    return greatest + log[0];
+}
+
+/* All but the bits that a row stores beyond what it sees. */
+static void T(softmax_row)(const struct T(softmax) * r, size_t row, size_t bits_wanted,
+                           struct row_bits *bits, C(vec) * t, unsigned char *lse)
+{
+    const bool is_long = r->seen > T(PART);
+    C(vec) most[T(STRIP_VECTORS)], sums[T(STRIP_VECTORS)], unused[T(STRIP_VECTORS)];
+    C(number) greatest, sum, base;
+
+    for (int i = 0; i < T(STRIP_VECTORS); i++) {
+        most[i] = unused[i] = C(set1)(-INFINITY);
+        sums[i] = C(set1)(0);
+    }
+    for (size_t col = 0; col < r->seen; col += T(PART))
+        T(scores)(r, col, smaller(r->seen - col, T(PART)), t, most);
+    greatest = T(greatest)(most);
+    base = greatest == -(C(number))INFINITY ? 0 : greatest;
+    for (size_t col = 0; col < r->seen; col += T(PART)) {
+        const size_t count = smaller(r->seen - col, T(PART));
+
+        if (is_long)
+            T(scores)(r, col, count, t, unused);
+        T(exps)(t, count, base, sums);
+    }
+    sum = T(total)(sums);
+    if (lse != NULL) {
+        const C(number) value = T(log_sum)(greatest, sum);
+
+        memcpy(lse, &value, sizeof value);
+    }
+    for (size_t col = 0; col < r->seen; col += T(PART)) {
+        const size_t count = smaller(r->seen - col, T(PART));
+
+        if (is_long) {
+            T(scores)(r, col, count, t, unused);
+            T(exps)(t, count, base, unused);
+        }
+        T(divide)
+        (r, col, count, t, sum, bits_of_row(bits, row, col, smaller(bits_wanted - col, T(PART))));
+    }
+}
+
+static void T(op_softmax)(const struct bitdrop_job *job, size_t row, struct row_bits *bits,
+                          C(vec) * room)
+{
+    const struct bitdrop_softmax_rows *rows = job->softmax;
+    const uint64_t R = job->first_row + row;
+    const bool wants_prob = job->in[2].col_bytes != 0;
+    const size_t seen = columns_seen(rows, R, job->cols), unseen = job->cols - seen;
+    const size_t bits_wanted = job->mask != NULL ? job->cols : seen;
+    struct T(softmax) r = {
+        .x = operand_at(&job->in[0], row, 0),
+        .bias = bias_row(job, R),
+        .y = job->out.at + row * job->out.row_bytes,
+        .prob = wants_prob ? job->in[2].at + row * job->in[2].row_bytes : NULL,
+        .seen = seen,
+        .x_scale = C(set1)(job->C(parameter)[1]),
+        .y_scale = C(set1)(job->C(parameter)[0]),
+    };
+    unsigned char *lse = rows->lse;
+
+    if (lse != NULL)
+        lse += (size_t)(R - rows->first_row) * sizeof(C(number));
+    r.streaming = job->streaming && (uintptr_t)r.y % T(VECTOR_BYTES) == 0;
+    T(softmax_row)(&r, row, bits_wanted, bits, room, lse);
+    for (size_t col = (seen + T(PART) - 1) / T(PART) * T(PART); col < bits_wanted; col += T(PART))
+        bits_of_row(bits, row, col, smaller(bits_wanted - col, T(PART)));
+    memset(r.y + seen * BYTES, 0, unseen * BYTES);
+    if (r.prob != NULL)
+        memset(r.prob + seen * BYTES, 0, unseen * BYTES);
+}
+
+#endif

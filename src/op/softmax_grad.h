@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scale * prob * (g - sum of g * prob), g = D'(dy), of each row; in = {dy, prob}. p is that of
+ * softmax.h, which has what both share. g of a part of the row lies in the room.
+ */
+#ifndef BITDROP_PARAMETERS
+
+struct T(softmax_grad) {
+    const unsigned char *dy, *prob;
+    unsigned char *dx;
+    C(vec) x_scale, y_scale;
+    bool streaming;
+};
+
+/* g of n elements of a strip; their products with prob are added to the sums. */
+FORCE_INLINE void T(dot_strip)(const unsigned char *dy, const unsigned char *prob, C(vec) scale,
+                               keep_bits keep, bool whole, size_t n, C(vec) * g, C(vec) * sums)
+{
+    const C(vec) zero = C(set1)(0);
+    uint8_t room[WORD_ELEMENTS / 8];
+    const keep_bits lanes = T(first_lanes)(whole ? WORD_ELEMENTS : n, room);
+
+    for (int v = 0; v < T(VECTORS); v++) {
+        const size_t at = (size_t)v * T(LANES);
+        T(vec) in[2];
+
+        if (!whole && at >= n)
+            break;
+        in[0] = whole ? T(load)(dy + at * BYTES) : T(load_few)(dy + at * BYTES, n - at);
+        in[1] = whole ? T(load)(prob + at * BYTES) : T(load_few)(prob + at * BYTES, n - at);
+        for (int i = 0; i < T(PARTS); i++) {
+            const int k = v * T(PARTS) + i;
+            C(vec) product;
+
+            g[k] = C(select)(T(keep)(keep, v, i), C(mul)(*T(part)(&in[0], i), scale), zero);
+            product = C(mul)(g[k], *T(part)(&in[1], i));
+            if (!whole)
+                product = C(select)(T(keep)(lanes, v, i), product, zero);
+            sums[k] = C(add)(sums[k], product);
+        }
+    }
+}
+
+NOINLINE void T(dots)(const struct T(softmax_grad) * r, size_t col, size_t count,
+                      const uint8_t *bits, C(vec) * g, C(vec) sums[T(STRIP_VECTORS)])
+{
+    const unsigned char *dy = r->dy + col * BYTES, *prob = r->prob + col * BYTES;
+    const C(vec) scale = r->y_scale;
+    C(vec) local[T(STRIP_VECTORS)];
+
+    for (int i = 0; i < T(STRIP_VECTORS); i++)
+        local[i] = sums[i];
+    for (; count >= WORD_ELEMENTS; count -= WORD_ELEMENTS) {
+        T(dot_strip)(dy, prob, scale, keep_bits_load(bits), true, 0, g, local);
+        dy += T(STRIP_BYTES);
+        prob += T(STRIP_BYTES);
+        g += T(STRIP_VECTORS);
+        bits += WORD_ELEMENTS / 8;
+    }
+    if (count > 0) {
+        uint8_t few[WORD_ELEMENTS / 8];
+
+        store_le32(few, bits_few(bits, 0, count));
+        T(dot_strip)(dy, prob, scale, keep_bits_load(few), false, count, g, local);
+    }
+    for (int i = 0; i < T(STRIP_VECTORS); i++)
+        sums[i] = local[i];
+}
+
+/* dx of n elements of a strip. */
+FORCE_INLINE void T(grad_strip)(const struct T(softmax_grad) * r, size_t col, const C(vec) * g,
+                                C(vec) sum, bool whole, size_t n)
+{
+    for (int v = 0; v < T(VECTORS); v++) {
+        const size_t in_strip = (size_t)v * T(LANES), at = (col + in_strip) * BYTES;
+        T(vec) prob, dx;
+
+        if (!whole && in_strip >= n)
+            break;
+        prob = whole ? T(load)(r->prob + at) : T(load_few)(r->prob + at, n - in_strip);
+        for (int i = 0; i < T(PARTS); i++)
+            *T(part)(&dx, i) =
+                C(mul)(C(mul)(r->x_scale, *T(part)(&prob, i)), C(sub)(g[v * T(PARTS) + i], sum));
+        T(put)(r->dx + at, T(round)(dx), r->streaming, whole, n - in_strip);
+    }
+}
+
+NOINLINE void T(grads)(const struct T(softmax_grad) * row, size_t col, size_t count,
+                       const C(vec) * g, C(number) total)
+{
+    const struct T(softmax_grad) r = *row; /* which stores to dx cannot change */
+    const C(vec) sum = C(set1)(total);
+
+    for (; count >= WORD_ELEMENTS; count -= WORD_ELEMENTS) {
+        T(grad_strip)(&r, col, g, sum, true, 0);
+        col += WORD_ELEMENTS;
+        g += T(STRIP_VECTORS);
+    }
+    if (count > 0)
+        T(grad_strip)(&r, col, g, sum, false, count);
+}
+
+static void T(op_softmax_grad)(const struct bitdrop_job *job, size_t row, struct row_bits *bits,
+                               C(vec) * g)
+{
+    const size_t seen = columns_seen(job->softmax, job->first_row + row, job->cols);
+    const bool is_long = seen > T(PART);
+    struct T(softmax_grad) r = {
+        .dy = operand_at(&job->in[0], row, 0),
+        .prob = operand_at(&job->in[1], row, 0),
+        .dx = job->out.at + row * job->out.row_bytes,
+        .x_scale = C(set1)(job->C(parameter)[1]),
+        .y_scale = C(set1)(job->C(parameter)[0]),
+    };
+    C(vec) sums[T(STRIP_VECTORS)], unused[T(STRIP_VECTORS)];
+    C(number) sum;
+
+    r.streaming = job->streaming && (uintptr_t)r.dx % T(VECTOR_BYTES) == 0;
+    for (int i = 0; i < T(STRIP_VECTORS); i++)
+        sums[i] = unused[i] = C(set1)(0);
+    for (size_t col = 0; col < seen; col += T(PART)) {
+        const size_t count = smaller(seen - col, T(PART));
+
+        T(dots)(&r, col, count, bits_of_row(bits, row, col, count), g, sums);
+    }
+    sum = T(total)(sums);
+    for (size_t col = 0; col < seen; col += T(PART)) {
+        const size_t count = smaller(seen - col, T(PART));
+
+        if (is_long)
+            T(dots)(&r, col, count, bits_of_row(bits, row, col, count), g, unused);
+        T(grads)(&r, col, count, g, sum);
+    }
+    memset(r.dx + seen * BYTES, 0, (job->cols - seen) * BYTES);
+}
+
+#endif

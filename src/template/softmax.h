@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a row of a softmax call is, and numbers by compute type. */
+#ifndef BITDROP_TEMPLATE_SOFTMAX_H
+#define BITDROP_TEMPLATE_SOFTMAX_H
+
+#include <math.h>
+
+#include "template/job.h"
+#include "template/row_bits.h"
+
+typedef float f32_number;
+typedef double f64_number;
+
+/*
+ * exp of anything below is +0, and of this too. exp is not asked for less: SLEEF's expf raises
+ * invalid below -176, and -infinity is common.
+ */
+enum { f32_EXP_END = -110, f64_EXP_END = -760 };
+
+enum { SOFTMAX_ROOM_BYTES = 1 << 14 }; /* for a part of a row */
+_Static_assert(SOFTMAX_ROOM_BYTES / sizeof(f32_number) <= ROW_PART, "the bits of a part");
+
+/* The columns that row R of the whole sees are those below this. */
+static size_t columns_seen(const struct bitdrop_softmax_rows *s, uint64_t R, size_t cols)
+{
+    uint64_t last;
+
+    if (s->causal_rows == 0)
+        return cols;
+    last = R % s->causal_rows;
+    if (s->causal_first < 0) {
+        const uint64_t back = -(uint64_t)s->causal_first;
+
+        if (last < back)
+            return 0;
+        last -= back;
+    } else if (__builtin_add_overflow(last, (uint64_t)s->causal_first, &last)) {
+        return cols;
+    }
+    return last < cols ? (size_t)last + 1 : cols;
+}
+
+/* The bias of row R of the whole; NULL if there is none. */
+static const unsigned char *bias_row(const struct bitdrop_job *job, uint64_t R)
+{
+    const struct bitdrop_softmax_rows *s = job->softmax;
+    const struct bitdrop_operand *bias = &job->in[1];
+
+    if (bias->col_bytes == 0)
+        return NULL;
+    return bias->at + (size_t)bitdrop_bias_row(s, R) * s->bias_row_bytes;
+}
+
+#endif
