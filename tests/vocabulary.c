@@ -246,6 +246,10 @@ void CHECK_VOCABULARY(struct check *c)
     check_bodies(c);
     check_math(c, &f32_math);
     check_math(c, &f64_math);
+    for (int sample = 0; sample < SAMPLES; sample++) {
+        expect_sum(c, BITDROP_F16, f16_LANES, f16_sum_memory);
+        expect_sum(c, BITDROP_BF16, bf16_LANES, bf16_sum_memory);
+    }
 }
 
 static int steps;

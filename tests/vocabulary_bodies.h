@@ -91,7 +91,7 @@ WORDS(f16, f32, BITDROP_F16, BITDROP_F32, 4)
 WORDS(bf16, f32, BITDROP_BF16, BITDROP_F32, 4)
 
 #define SUM(COMPUTE)                                                                               \
-    static void COMPUTE##_sum(const void *a, const void *b, void *y)                               \
+    static void COMPUTE##_add_memory(const void *a, const void *b, void *y)                        \
     {                                                                                              \
         COMPUTE##_store(y, COMPUTE##_add(COMPUTE##_load(a), COMPUTE##_load(b)));                   \
     }
@@ -422,8 +422,8 @@ static void check_bodies(struct check *c)
         if (all[i]->dtype != all[i]->compute)
             check_round_edges(c, all[i], element);
     }
-    check_add(c, BITDROP_F32, f32_LANES, f32_sum);
-    check_add(c, BITDROP_F64, f64_LANES, f64_sum);
+    check_add(c, BITDROP_F32, f32_LANES, f32_add_memory);
+    check_add(c, BITDROP_F64, f64_LANES, f64_add_memory);
 }
 
 #endif

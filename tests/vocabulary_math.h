@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of the vocabulary that activations are made of: sub, div, abs, clamp, above, exp, erfc.
- * A part of vocabulary.c, behind vocabulary_bodies.h.
+ * The words of the vocabulary that activations and softmax are made of: sub, div, abs, max, clamp,
+ * above, quotient, sum, greatest, exp, log, erfc. A part of vocabulary.c, behind
+ * vocabulary_bodies.h.
  */
 #ifndef BITDROP_TESTS_VOCABULARY_MATH_H
 #define BITDROP_TESTS_VOCABULARY_MATH_H
@@ -15,7 +16,12 @@ struct math_words {
     void (*abs)(const void *a, void *y);
     void (*clamp)(const void *a, const void *low, const void *high, void *y);
     uint32_t (*above)(const uint8_t *keep, const void *a, const void *b);
+    void (*max)(const void *a, const void *b, void *y);
+    void (*quotient)(const void *a, const void *b, const void *r, void *y);
+    double (*sum)(const void *a);
+    double (*greatest)(const void *a);
     void (*exp)(const void *a, void *y);
+    void (*log)(const void *a, void *y);
     void (*erfc)(const void *a, void *y); /* NULL for f32 */
 };
 
@@ -33,7 +39,15 @@ struct math_words {
     BINARY(C, sub)                                                                                 \
     BINARY(C, div)                                                                                 \
     UNARY(C, abs)                                                                                  \
+    BINARY(C, max)                                                                                 \
     UNARY(C, exp)                                                                                  \
+    UNARY(C, log)                                                                                  \
+    static void C##_quotient_memory(const void *a, const void *b, const void *r, void *y)          \
+    {                                                                                              \
+        C##_store(y, C##_quotient(C##_load(a), C##_load(b), C##_load(r)));                         \
+    }                                                                                              \
+    static double C##_sum_memory(const void *a) { return C##_sum(C##_load(a)); }                   \
+    static double C##_greatest_memory(const void *a) { return C##_greatest(C##_load(a)); }         \
     static void C##_clamp_memory(const void *a, const void *low, const void *high, void *y)        \
     {                                                                                              \
         C##_store(y, C##_clamp(C##_load(a), C##_load(low), C##_load(high)));                       \
@@ -50,13 +64,22 @@ MATH_WORDS(f32)
 MATH_WORDS(f64)
 UNARY(f64, erfc)
 
+static double f16_sum_memory(const void *x) { return f16_sum(f16_load(x)); }
+static double bf16_sum_memory(const void *x) { return bf16_sum(bf16_load(x)); }
+
 static const struct math_words f32_math = {
-    BITDROP_F32,      f32_LANES,        f32_sub_memory, f32_div_memory, f32_abs_memory,
-    f32_clamp_memory, f32_above_memory, f32_exp_memory, NULL,
+    BITDROP_F32,         f32_LANES,
+    f32_sub_memory,      f32_div_memory,
+    f32_abs_memory,      f32_clamp_memory,
+    f32_above_memory,    f32_max_memory,
+    f32_quotient_memory, f32_sum_memory,
+    f32_greatest_memory, f32_exp_memory,
+    f32_log_memory,      NULL,
 };
 static const struct math_words f64_math = {
-    BITDROP_F64,      f64_LANES,        f64_sub_memory, f64_div_memory,  f64_abs_memory,
-    f64_clamp_memory, f64_above_memory, f64_exp_memory, f64_erfc_memory,
+    BITDROP_F64,         f64_LANES,        f64_sub_memory, f64_div_memory,      f64_abs_memory,
+    f64_clamp_memory,    f64_above_memory, f64_max_memory, f64_quotient_memory, f64_sum_memory,
+    f64_greatest_memory, f64_exp_memory,   f64_log_memory, f64_erfc_memory,
 };
 
 /* In the type itself: double would round twice. */
@@ -133,6 +156,80 @@ static void expect_bounded(struct check *c, const struct math_words *w, const un
     }
 }
 
+/* The greater of two lanes, and of all; where a NaN is, the second or a NaN. */
+static void expect_max(struct check *c, const struct math_words *w, const unsigned char *a,
+                       const unsigned char *b)
+{
+    const size_t size = dtype_bytes(w->dtype);
+    unsigned char y[MOST_BYTES];
+    double most = -INFINITY;
+    bool any_nan = false;
+
+    w->max(a, b, y);
+    for (size_t at = 0; at < (size_t)w->lanes * size; at += size) {
+        const double x = oracle_number(w->dtype, a + at), z = oracle_number(w->dtype, b + at);
+        const double got = oracle_number(w->dtype, y + at);
+        unsigned char wanted[8];
+
+        oracle_put(w->dtype, isgreater(x, z) ? x : z, wanted);
+        flush_as_read(c, w->dtype, wanted);
+        any_nan |= x != x;
+        most = isgreater(x, most) ? x : most;
+        if (!(got == oracle_number(w->dtype, wanted)) && !(got != got && (x != x || z != z)))
+            check_fail(c, "%s: the greater of %a and %a is %a", dtype_name(w->dtype), x, z, got);
+    }
+    if (!any_nan && fabs(w->greatest(a) - most) > 0x1p-126)
+        check_fail(c, "%s: the greatest is %a, not %a", dtype_name(w->dtype), w->greatest(a), most);
+}
+
+/* a / b for a from +0 to 1, and denormals among them, and b from 1 on. */
+static void expect_quotient(struct check *c, const struct math_words *w)
+{
+    const size_t size = dtype_bytes(w->dtype);
+    unsigned char a[MOST_BYTES], b[MOST_BYTES], r[MOST_BYTES], y[MOST_BYTES], wanted[MOST_BYTES];
+    const bool tiny = check_below(c, 8) == 0;
+    const double divisor = check_below(c, 8) == 0 ? 1
+                                                  : 1 + (double)check_random(c) * 0x1p-64 *
+                                                            ldexp(1, (int)check_below(c, 24));
+
+    for (int i = 0; i < w->lanes; i++) {
+        const size_t at = (size_t)i * size;
+        const int exponent = -(int)check_below(c, tiny ? 149 : 59);
+
+        oracle_put(w->dtype, ldexp((double)check_random(c) * 0x1p-64, exponent), a + at);
+        if (check_below(c, 16) == 0)
+            oracle_put(w->dtype, check_below(c, 2) ? 0 : check_below(c, 8) ? 1 : NAN, a + at);
+        oracle_put(w->dtype, divisor, b + at);
+        oracle_put(w->dtype, native(w->dtype, '/', 1, oracle_number(w->dtype, b + at)), r + at);
+    }
+    w->quotient(a, b, r, y);
+    w->div(a, b, wanted);
+    for (int i = 0; i < w->lanes; i++)
+        if (!oracle_same(w->dtype, wanted + (size_t)i * size, y + (size_t)i * size))
+            check_fail(c, "%s: %a / %a is %a, not %a", dtype_name(w->dtype),
+                       oracle_number(w->dtype, a + (size_t)i * size), oracle_number(w->dtype, b),
+                       oracle_number(w->dtype, y + (size_t)i * size),
+                       oracle_number(w->dtype, wanted + (size_t)i * size));
+}
+
+/* The pairwise sum of one vector. */
+static void expect_sum(struct check *c, bitdrop_dtype t, int lanes, double (*sum)(const void *x))
+{
+    const size_t size = dtype_bytes(t);
+    unsigned char x[MOST_BYTES];
+    double s[MOST_LANES];
+
+    for (int i = 0; i < lanes; i++) {
+        oracle_put(t, (double)(int64_t)check_random(c) * 0x1p-63, x + (size_t)i * size);
+        s[i] = oracle_number(t, x + (size_t)i * size);
+    }
+    for (int apart = lanes / 2; apart > 0; apart /= 2)
+        for (int i = 0; i < apart; i++)
+            s[i] = t == BITDROP_F64 ? s[i] + s[i + apart] : (float)(s[i] + s[i + apart]);
+    if (sum(x) != s[0])
+        check_fail(c, "%s: the sum of a vector is %a, not %a", dtype_name(t), sum(x), s[0]);
+}
+
 /* Of numbers in [least, most], to within four units in the last place, or denormals. */
 static void expect_function(struct check *c, const struct math_words *w,
                             void (*vector)(const void *a, void *y), double (*function)(double x),
@@ -153,8 +250,8 @@ static void expect_function(struct check *c, const struct math_words *w,
         const double x = oracle_number(w->dtype, a + at), got = oracle_number(w->dtype, y + at);
         const double wanted = function(x);
 
-        if (!(fabs(got - wanted) <= epsilon * wanted + denormal))
-            check_fail(c, "%s: exp or erfc of %a is %a, not %a", dtype_name(w->dtype), x, got,
+        if (!(fabs(got - wanted) <= epsilon * fabs(wanted) + denormal))
+            check_fail(c, "%s: exp, log or erfc of %a is %a, not %a", dtype_name(w->dtype), x, got,
                        wanted);
     }
 }
@@ -171,6 +268,10 @@ static void check_math(struct check *c, const struct math_words *w)
         expect_binary(c, w, '/', a, b);
         expect_function(c, w, w->exp, exp, 0, w->dtype == BITDROP_F64 ? -700 : -110);
         expect_function(c, w, w->exp, exp, 0, w->dtype == BITDROP_F64 ? 700 : 88);
+        expect_function(c, w, w->log, log, 1, 1e6);
+        expect_max(c, w, a, b);
+        expect_quotient(c, w);
+        expect_sum(c, w->dtype, w->lanes, w->sum);
         if (w->erfc != NULL)
             expect_function(c, w, w->erfc, erfc, 0x1p-70, 26);
         c->cases++;

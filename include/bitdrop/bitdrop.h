@@ -59,9 +59,9 @@ extern "C" {
 /* What a call returns. They are checked in this order, and on any error nothing is written. */
 typedef enum bitdrop_status {
     BITDROP_OK = 0,
-    BITDROP_ERR_NULL =
-        1, /* cfg, shape, soft or kept is NULL, or a buffer that the call needs is while
-              there are elements; or a mask is given with BITDROP_MASK_REMADE */
+    BITDROP_ERR_NULL = 1, /* cfg, shape, soft or kept is NULL, or a buffer that the call needs is
+                             while there are elements; or a mask is given with
+                             BITDROP_MASK_REMADE */
     BITDROP_ERR_PROBABILITY = 2, /* p is NaN or outside [0, 1] */
     BITDROP_ERR_CONFIG = 3,      /* rounds, scaling, stores, mask_use, parallel, unit, flags, the
                                     activation, soft->scale, causal_first or a reserved member is

@@ -271,7 +271,40 @@ static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm256_sub_ps(a, b)
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return _mm256_div_ps(a, b); }
 static inline f32_vec f32_abs(f32_vec a) { return _mm256_andnot_ps(f32_set1(-0.0), a); }
 
-static inline void f32_numbers(void *p, f32_vec a) { f32_store(p, a); }
+/*
+ * By multiplications, which are faster than the division. r is 1 / b rounded to nearest. The first
+ * correction makes a quotient that is off by less than a unit in its last place, so what is left of
+ * a is exact, and the second correction rounds as a division does (Markstein, "Computation of
+ * elementary functions on the IBM RISC System/6000 processor", 1990). What is left of a small
+ * number may be a denormal and not exact; 0 has nothing left.
+ */
+static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r)
+{
+    const __m256 some = _mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_NEQ_OQ);
+    const __m256 small = _mm256_cmp_ps(a, f32_set1(0x1p-60), _CMP_LT_OQ);
+    f32_vec q = _mm256_mul_ps(a, r);
+
+    if (__builtin_expect(!_mm256_testz_ps(some, small), 0))
+        return f32_div(a, b);
+    q = _mm256_fmadd_ps(_mm256_fnmadd_ps(q, b, a), r, q);
+    return _mm256_fmadd_ps(_mm256_fnmadd_ps(q, b, a), r, q);
+}
+
+static inline float f32_sum(f32_vec a)
+{
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+
+    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(b, _mm_movehdup_ps(b)));
+}
+
+static inline float f32_greatest(f32_vec a)
+{
+    __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+
+    b = _mm_max_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_max_ss(b, _mm_movehdup_ps(b)));
+}
 
 /* Where there is a NaN, the instructions take their second operand. */
 static inline f32_vec f32_max(f32_vec a, f32_vec b) { return _mm256_max_ps(a, b); }
@@ -353,7 +386,25 @@ static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm256_sub_pd(a, b)
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm256_div_pd(a, b); }
 static inline f64_vec f64_abs(f64_vec a) { return _mm256_andnot_pd(f64_set1(-0.0), a); }
 
-static inline void f64_numbers(void *p, f64_vec a) { f64_store(p, a); }
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r)
+{
+    (void)r;
+    return f64_div(a, b);
+}
+
+static inline double f64_sum(f64_vec a)
+{
+    const __m128d b = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+
+    return _mm_cvtsd_f64(_mm_add_sd(b, _mm_unpackhi_pd(b, b)));
+}
+
+static inline double f64_greatest(f64_vec a)
+{
+    const __m128d b = _mm_max_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+
+    return _mm_cvtsd_f64(_mm_max_sd(b, _mm_unpackhi_pd(b, b)));
+}
 
 /* Where there is a NaN, the instructions take their second operand. */
 static inline f64_vec f64_max(f64_vec a, f64_vec b) { return _mm256_max_pd(a, b); }
@@ -400,7 +451,7 @@ static inline f16_vec f16_load(const void *p)
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
 
 static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
-static inline void f16_numbers(void *p, f16_vec a) { f32_store(p, a); }
+static inline float f16_sum(f16_vec a) { return f32_sum(a); }
 static inline f32_mask f16_keep(keep_bits keep, int v, int part) { return f32_keep(keep, v, part); }
 static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS]) { return f32_mask_bits(m); }
 
@@ -478,15 +529,7 @@ static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)
 
 static inline f32_vec *bf16_part(bf16_vec *a, int i) { return i == 0 ? &a->even : &a->odd; }
 
-static inline void bf16_numbers(void *p, bf16_vec a)
-{
-    const __m256 first = _mm256_unpacklo_ps(a.even, a.odd); /* elements 0 to 3 and 8 to 11 */
-    const __m256 second = _mm256_unpackhi_ps(a.even, a.odd);
-    float *at = p;
-
-    _mm256_storeu_ps(at, _mm256_permute2f128_ps(first, second, 0x20));
-    _mm256_storeu_ps(at + 8, _mm256_permute2f128_ps(first, second, 0x31));
-}
+static inline float bf16_sum(bf16_vec a) { return f32_sum(a.even) + f32_sum(a.odd); }
 
 static inline f32_mask bf16_keep(keep_bits keep, int v, int part)
 {

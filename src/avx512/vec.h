@@ -217,7 +217,47 @@ static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm512_sub_ps(a, b)
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return _mm512_div_ps(a, b); }
 static inline f32_vec f32_abs(f32_vec a) { return _mm512_abs_ps(a); }
 
-static inline void f32_numbers(void *p, f32_vec a) { f32_store(p, a); }
+/*
+ * By multiplications, which are faster than the division. r is 1 / b rounded to nearest. The first
+ * correction makes a quotient that is off by less than a unit in its last place, so what is left of
+ * a is exact, and the second correction rounds as a division does (Markstein, "Computation of
+ * elementary functions on the IBM RISC System/6000 processor", 1990). What is left of a small
+ * number may be a denormal and not exact; 0 has nothing left.
+ */
+static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r)
+{
+    const __mmask16 some = _mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_castps_si512(a));
+    const __mmask16 small = _mm512_mask_cmp_ps_mask(some, a, f32_set1(0x1p-60), _CMP_LT_OQ);
+    f32_vec q = _mm512_mul_ps(a, r);
+
+    if (__builtin_expect(small != 0, 0))
+        return f32_div(a, b);
+    q = _mm512_fmadd_ps(_mm512_fnmadd_ps(q, b, a), r, q);
+    return _mm512_fmadd_ps(_mm512_fnmadd_ps(q, b, a), r, q);
+}
+
+/* The sum of four lanes: those two apart, then the neighbours. */
+static inline float sum_4(__m128 a)
+{
+    a = _mm_add_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_add_ss(a, _mm_movehdup_ps(a)));
+}
+
+static inline float f32_sum(f32_vec a)
+{
+    const __m256 b = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+
+    return sum_4(_mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1)));
+}
+
+static inline float f32_greatest(f32_vec a)
+{
+    const __m256 b = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 c = _mm_max_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+
+    c = _mm_max_ps(c, _mm_movehl_ps(c, c));
+    return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
 
 /* Where there is a NaN, the instructions take their second operand. */
 static inline f32_vec f32_max(f32_vec a, f32_vec b) { return _mm512_max_ps(a, b); }
@@ -296,7 +336,27 @@ static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm512_sub_pd(a, b)
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm512_div_pd(a, b); }
 static inline f64_vec f64_abs(f64_vec a) { return _mm512_abs_pd(a); }
 
-static inline void f64_numbers(void *p, f64_vec a) { f64_store(p, a); }
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r)
+{
+    (void)r;
+    return f64_div(a, b);
+}
+
+static inline double f64_sum(f64_vec a)
+{
+    const __m256d b = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    const __m128d c = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
+
+    return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
+}
+
+static inline double f64_greatest(f64_vec a)
+{
+    const __m256d b = _mm256_max_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    const __m128d c = _mm_max_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
+
+    return _mm_cvtsd_f64(_mm_max_sd(c, _mm_unpackhi_pd(c, c)));
+}
 
 /* Where there is a NaN, the instructions take their second operand. */
 static inline f64_vec f64_max(f64_vec a, f64_vec b) { return _mm512_max_pd(a, b); }
@@ -343,7 +403,7 @@ static inline f16_vec f16_load(const void *p)
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
 
 static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
-static inline void f16_numbers(void *p, f16_vec a) { f32_store(p, a); }
+static inline float f16_sum(f16_vec a) { return f32_sum(a); }
 static inline f32_mask f16_keep(keep_bits keep, int v, int part) { return f32_keep(keep, v, part); }
 static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS]) { return f32_mask_bits(m); }
 
@@ -407,15 +467,7 @@ static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)
 
 static inline f32_vec *bf16_part(bf16_vec *a, int i) { return i == 0 ? &a->even : &a->odd; }
 
-static inline void bf16_numbers(void *p, bf16_vec a)
-{
-    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const __m512i high = _mm512_add_epi32(low, vec_set1(8));
-    float *at = p;
-
-    _mm512_storeu_ps(at, _mm512_permutex2var_ps(a.even, low, a.odd));
-    _mm512_storeu_ps(at + 16, _mm512_permutex2var_ps(a.even, high, a.odd));
-}
+static inline float bf16_sum(bf16_vec a) { return f32_sum(a.even) + f32_sum(a.odd); }
 
 /* Every other bit, by an instruction that is slow on Zen 1 and 2 alone, which have no AVX-512. */
 static inline f32_mask bf16_keep(keep_bits keep, int v, int part)

@@ -242,7 +242,31 @@ static inline f32_vec f32_max(f32_vec a, f32_vec b)
     return (f32_vec){{vmaxq_f32(a.r[0], b.r[0]), vmaxq_f32(a.r[1], b.r[1])}};
 }
 
-static inline void f32_numbers(void *p, f32_vec a) { f32_store(p, a); }
+static inline f32_vec f32_div(f32_vec a, f32_vec b);
+
+static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r)
+{
+    (void)r;
+    return f32_div(a, b);
+}
+
+/* The sum of four lanes: those two apart, then the neighbours. */
+static inline float sum_4(float32x4_t a)
+{
+    const float32x2_t b = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+
+    return vget_lane_f32(vadd_f32(b, vrev64_f32(b)), 0);
+}
+
+static inline float f32_sum(f32_vec a) { return sum_4(vaddq_f32(a.r[0], a.r[1])); }
+
+static inline float f32_greatest(f32_vec a)
+{
+    const float32x4_t b = vmaxq_f32(a.r[0], a.r[1]);
+    const float32x2_t c = vmax_f32(vget_low_f32(b), vget_high_f32(b));
+
+    return vget_lane_f32(vmax_f32(c, vrev64_f32(c)), 0);
+}
 
 static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
 {
@@ -314,11 +338,7 @@ static inline f16_vec f16_load(const void *p)
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return half_mul(a, b); }
 static inline f32_vec *f16_part(f16_vec *a, int i) { return half_part(a, i); }
 
-static inline void f16_numbers(void *p, f16_vec a)
-{
-    f32_store(p, a.r[0]);
-    f32_store((float *)p + f32_LANES, a.r[1]);
-}
+static inline float f16_sum(f16_vec a) { return f32_sum(f32_add(a.r[0], a.r[1])); }
 
 static inline f32_mask f16_keep(keep_bits keep, int v, int part)
 {
@@ -376,13 +396,16 @@ static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b) { return half_mul(a, b); 
 
 static inline f32_vec *bf16_part(bf16_vec *a, int i) { return half_part(a, i); }
 
-static inline void bf16_numbers(void *p, bf16_vec a)
+/* Elements eight apart first; then the even and the odd ones are apart until the end. */
+static inline float bf16_sum(bf16_vec a)
 {
-    for (int i = 0; i < 2; i++) {
-        const float32x4x2_t in_order = vzipq_f32(a.r[i].r[0], a.r[i].r[1]);
+    const f32_vec b = f32_add(a.r[0], a.r[1]);
+    const float32x2_t even = vadd_f32(vget_low_f32(b.r[0]), vget_high_f32(b.r[0]));
+    const float32x2_t odd = vadd_f32(vget_low_f32(b.r[1]), vget_high_f32(b.r[1]));
+    const float32x2x2_t turned = vtrn_f32(even, odd); /* both of the lower, both of the upper */
+    const float32x2_t c = vadd_f32(turned.val[0], turned.val[1]);
 
-        f32_store((float *)p + f32_LANES * i, (f32_vec){{in_order.val[0], in_order.val[1]}});
-    }
+    return vget_lane_f32(vadd_f32(c, vrev64_f32(c)), 0);
 }
 
 static inline f32_mask bf16_keep(keep_bits keep, int v, int part)

@@ -105,7 +105,22 @@ static inline f64_vec f64_max(f64_vec a, f64_vec b)
     return a;
 }
 
-static inline void f64_numbers(void *p, f64_vec a) { f64_store(p, a); }
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r)
+{
+    (void)r;
+    return f64_div(a, b);
+}
+
+static inline double f64_sum(f64_vec a) { return (a.e[0] + a.e[2]) + (a.e[1] + a.e[3]); }
+
+static inline double f64_greatest(f64_vec a)
+{
+    double most = a.e[0];
+
+    for (int i = 1; i < f64_LANES; i++)
+        most = __builtin_isgreater(a.e[i], most) ? a.e[i] : most;
+    return most;
+}
 
 static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
 {

@@ -119,7 +119,14 @@ static inline f64_vec f64_max(f64_vec a, f64_vec b)
     return (f64_vec){{vmaxq_f64(a.r[0], b.r[0]), vmaxq_f64(a.r[1], b.r[1])}};
 }
 
-static inline void f64_numbers(void *p, f64_vec a) { f64_store(p, a); }
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r)
+{
+    (void)r;
+    return f64_div(a, b);
+}
+
+static inline double f64_sum(f64_vec a) { return vaddvq_f64(vaddq_f64(a.r[0], a.r[1])); }
+static inline double f64_greatest(f64_vec a) { return vmaxvq_f64(vmaxq_f64(a.r[0], a.r[1])); }
 
 static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
 {

@@ -16,11 +16,11 @@
  * the parameters in all lanes. A body that makes marks puts those of its elements into *marks, the
  * first in bit 0.
  *
- * A body of whole rows is a function on a row instead. The bits of its elements are bits_of_row(),
- * and room has T(ROW_VECTORS) vectors for anything.
+ * A body of whole rows is a function on some rows instead, T(rows_at_once) of them. The bits of
+ * their elements are bits_of_row(), and room has T(ROW_VECTORS) vectors for anything.
  *
- *     void T(op_<name>)(const struct bitdrop_job *job, size_t row, struct row_bits *bits,
- *                       C(vec) *room)
+ *     void T(op_<name>)(const struct bitdrop_job *job, size_t row, size_t rows,
+ *                       struct row_bits *bits, C(vec) *room)
  */
 #include "op/dropout.h" /* first: others use its parameters */
 

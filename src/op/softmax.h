@@ -4,9 +4,12 @@
  * the scale of D, p[1] that of x.
  *
  * A row is computed in parts that fit into the room: a short row is one part, and a longer one
- * computes t and exp anew in each pass, which gives the same numbers. t of a strip lies in the room
- * as the vectors that it is computed in. Their lanes that are no elements are -infinity, of which
- * exp is +0.
+ * computes t and exp anew in each pass, which gives the same numbers. Short rows go through the
+ * passes together, as many as fit, so that one row's greatest and its sum are ready when the others
+ * have been through the pass.
+ *
+ * t of a strip lies in the room as the vectors that it is computed in. Lanes that are no elements
+ * are -infinity, of which exp is +0.
  */
 #ifndef BITDROP_PARAMETERS
 
@@ -18,12 +21,30 @@ enum {
     T(PART) = T(ROW_VECTORS) * C(LANES) /* elements */
 };
 
+/* Of a short row. */
+FORCE_INLINE size_t T(vectors_of)(size_t cols)
+{
+    return (cols + WORD_ELEMENTS - 1) / WORD_ELEMENTS * T(STRIP_VECTORS);
+}
+
+/* How many of so many rows go through the passes together. */
+FORCE_INLINE size_t T(rows_at_once)(size_t rows, size_t cols)
+{
+    const size_t most = cols <= T(PART) / ROWS_AT_ONCE ? ROWS_AT_ONCE
+                        : cols <= T(PART)              ? T(ROW_VECTORS) / T(vectors_of)(cols)
+                                                       : 1;
+
+    return smaller(rows, most);
+}
+
 /* What one row is made of. */
 struct T(softmax) {
     const unsigned char *x, *bias; /* NULL: none */
-    unsigned char *y, *prob;       /* NULL: not wanted */
+    unsigned char *y, *prob, *lse; /* NULL: not wanted */
     size_t seen;                   /* columns */
     C(vec) x_scale, y_scale;
+    C(vec) * t;                    /* of the part at hand; then e */
+    C(number) greatest, base, sum; /* base: what is subtracted */
     bool streaming;
 };
 
@@ -37,34 +58,24 @@ FORCE_INLINE keep_bits T(first_lanes)(size_t n, uint8_t room[WORD_ELEMENTS / 8])
 /* The pairwise sum of 32 partial sums, which are those of the elements of a strip. */
 static C(number) T(total)(C(vec) sums[T(STRIP_VECTORS)])
 {
-    C(number) s[WORD_ELEMENTS];
+    T(vec) rest;
 
-    for (int v = 0; v < T(VECTORS); v++) {
-        T(vec) a;
-
-        for (int i = 0; i < T(PARTS); i++)
-            *T(part)(&a, i) = sums[v * T(PARTS) + i];
-        T(numbers)(s + v * T(LANES), a);
-    }
-    for (int half = WORD_ELEMENTS / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            s[i] += s[i + half];
-    return s[0];
+    for (int apart = T(VECTORS) / 2; apart > 0; apart /= 2)
+        for (int i = 0; i < apart * T(PARTS); i++)
+            sums[i] = C(add)(sums[i], sums[i + apart * T(PARTS)]);
+    for (int i = 0; i < T(PARTS); i++)
+        *T(part)(&rest, i) = sums[i];
+    return T(sum)(rest);
 }
 
-/* The greatest lane. A NaN may be left out, and may come out: a row that has one is all NaN. */
-static C(number) T(greatest)(const C(vec) most[T(STRIP_VECTORS)])
+/* A NaN may be left out, and may come out: a row that has one is all NaN. */
+static C(number) T(greatest_of)(const C(vec) most[T(STRIP_VECTORS)])
 {
-    C(number) s[C(LANES)];
     C(vec) all = most[0];
 
     for (int i = 1; i < T(STRIP_VECTORS); i++)
         all = C(max)(most[i], all);
-    C(store)(s, all);
-    for (int half = C(LANES) / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            s[i] = __builtin_isgreater(s[i + half], s[i]) ? s[i + half] : s[i];
-    return s[0];
+    return C(greatest)(all);
 }
 
 /* t of n elements of a strip. n is not looked at if the strip is whole. */
@@ -101,12 +112,12 @@ FORCE_INLINE void T(score_strip)(const unsigned char *x, const unsigned char *bi
 }
 
 FORCE_INLINE void T(score_strips)(const struct T(softmax) * r, bool has_bias, size_t col,
-                                  size_t count, C(vec) * t, C(vec) * most)
+                                  size_t count, C(vec) * most)
 {
     const unsigned char *x = r->x + col * BYTES;
     const unsigned char *bias = has_bias ? r->bias + col * BYTES : NULL;
     const C(vec) scale = r->x_scale;
-    C(vec) local[T(STRIP_VECTORS)];
+    C(vec) local[T(STRIP_VECTORS)], *t = r->t;
 
     for (int i = 0; i < T(STRIP_VECTORS); i++)
         local[i] = most[i];
@@ -123,19 +134,20 @@ FORCE_INLINE void T(score_strips)(const struct T(softmax) * r, bool has_bias, si
 }
 
 /* t of a part of a row, and the greatest so far of each element of the strips. */
-NOINLINE void T(scores)(const struct T(softmax) * r, size_t col, size_t count, C(vec) * t,
+NOINLINE void T(scores)(const struct T(softmax) * r, size_t col, size_t count,
                         C(vec) most[T(STRIP_VECTORS)])
 {
     if (r->bias != NULL)
-        T(score_strips)(r, true, col, count, t, most);
+        T(score_strips)(r, true, col, count, most);
     else
-        T(score_strips)(r, false, col, count, t, most);
+        T(score_strips)(r, false, col, count, most);
 }
 
 /* e of a part of a row, in the place of t, added to the sums. */
-NOINLINE void T(exps)(C(vec) * t, size_t count, C(number) greatest, C(vec) sums[T(STRIP_VECTORS)])
+NOINLINE void T(exps)(const struct T(softmax) * r, size_t count, C(vec) sums[T(STRIP_VECTORS)])
 {
-    const C(vec) base = C(set1)(greatest), end = C(set1)(C(EXP_END));
+    const C(vec) base = C(set1)(r->base), end = C(set1)(C(EXP_END));
+    C(vec) *t = r->t;
 
     for (size_t done = 0; done < count; done += WORD_ELEMENTS, t += T(STRIP_VECTORS))
         for (int i = 0; i < T(STRIP_VECTORS); i++) {
@@ -156,7 +168,8 @@ FORCE_INLINE void T(put)(unsigned char *at, T(packed) a, bool streaming, bool wh
 
 /* y and prob of n elements of a strip, from e. */
 FORCE_INLINE void T(divide_strip)(const struct T(softmax) * r, size_t col, const C(vec) * e,
-                                  C(vec) sum, keep_bits keep, bool whole, size_t n)
+                                  C(vec) sum, C(vec) reciprocal, keep_bits keep, bool whole,
+                                  size_t n)
 {
     for (int v = 0; v < T(VECTORS); v++) {
         const size_t in_strip = (size_t)v * T(LANES), at = (col + in_strip) * BYTES;
@@ -165,7 +178,7 @@ FORCE_INLINE void T(divide_strip)(const struct T(softmax) * r, size_t col, const
         if (!whole && in_strip >= n)
             break;
         for (int i = 0; i < T(PARTS); i++) {
-            const C(vec) q = C(div)(e[v * T(PARTS) + i], sum);
+            const C(vec) q = C(quotient)(e[v * T(PARTS) + i], sum, reciprocal);
 
             *T(part)(&prob, i) = q;
             *T(part)(&y, i) = C(select)(T(keep)(keep, v, i), C(mul)(q, r->y_scale), C(set1)(0));
@@ -177,14 +190,15 @@ FORCE_INLINE void T(divide_strip)(const struct T(softmax) * r, size_t col, const
 }
 
 /* y and prob of a part of a row, from e. */
-NOINLINE void T(divide)(const struct T(softmax) * row, size_t col, size_t count, const C(vec) * e,
-                        C(number) sum, const uint8_t *bits)
+NOINLINE void T(divide)(const struct T(softmax) * row, size_t col, size_t count,
+                        const uint8_t *bits)
 {
     const struct T(softmax) r = *row; /* which stores to y cannot change */
-    const C(vec) divisor = C(set1)(sum == 0 ? 1 : sum);
+    const C(vec) divisor = C(set1)(r.sum == 0 ? 1 : r.sum);
+    const C(vec) reciprocal = C(div)(C(set1)(1), divisor), *e = r.t;
 
     for (; count >= WORD_ELEMENTS; count -= WORD_ELEMENTS) {
-        T(divide_strip)(&r, col, e, divisor, keep_bits_load(bits), true, 0);
+        T(divide_strip)(&r, col, e, divisor, reciprocal, keep_bits_load(bits), true, 0);
         col += WORD_ELEMENTS;
         e += T(STRIP_VECTORS);
         bits += WORD_ELEMENTS / 8;
@@ -193,11 +207,10 @@ NOINLINE void T(divide)(const struct T(softmax) * row, size_t col, size_t count,
         uint8_t few[WORD_ELEMENTS / 8];
 
         store_le32(few, bits_few(bits, 0, count));
-        T(divide_strip)(&r, col, e, divisor, keep_bits_load(few), false, count);
+        T(divide_strip)(&r, col, e, divisor, reciprocal, keep_bits_load(few), false, count);
     }
 }
 
-/* The log-sum-exp of a row. */
 static C(number) T(log_sum)(C(number) greatest, C(number) sum)
 {
     C(number) log[C(LANES)];
@@ -208,75 +221,98 @@ static C(number) T(log_sum)(C(number) greatest, C(number) sum)
     return greatest + log[0];
 }
 
-/* All but the bits that a row stores beyond what it sees. */
-static void T(softmax_row)(const struct T(softmax) * r, size_t row, size_t bits_wanted,
-                           struct row_bits *bits, C(vec) * t, unsigned char *lse)
-{
-    const bool is_long = r->seen > T(PART);
-    C(vec) most[T(STRIP_VECTORS)], sums[T(STRIP_VECTORS)], unused[T(STRIP_VECTORS)];
-    C(number) greatest, sum, base;
-
-    for (int i = 0; i < T(STRIP_VECTORS); i++) {
-        most[i] = unused[i] = C(set1)(-INFINITY);
-        sums[i] = C(set1)(0);
-    }
-    for (size_t col = 0; col < r->seen; col += T(PART))
-        T(scores)(r, col, smaller(r->seen - col, T(PART)), t, most);
-    greatest = T(greatest)(most);
-    base = greatest == -(C(number))INFINITY ? 0 : greatest;
-    for (size_t col = 0; col < r->seen; col += T(PART)) {
-        const size_t count = smaller(r->seen - col, T(PART));
-
-        if (is_long)
-            T(scores)(r, col, count, t, unused);
-        T(exps)(t, count, base, sums);
-    }
-    sum = T(total)(sums);
-    if (lse != NULL) {
-        const C(number) value = T(log_sum)(greatest, sum);
-
-        memcpy(lse, &value, sizeof value);
-    }
-    for (size_t col = 0; col < r->seen; col += T(PART)) {
-        const size_t count = smaller(r->seen - col, T(PART));
-
-        if (is_long) {
-            T(scores)(r, col, count, t, unused);
-            T(exps)(t, count, base, unused);
-        }
-        T(divide)
-        (r, col, count, t, sum, bits_of_row(bits, row, col, smaller(bits_wanted - col, T(PART))));
-    }
-}
-
-static void T(op_softmax)(const struct bitdrop_job *job, size_t row, struct row_bits *bits,
-                          C(vec) * room)
+static void T(softmax_begin)(struct T(softmax) * r, const struct bitdrop_job *job, size_t row,
+                             C(vec) * t)
 {
     const struct bitdrop_softmax_rows *rows = job->softmax;
     const uint64_t R = job->first_row + row;
-    const bool wants_prob = job->in[2].col_bytes != 0;
-    const size_t seen = columns_seen(rows, R, job->cols), unseen = job->cols - seen;
-    const size_t bits_wanted = job->mask != NULL ? job->cols : seen;
-    struct T(softmax) r = {
-        .x = operand_at(&job->in[0], row, 0),
-        .bias = bias_row(job, R),
-        .y = job->out.at + row * job->out.row_bytes,
-        .prob = wants_prob ? job->in[2].at + row * job->in[2].row_bytes : NULL,
-        .seen = seen,
-        .x_scale = C(set1)(job->C(parameter)[1]),
-        .y_scale = C(set1)(job->C(parameter)[0]),
-    };
-    unsigned char *lse = rows->lse;
+    C(vec) most[T(STRIP_VECTORS)];
 
-    if (lse != NULL)
-        lse += (size_t)(R - rows->first_row) * sizeof(C(number));
-    r.streaming = job->streaming && (uintptr_t)r.y % T(VECTOR_BYTES) == 0;
-    T(softmax_row)(&r, row, bits_wanted, bits, room, lse);
-    for (size_t col = (seen + T(PART) - 1) / T(PART) * T(PART); col < bits_wanted; col += T(PART))
-        bits_of_row(bits, row, col, smaller(bits_wanted - col, T(PART)));
-    memset(r.y + seen * BYTES, 0, unseen * BYTES);
-    if (r.prob != NULL)
-        memset(r.prob + seen * BYTES, 0, unseen * BYTES);
+    r->x = operand_at(&job->in[0], row, 0);
+    r->bias = bias_row(job, R);
+    r->y = job->out.at + row * job->out.row_bytes;
+    r->prob = job->in[2].col_bytes == 0 ? NULL : job->in[2].at + row * job->in[2].row_bytes;
+    r->lse =
+        rows->lse == NULL ? NULL : rows->lse + (size_t)(R - rows->first_row) * sizeof(C(number));
+    r->seen = columns_seen(rows, R, job->cols);
+    r->x_scale = C(set1)(job->C(parameter)[1]);
+    r->y_scale = C(set1)(job->C(parameter)[0]);
+    r->streaming = job->streaming && (uintptr_t)r->y % T(VECTOR_BYTES) == 0;
+    r->t = t;
+    for (int i = 0; i < T(STRIP_VECTORS); i++)
+        most[i] = C(set1)(-INFINITY);
+    for (size_t col = 0; col < r->seen; col += T(PART))
+        T(scores)(r, col, smaller(r->seen - col, T(PART)), most);
+    r->greatest = T(greatest_of)(most);
+    r->base = r->greatest == -(C(number))INFINITY ? 0 : r->greatest;
+}
+
+/* The scores of a long row are not at hand any more. */
+static void T(score_again)(const struct T(softmax) * r, size_t col, size_t count)
+{
+    C(vec) unused[T(STRIP_VECTORS)];
+
+    for (int i = 0; i < T(STRIP_VECTORS); i++)
+        unused[i] = C(set1)(0);
+    if (r->seen > T(PART))
+        T(scores)(r, col, count, unused);
+}
+
+static void T(softmax_sum)(struct T(softmax) * r)
+{
+    C(vec) sums[T(STRIP_VECTORS)];
+
+    for (int i = 0; i < T(STRIP_VECTORS); i++)
+        sums[i] = C(set1)(0);
+    for (size_t col = 0; col < r->seen; col += T(PART)) {
+        const size_t count = smaller(r->seen - col, T(PART));
+
+        T(score_again)(r, col, count);
+        T(exps)(r, count, sums);
+    }
+    r->sum = T(total)(sums);
+}
+
+/* If the job stores bits, then those of columns that the row does not see too. */
+static void T(softmax_end)(const struct T(softmax) * r, const struct bitdrop_job *job, size_t row,
+                           struct row_bits *bits)
+{
+    const size_t unseen = job->cols - r->seen, wanted = job->mask != NULL ? job->cols : r->seen;
+    C(vec) unused[T(STRIP_VECTORS)];
+
+    for (int i = 0; i < T(STRIP_VECTORS); i++)
+        unused[i] = C(set1)(0);
+    for (size_t col = 0; col < wanted; col += T(PART)) {
+        const uint8_t *keep = bits_of_row(bits, row, col, smaller(wanted - col, T(PART)));
+        const size_t count = col < r->seen ? smaller(r->seen - col, T(PART)) : 0;
+
+        T(score_again)(r, col, count);
+        if (r->seen > T(PART))
+            T(exps)(r, count, unused);
+        T(divide)(r, col, count, keep);
+    }
+    if (r->lse != NULL) {
+        const C(number) lse = T(log_sum)(r->greatest, r->sum);
+
+        memcpy(r->lse, &lse, sizeof lse);
+    }
+    if (unseen > 0)
+        memset(r->y + r->seen * BYTES, 0, unseen * BYTES);
+    if (unseen > 0 && r->prob != NULL)
+        memset(r->prob + r->seen * BYTES, 0, unseen * BYTES);
+}
+
+static void T(op_softmax)(const struct bitdrop_job *job, size_t row, size_t rows,
+                          struct row_bits *bits, C(vec) * room)
+{
+    struct T(softmax) r[ROWS_AT_ONCE];
+
+    for (size_t i = 0; i < rows; i++)
+        T(softmax_begin)(&r[i], job, row + i, room + i * T(vectors_of)(job->cols));
+    for (size_t i = 0; i < rows; i++)
+        T(softmax_sum)(&r[i]);
+    for (size_t i = 0; i < rows; i++)
+        T(softmax_end)(&r[i], job, row + i, bits);
 }
 
 #endif

@@ -8,7 +8,10 @@
 struct T(softmax_grad) {
     const unsigned char *dy, *prob;
     unsigned char *dx;
+    size_t seen; /* columns */
     C(vec) x_scale, y_scale;
+    C(vec) * g; /* of the part at hand */
+    C(number) sum;
     bool streaming;
 };
 
@@ -42,11 +45,11 @@ FORCE_INLINE void T(dot_strip)(const unsigned char *dy, const unsigned char *pro
 }
 
 NOINLINE void T(dots)(const struct T(softmax_grad) * r, size_t col, size_t count,
-                      const uint8_t *bits, C(vec) * g, C(vec) sums[T(STRIP_VECTORS)])
+                      const uint8_t *bits, C(vec) sums[T(STRIP_VECTORS)])
 {
     const unsigned char *dy = r->dy + col * BYTES, *prob = r->prob + col * BYTES;
     const C(vec) scale = r->y_scale;
-    C(vec) local[T(STRIP_VECTORS)];
+    C(vec) local[T(STRIP_VECTORS)], *g = r->g;
 
     for (int i = 0; i < T(STRIP_VECTORS); i++)
         local[i] = sums[i];
@@ -85,11 +88,10 @@ FORCE_INLINE void T(grad_strip)(const struct T(softmax_grad) * r, size_t col, co
     }
 }
 
-NOINLINE void T(grads)(const struct T(softmax_grad) * row, size_t col, size_t count,
-                       const C(vec) * g, C(number) total)
+NOINLINE void T(grads)(const struct T(softmax_grad) * row, size_t col, size_t count)
 {
     const struct T(softmax_grad) r = *row; /* which stores to dx cannot change */
-    const C(vec) sum = C(set1)(total);
+    const C(vec) sum = C(set1)(r.sum), *g = r.g;
 
     for (; count >= WORD_ELEMENTS; count -= WORD_ELEMENTS) {
         T(grad_strip)(&r, col, g, sum, true, 0);
@@ -100,38 +102,56 @@ NOINLINE void T(grads)(const struct T(softmax_grad) * row, size_t col, size_t co
         T(grad_strip)(&r, col, g, sum, false, count);
 }
 
-static void T(op_softmax_grad)(const struct bitdrop_job *job, size_t row, struct row_bits *bits,
-                               C(vec) * g)
+static void T(grad_begin)(struct T(softmax_grad) * r, const struct bitdrop_job *job, size_t row,
+                          struct row_bits *bits, C(vec) * g)
 {
-    const size_t seen = columns_seen(job->softmax, job->first_row + row, job->cols);
-    const bool is_long = seen > T(PART);
-    struct T(softmax_grad) r = {
-        .dy = operand_at(&job->in[0], row, 0),
-        .prob = operand_at(&job->in[1], row, 0),
-        .dx = job->out.at + row * job->out.row_bytes,
-        .x_scale = C(set1)(job->C(parameter)[1]),
-        .y_scale = C(set1)(job->C(parameter)[0]),
-    };
-    C(vec) sums[T(STRIP_VECTORS)], unused[T(STRIP_VECTORS)];
-    C(number) sum;
+    C(vec) sums[T(STRIP_VECTORS)];
 
-    r.streaming = job->streaming && (uintptr_t)r.dx % T(VECTOR_BYTES) == 0;
+    r->dy = operand_at(&job->in[0], row, 0);
+    r->prob = operand_at(&job->in[1], row, 0);
+    r->dx = job->out.at + row * job->out.row_bytes;
+    r->seen = columns_seen(job->softmax, job->first_row + row, job->cols);
+    r->x_scale = C(set1)(job->C(parameter)[1]);
+    r->y_scale = C(set1)(job->C(parameter)[0]);
+    r->streaming = job->streaming && (uintptr_t)r->dx % T(VECTOR_BYTES) == 0;
+    r->g = g;
     for (int i = 0; i < T(STRIP_VECTORS); i++)
-        sums[i] = unused[i] = C(set1)(0);
-    for (size_t col = 0; col < seen; col += T(PART)) {
-        const size_t count = smaller(seen - col, T(PART));
+        sums[i] = C(set1)(0);
+    for (size_t col = 0; col < r->seen; col += T(PART)) {
+        const size_t count = smaller(r->seen - col, T(PART));
 
-        T(dots)(&r, col, count, bits_of_row(bits, row, col, count), g, sums);
+        T(dots)(r, col, count, bits_of_row(bits, row, col, count), sums);
     }
-    sum = T(total)(sums);
-    for (size_t col = 0; col < seen; col += T(PART)) {
-        const size_t count = smaller(seen - col, T(PART));
+    r->sum = T(total)(sums);
+}
 
-        if (is_long)
-            T(dots)(&r, col, count, bits_of_row(bits, row, col, count), g, unused);
-        T(grads)(&r, col, count, g, sum);
+static void T(grad_end)(const struct T(softmax_grad) * r, size_t row, size_t cols,
+                        struct row_bits *bits)
+{
+    C(vec) unused[T(STRIP_VECTORS)];
+
+    for (int i = 0; i < T(STRIP_VECTORS); i++)
+        unused[i] = C(set1)(0);
+    for (size_t col = 0; col < r->seen; col += T(PART)) {
+        const size_t count = smaller(r->seen - col, T(PART));
+
+        if (r->seen > T(PART))
+            T(dots)(r, col, count, bits_of_row(bits, row, col, count), unused);
+        T(grads)(r, col, count);
     }
-    memset(r.dx + seen * BYTES, 0, (job->cols - seen) * BYTES);
+    if (r->seen < cols)
+        memset(r->dx + r->seen * BYTES, 0, (cols - r->seen) * BYTES);
+}
+
+static void T(op_softmax_grad)(const struct bitdrop_job *job, size_t row, size_t rows,
+                               struct row_bits *bits, C(vec) * room)
+{
+    struct T(softmax_grad) r[ROWS_AT_ONCE];
+
+    for (size_t i = 0; i < rows; i++)
+        T(grad_begin)(&r[i], job, row + i, bits, room + i * T(vectors_of)(job->cols));
+    for (size_t i = 0; i < rows; i++)
+        T(grad_end)(&r[i], row + i, job->cols, bits);
 }
 
 #endif

@@ -156,7 +156,14 @@ static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return a - b; }
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return a / b; }
 static inline f32_vec f32_abs(f32_vec a) { return __builtin_fabsf(a); }
 static inline f32_vec f32_max(f32_vec a, f32_vec b) { return __builtin_isgreater(a, b) ? a : b; }
-static inline void f32_numbers(void *p, f32_vec a) { f32_store(p, a); }
+static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r)
+{
+    (void)r;
+    return f32_div(a, b);
+}
+
+static inline float f32_sum(f32_vec a) { return a; }
+static inline float f32_greatest(f32_vec a) { return a; }
 
 /* Unlike <, these comparisons raise nothing for quiet NaNs. */
 static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
@@ -229,7 +236,14 @@ static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return a - b; }
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return a / b; }
 static inline f64_vec f64_abs(f64_vec a) { return __builtin_fabs(a); }
 static inline f64_vec f64_max(f64_vec a, f64_vec b) { return __builtin_isgreater(a, b) ? a : b; }
-static inline void f64_numbers(void *p, f64_vec a) { f64_store(p, a); }
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r)
+{
+    (void)r;
+    return f64_div(a, b);
+}
+
+static inline double f64_sum(f64_vec a) { return a; }
+static inline double f64_greatest(f64_vec a) { return a; }
 
 /* Unlike <, these comparisons raise nothing for quiet NaNs. */
 static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
@@ -282,7 +296,7 @@ static inline f16_vec f16_load(const void *p)
 
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
 static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
-static inline void f16_numbers(void *p, f16_vec a) { f32_store(p, a); }
+static inline float f16_sum(f16_vec a) { return a; }
 static inline f32_mask f16_keep(keep_bits keep, int v, int part) { return f32_keep(keep, v, part); }
 static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS]) { return f32_mask_bits(m); }
 
@@ -328,7 +342,7 @@ static inline bf16_vec bf16_load(const void *p)
 static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b) { return f32_mul(a, b); }
 
 static inline f32_vec *bf16_part(bf16_vec *a, int i) { return a + i; }
-static inline void bf16_numbers(void *p, bf16_vec a) { f32_store(p, a); }
+static inline float bf16_sum(bf16_vec a) { return a; }
 static inline uint32_t bf16_mask_bits(const f32_mask m[bf16_PARTS]) { return f32_mask_bits(m); }
 
 static inline f32_mask bf16_keep(keep_bits keep, int v, int part)

@@ -299,8 +299,7 @@ FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
 #endif
 
 /* Which of them a body has; a body of whole rows is all of its kernel but the loop. */
-#define KERNEL(name, inputs, generator, marks)                                                     \
-    KERNEL_##generator(name, inputs, generator, marks)
+#define KERNEL(name, inputs, generator, marks) KERNEL_##generator(name, inputs, generator, marks)
 #define KERNEL_SHARED STEP
 #define KERNEL_INTERLEAVED STEP
 #define KERNEL_INTERLEAVED_BUT_F64 STEP
@@ -311,8 +310,10 @@ FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
         C(vec) room[T(ROW_VECTORS)];                                                               \
                                                                                                    \
         row_bits_init(&bits, job);                                                                 \
-        for (size_t row = 0; row < job->rows; row++)                                               \
-            T(op_##name)(job, row, &bits, room);                                                   \
+        for (size_t row = 0, rows; row < job->rows; row += rows) {                                 \
+            rows = T(rows_at_once)(job->rows - row, job->cols);                                    \
+            T(op_##name)(job, row, rows, &bits, room);                                             \
+        }                                                                                          \
         if (job->streaming)                                                                        \
             stream_fence();                                                                        \
     }
