@@ -9,8 +9,9 @@ any shape, or matrices whose rows are contiguous. Results are new NumPy arrays, 
 - forward, backward, recompute, infer: dropout alone.
 - forward_add, backward_add: with a bias before it and a residual after it.
 - forward_act, backward_act: with an activation before it.
+- forward_softmax, backward_softmax: with a softmax of each row before it, for attention.
 - forward_alpha, backward_alpha: alpha dropout, for networks of SELU.
-- math: where the activations except "relu" take exp from, SLEEF or libm.
+- math: where softmax and the activations except "relu" take exp from, SLEEF or libm.
 - mask, mask_dropblock: a mask alone. mask_count, mask_unpack, mask_pack: what it says.
 
 Rows and columns. The last dimension of an array is its columns, and the others together are its
@@ -21,7 +22,7 @@ Masks are uint8, 1 bit an element, 1 = kept:
 - flat, of ``ceil(n / 8)`` bytes: ``numpy.packbits(keep.ravel(), bitorder="little")``. This is what
   a call makes of contiguous arrays where nothing speaks of rows.
 - a row of ``ceil(cols / 8)`` bytes for each row: ``numpy.packbits(keep, axis=1, bitorder="little")``.
-  This is what a call makes if a row stride, a bias, pitch, mask_repeat or first_row is involved.
+  This is what a call makes if a row stride, a bias, softmax, pitch, mask_repeat or first_row is involved.
 - with ``unit="row"`` flat, and 1 bit a row.
 
 A mask that is passed decides by its number of dimensions. The first two hold the same bytes where
@@ -63,10 +64,12 @@ from ._dropout import (
     backward_act,
     backward_add,
     backward_alpha,
+    backward_softmax,
     forward,
     forward_act,
     forward_add,
     forward_alpha,
+    forward_softmax,
     infer,
     recompute,
 )
@@ -84,10 +87,12 @@ __all__ = [
     "backward_act",
     "backward_add",
     "backward_alpha",
+    "backward_softmax",
     "forward",
     "forward_act",
     "forward_add",
     "forward_alpha",
+    "forward_softmax",
     "infer",
     "isa_default",
     "isa_supported",

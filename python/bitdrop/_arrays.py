@@ -138,14 +138,37 @@ def bias(x: Array, name: str, like: View) -> View:
     return v
 
 
-def output(out: Array | None, like: View) -> tuple[Any, View]:
+def row_bias(x: Array, name: str, like: View) -> View:
+    """A view of rows of a value for each column of the first input; leading dimensions are rows."""
+    v = data(x, name)
+    if v.dtype != like.dtype or v.shape[-1:] != (like.shape[-1:] or (1,)):
+        raise (BitdropTypeError if v.dtype != like.dtype else BitdropValueError)(
+            f"{name} must be {like.dtype} whose last dimension is that of the input, {like.shape[-1:] or (1,)}, "
+            f"not {v.dtype} of shape {v.shape}"
+        )
+    return v
+
+
+def row_numbers(x: Array, name: str, like: View) -> View:
+    """A view of an output of one number for each row of the first input."""
+    v = data(x, name)
+    dtype = "float64" if like.dtype == "float64" else "float32"
+    if v.dtype != dtype or v.shape != like.shape[:-1] or v.row_stride is not None:
+        raise (BitdropTypeError if v.dtype != dtype else BitdropValueError)(
+            f"{name} must be {dtype} of shape {like.shape[:-1]} and contiguous, not {v.dtype} of shape {v.shape}"
+        )
+    _check_writable(v, name)
+    return v
+
+
+def output(out: Array | None, like: View, name: str = "out") -> tuple[Any, View]:
     """Out and its view; a new NumPy array where out is None."""
     if out is None:
         dtype = _bfloat16() if like.dtype == "bfloat16" else np.dtype(like.dtype)
         return _new(like.shape, dtype, like.dtype)
-    v = data(out, "out")
-    _check_like(v, "out", like)
-    _check_writable(v, "out")
+    v = data(out, name)
+    _check_like(v, name, like)
+    _check_writable(v, name)
     return out, v
 
 

@@ -6,9 +6,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from . import _arrays, _library, _operations, _shapes
+from . import _arrays, _library, _operations, _shapes, _softmax
 from ._arrays import Array, View
-from ._operations import BIAS, FIRST, NONE, OPERATIONS, READ, THIRD, THIRD_OR_NULL, WRITTEN, Operation
+from ._operations import (
+    BIAS,
+    FIRST,
+    NONE,
+    OPERATIONS,
+    PROB,
+    READ,
+    ROW_BIAS,
+    THIRD,
+    THIRD_OR_NULL,
+    WRITTEN,
+    Operation,
+)
 from .errors import BitdropTypeError, BitdropValueError
 
 
@@ -69,8 +81,11 @@ def _operands(operation: Operation, inputs: Mapping[str, Array | None], by_marks
     views: dict[str, View | None] = {operation.first: first}
     for name, kind in list(operation.inputs.items())[1:]:
         x = None if by_marks else inputs[name]
-        if x is not None:
-            views[name] = (_arrays.bias if kind == BIAS else _arrays.matrix)(x, name, first)
+        if x is not None and kind == PROB:
+            views[name] = _arrays.output(x, first, name)[1]
+        elif x is not None:
+            viewed = {BIAS: _arrays.bias, ROW_BIAS: _arrays.row_bias}.get(kind, _arrays.matrix)
+            views[name] = viewed(x, name, first)
         elif kind == THIRD and not by_marks:
             raise BitdropTypeError(f"{name} is needed: pass what the forward call had")
         else:
@@ -88,6 +103,7 @@ def run(
     out: Array | None = None,
     mask: Array | None = None,
     remade: bool = False,
+    soft: _softmax.Soft | None = None,
 ) -> tuple[Any, Any]:
     """An operation on arrays.
 
@@ -100,6 +116,7 @@ def run(
         out: array for the output; None for a new one.
         mask: array for the mask, or the mask to read.
         remade: there is no mask in memory.
+        soft: of softmax calls, whose rows are those of the array.
 
     Returns:
         (output, mask): new ones or those given, with None for a mask that is not in memory.
@@ -114,11 +131,11 @@ def run(
     first = kinds[FIRST]
     assert first is not None
     y, target = _arrays.output(out, first)
-    third = kinds.get(THIRD) or kinds.get(THIRD_OR_NULL)
+    third = kinds.get(THIRD) or kinds.get(THIRD_OR_NULL) or kinds.get(PROB)
     strides = (first.row_stride, target.row_stride, third.row_stride if third else None)
 
     rows = _shapes.rows(first.shape, **about_rows) if about_rows else _shapes.UNUSED
-    by_rows = rows.used or kinds.get(BIAS) is not None or any(strides)
+    by_rows = rows.used or kinds.get(BIAS) is not None or any(strides) or soft is not None
     bits = None
     if stored:
         shapes = _shapes.mask_shapes(first.shape, rows, by_rows, operation.marks)
@@ -132,6 +149,8 @@ def run(
     values["cfg"] = cfg
     values["t"] = _arrays.CODES[first.dtype]
     values["shape"] = _shapes.shape_2d(first.shape, rows if by_rows else None, strides, bits)
+    if soft is not None:
+        values["soft"] = _softmax.structure(soft, first, rows, kinds.get(ROW_BIAS))
     values["y"] = values["dx"] = target.address
     values["mask"] = bits and bits.address
     _operations.call(name, values)
@@ -148,11 +167,12 @@ def forward(
     out: Array | None,
     mask: Array | None,
     remade: bool,
+    soft: _softmax.Soft | None = None,
 ) -> tuple[Any, Any]:
     """An operation that makes a mask: its output, and the mask or None."""
     if remade and mask is not None:
         raise BitdropValueError("mask must be left away with remade=True: no mask is kept then")
-    return run(name, p, inputs, options, seed=seed, out=out, mask=mask, remade=remade)
+    return run(name, p, inputs, options, seed=seed, out=out, mask=mask, remade=remade, soft=soft)
 
 
 def backward(
@@ -164,6 +184,7 @@ def backward(
     mask: Array | None,
     seed: int | None,
     out: Array | None,
+    soft: _softmax.Soft | None = None,
 ) -> Any:
     """An operation that reads a mask, or makes its bits again from the seed: its output."""
     if (mask is None) == (seed is None):
@@ -171,5 +192,5 @@ def backward(
             "pass either mask, as the forward call returned it, or the forward call's seed, to make the bits again"
         )
     return run(
-        name, p, inputs, options, mask=mask, seed=0 if seed is None else seed, out=out, remade=mask is None
-    )[0]  # fmt: skip
+        name, p, inputs, options, mask=mask, seed=0 if seed is None else seed, out=out, remade=mask is None, soft=soft
+    )[0]

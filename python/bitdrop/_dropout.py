@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy.typing as npt
 
-from . import _calls, _library
+from . import _arrays, _calls, _library
 from ._arrays import Array
 from ._calls import CallOptions, InferOptions
 from ._operations import ACTIVATIONS
+from ._softmax import Soft
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -380,3 +381,96 @@ def backward_alpha(
         The gradient of x, or out.
     """
     return _calls.backward("backward_alpha", p, {"dy": dy}, options, mask=mask, seed=seed, out=out)
+
+
+# ---- Softmax.
+
+
+def forward_softmax(
+    x: Array,
+    p: float,
+    *,
+    scale: float = 1.0,
+    bias: Array | None = None,
+    bias_block: int | None = None,
+    bias_repeat: int | None = None,
+    causal_rows: int = 0,
+    causal_first: int = 0,
+    seed: int,
+    out: Array | None = None,
+    prob: Array | bool = True,
+    lse: Array | None = None,
+    mask: Array | None = None,
+    remade: bool = False,
+    **options: Unpack[CallOptions],
+) -> tuple[Any, Any, Any]:
+    """dropout(softmax(scale * x + bias)) of each row, and what backward_softmax needs.
+
+    Args:
+        x: data, whose last dimension is the columns.
+        p: see the module's description for this, seed and all options.
+        scale: factor of x; not 0.
+        bias: array of x's dtype and last dimension, added to scale * x; -inf hides. Its other dimensions broadcast to
+            those of x: one group of neighbours may be 1 or, in front, left out.
+        bias_block: with bias_repeat, the rows that the bias has for the rows of the whole, in the place of
+            broadcasting: row R takes row R // (bias_block * bias_repeat) * bias_block + R % bias_block.
+        bias_repeat: see bias_block; None for 1.
+        causal_rows: if not 0, row R sees columns c <= causal_first + R % causal_rows only.
+        causal_first: see causal_rows.
+        seed: key of the generator.
+        out: array of x's shape and dtype to write to; may be x.
+        prob: array of x's shape and dtype for the softmax; may be x unless out is. True for a new one, and False if
+            it is not wanted.
+        lse: array of float32, or for float64 of that, and of x's shape without the columns, for the logarithms of the
+            sums of exp.
+        mask: uint8 array to write the mask to.
+        remade: keep no mask in memory: backward_softmax makes it again.
+        **options: as those of forward.
+
+    Returns:
+        (y, prob, mask): the result, the softmax or None if it is not wanted, and the mask, or None if remade; out,
+        prob and mask if given.
+    """
+    if isinstance(prob, bool):
+        prob = _arrays.output(None, _arrays.data(x, "x"))[0] if prob else None
+    soft = Soft(scale, bias_block, bias_repeat, causal_rows, causal_first, lse)
+    inputs = {"x": x, "bias": bias, "prob": prob}
+    y, mask = _calls.forward(
+        "forward_softmax", p, inputs, options, seed=seed, out=out, mask=mask, remade=remade, soft=soft
+    )
+    return y, prob, mask
+
+
+def backward_softmax(
+    dy: Array,
+    p: float,
+    mask: Array | None = None,
+    *,
+    prob: Array,
+    scale: float = 1.0,
+    causal_rows: int = 0,
+    causal_first: int = 0,
+    seed: int | None = None,
+    out: Array | None = None,
+    **options: Unpack[CallOptions],
+) -> Any:
+    """The backward pass of forward_softmax.
+
+    Args:
+        dy: gradient of the forward call's result.
+        p: that of the forward pass, as are all options but stores and isa.
+        mask: what the forward call returned.
+        prob: what the forward call returned.
+        scale: that of the forward call.
+        causal_rows: that of the forward call.
+        causal_first: that of the forward call.
+        seed: that of the forward call, to make the bits again. Pass it instead of mask.
+        out: array of dy's shape and dtype to write to; may be dy or prob.
+        **options: as those of backward.
+
+    Returns:
+        The gradient of x, or out.
+    """
+    soft = Soft(scale, causal_rows=causal_rows, causal_first=causal_first)
+    inputs = {"dy": dy, "prob": prob}
+    return _calls.backward("backward_softmax", p, inputs, options, mask=mask, seed=seed, out=out, soft=soft)

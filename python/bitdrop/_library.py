@@ -13,7 +13,7 @@ import importlib.metadata
 import operator
 import os
 from collections.abc import Mapping
-from ctypes import c_char_p, c_double, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import c_char_p, c_double, c_int, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import Any
 
 from .errors import BitdropTypeError, BitdropValueError
@@ -102,6 +102,30 @@ class Shape2D(ctypes.Structure):
         return ", ".join(f"{name} = {value}" for name, value in values.items() if value or name in ("rows", "cols"))
 
 
+class Softmax(ctypes.Structure):
+    """bitdrop_softmax."""
+
+    _fields_ = (
+        ("scale", c_double),
+        ("bias", c_void_p),
+        ("bias_stride", c_size_t),
+        ("bias_block", c_size_t),
+        ("bias_repeat", c_size_t),
+        ("causal_rows", c_uint64),
+        ("causal_first", c_int64),
+        ("lse", c_void_p),
+        ("reserved", c_uint64 * 2),
+    )
+    scale: float
+    bias: int | None
+    bias_stride: int
+    bias_block: int
+    bias_repeat: int
+    causal_rows: int
+    causal_first: int
+    lse: int | None
+
+
 class Parallel(ctypes.Structure):
     """bitdrop_parallel."""
 
@@ -114,7 +138,7 @@ class Parallel(ctypes.Structure):
 # ---- Loading.
 
 VERSION = (0, 2)  # of the library that this module was written for: it alone has these layouts
-_LAYOUTS = {"config": Config, "2d": Shape2D, "parallel": Parallel}
+_LAYOUTS = {"config": Config, "2d": Shape2D, "softmax": Softmax, "parallel": Parallel}
 
 
 def check(loaded: Any) -> None:

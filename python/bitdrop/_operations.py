@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from . import _library
 
 FIRST, THIRD, THIRD_OR_NULL, BIAS = "FIRST", "THIRD", "THIRD_OR_NULL", "BIAS"
+ROW_BIAS, PROB = "ROW_BIAS", "PROB"
 WRITTEN, READ, MADE, NONE = "WRITTEN", "READ", "MADE", "NONE"
 ACTIVATIONS = {"relu": 1, "gelu": 2, "gelu_tanh": 3, "silu": 4}
 
@@ -23,7 +24,7 @@ class Operation(NamedTuple):
 
     function: str  # bitdrop_<function>
     arguments: str  # its arguments by their names in bitdrop.h; an activation stands in the place of act
-    inputs: dict[str, str]  # the matrices and the bias among these: FIRST, THIRD, THIRD_OR_NULL or BIAS
+    inputs: dict[str, str]  # their matrices and biases: FIRST, THIRD, THIRD_OR_NULL, BIAS, ROW_BIAS or PROB
     bits: str  # WRITTEN, READ, MADE or NONE
     # A stored mask holds the bits that the operation makes, one an element. A call that reads them takes FIRST alone.
     marks: bool = False
@@ -75,12 +76,19 @@ OPERATIONS = {
     ),
     "forward_alpha": Operation("forward_alpha", "cfg t shape x y mask", {"x": FIRST}, WRITTEN),
     "backward_alpha": Operation("backward_alpha", "cfg t shape dy dx mask", {"dy": FIRST}, READ),
+    "forward_softmax": Operation(
+        "forward_softmax", "cfg t shape soft x prob y mask", {"x": FIRST, "bias": ROW_BIAS, "prob": PROB}, WRITTEN
+    ),
+    "backward_softmax": Operation(
+        "backward_softmax", "cfg t shape soft dy prob dx mask", {"dy": FIRST, "prob": THIRD}, READ
+    ),
 }
 
 _TYPES = {
     "cfg": ctypes.POINTER(_library.Config),
     "t": c_int,
     "shape": ctypes.POINTER(_library.Shape2D),
+    "soft": ctypes.POINTER(_library.Softmax),
     **dict.fromkeys(ACTIVATIONS, c_int),
 }
 

@@ -16,7 +16,8 @@ HEADER = re.sub(r"/\*.*?\*/", "", (ROOT / "include" / "bitdrop" / "bitdrop.h").r
 LIST = (ROOT / "src" / "operations.h").read_text().replace("\\\n", " ")
 
 # What has no Python name of its own: the package calls these, or has another way.
-INSIDE = {"isa_name", "status_string", "version_number", "sizeof_config", "sizeof_2d", "sizeof_parallel"}
+INSIDE = {"isa_name", "status_string", "version_number"}
+INSIDE |= {"sizeof_config", "sizeof_2d", "sizeof_softmax", "sizeof_parallel"}
 INSIDE |= {"mask_2d_bytes"}  # the package knows the shapes of masks
 
 
@@ -43,7 +44,7 @@ def test_operations() -> None:
     for name, operation in _operations.OPERATIONS.items():
         kinds = expected[name][2] if name in expected else []
         places = [i for i, kind in enumerate(kinds) if kind != "NONE"]
-        words = {key: f"in[{i}]" for key, i in zip(operation.inputs, places, strict=False)}
+        words = {key: f"in[{i}]" for key, i in zip(operation.inputs, places, strict=False) if kinds[i] != "PROB"}
         words |= {"dx": "y", **{act: f"BITDROP_{act.upper()}" for act in _operations.ACTIVATIONS}}
         arguments = [words.get(word, word) for word in operation.arguments.split()]
         inputs = list(operation.inputs.values())
@@ -78,6 +79,7 @@ def test_layouts() -> None:
     """The members and their types. Sizes are compared with the library's when it is loaded."""
     types: dict[str, Any] = {"double": ctypes.c_double, "size_t": ctypes.c_size_t}
     types |= {f"uint{bits}_t": getattr(ctypes, f"c_uint{bits}") for bits in (8, 32, 64)}
+    types["int64_t"] = ctypes.c_int64
     for name, structure in _library._LAYOUTS.items():
         text = re.search(rf"typedef struct bitdrop_{name} \{{(.*?)\}} bitdrop_{name};", HEADER, re.DOTALL)
         assert text

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the softmax calls are told of their rows."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from typing import NamedTuple
+
+from . import _arrays, _library, _shapes
+from ._arrays import Array, View
+from .errors import BitdropTypeError, BitdropValueError
+
+_SIZE_BITS = 8 * ctypes.sizeof(ctypes.c_size_t)
+
+
+class Soft(NamedTuple):
+    """Arguments of the softmax calls, not yet checked."""
+
+    scale: float = 1.0
+    bias_block: int | None = None
+    bias_repeat: int | None = None
+    causal_rows: int = 0
+    causal_first: int = 0
+    lse: Array | None = None
+
+
+def _broadcast(bias: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, int]:
+    """The block and the repeat by which a bias broadcasts: one group of its dimensions may be left out, or be 1."""
+    wanted = shape[:-1]
+    have = (1,) * (len(wanted) - len(bias) + 1) + bias[:-1]
+    differ = [i for i, (a, b) in enumerate(zip(have, wanted, strict=False)) if a != b]
+    if not differ and len(have) == len(wanted):
+        return 0, 1
+    first, last = (differ[0], differ[-1] + 1) if differ else (0, 0)
+    if len(have) != len(wanted) or any(have[i] != 1 for i in range(first, last)):
+        raise BitdropValueError(
+            f"bias of shape {bias} does not broadcast to rows of shape {shape} in one group of dimensions: "
+            f"pass bias_block and bias_repeat"
+        )
+    return math.prod(wanted[last:]), math.prod(wanted[first:last])
+
+
+def _check_rows(bias: View, soft: _library.Softmax, count: int, first_row: int) -> None:
+    """An error if a row of the bias would be taken that is not there."""
+    have = _shapes.rows_and_cols(bias.shape)[0]
+    needed = count
+    if count > 0 and soft.bias_block > 0:
+        block, last = soft.bias_block, first_row + count - 1
+        period = block * soft.bias_repeat
+        needed = last // period * block + min(last % period + 1, block)
+    if needed > have:
+        raise BitdropValueError(f"bias has {have} rows, and the call takes {needed} of them")
+
+
+def structure(soft: Soft, first: View, rows: _shapes.Rows, bias: View | None) -> _library.Softmax:
+    """The library's structure, of checked values."""
+    try:
+        scale = float(soft.scale)
+    except (TypeError, ValueError):
+        raise BitdropTypeError(f"scale must be a number, not {soft.scale!r}") from None
+    if scale == 0:
+        raise BitdropValueError("scale must not be 0")
+    result = _library.Softmax(scale=scale, causal_rows=_library.integer(soft.causal_rows, "causal_rows", 64))
+    shifted = _library.integer(soft.causal_first + (1 << 63), "causal_first + 2**63", 64)
+    result.causal_first = shifted - (1 << 63)
+    if bias is not None:
+        if soft.bias_block is None and soft.bias_repeat is None:
+            block, repeat = _broadcast(bias.shape, first.shape)
+        else:
+            block = _library.integer(soft.bias_block or 0, "bias_block", _SIZE_BITS)
+            repeat = _library.integer(soft.bias_repeat or 1, "bias_repeat", _SIZE_BITS)
+        result.bias, result.bias_block, result.bias_repeat = bias.address, block, repeat
+        result.bias_stride = bias.row_stride or 0
+        _check_rows(bias, result, _shapes.rows_and_cols(first.shape)[0], rows.first_row)
+    if soft.lse is not None:
+        result.lse = _arrays.row_numbers(soft.lse, "lse", first).address
+    return result
