@@ -19,7 +19,7 @@ enum { f32_EXP_END = -110, f64_EXP_END = -760 };
 
 enum {
     SOFTMAX_ROOM_BYTES = 1 << 14, /* for a part of a row, or for some short rows */
-    ROWS_AT_ONCE = 3 /* at most: more would not fit into L1 beside their inputs */
+    ROWS_AT_ONCE = 3              /* at most: more would not fit into L1 beside their inputs */
 };
 _Static_assert(SOFTMAX_ROOM_BYTES / sizeof(f32_number) <= ROW_PART, "the bits of a part");
 
