@@ -66,8 +66,8 @@ static void fill_row(struct check *c, bitdrop_dtype t, unsigned char *x, size_t 
 
 static size_t random_cols(struct check *c)
 {
-    static const size_t some[] = {1,   8,    31,   32,   33,   64,   100,
-                                  512, 1024, 2048, 2049, 4096, 4100, 9001};
+    static const size_t some[] = {1,   8,    31,   32,   33,   64,   100,  512,
+                                  682, 1024, 1365, 2048, 2049, 4096, 4100, 9001};
 
     return check_below(c, 2) ? 1 + check_below(c, 200)
                              : some[check_below(c, sizeof some / sizeof *some)];

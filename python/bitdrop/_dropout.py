@@ -431,14 +431,15 @@ def forward_softmax(
         (y, prob, mask): the result, the softmax or None if it is not wanted, and the mask, or None if remade; out,
         prob and mask if given.
     """
+    wanted: Any = prob
     if isinstance(prob, bool):
-        prob = _arrays.output(None, _arrays.data(x, "x"))[0] if prob else None
+        wanted = _arrays.output(None, _arrays.data(x, "x"))[0] if prob else None
     soft = Soft(scale, bias_block, bias_repeat, causal_rows, causal_first, lse)
-    inputs = {"x": x, "bias": bias, "prob": prob}
+    inputs = {"x": x, "bias": bias, "prob": wanted}
     y, mask = _calls.forward(
         "forward_softmax", p, inputs, options, seed=seed, out=out, mask=mask, remade=remade, soft=soft
     )
-    return y, prob, mask
+    return y, wanted, mask
 
 
 def backward_softmax(

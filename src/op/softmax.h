@@ -27,14 +27,10 @@ FORCE_INLINE size_t T(vectors_of)(size_t cols)
     return (cols + WORD_ELEMENTS - 1) / WORD_ELEMENTS * T(STRIP_VECTORS);
 }
 
-/* How many of so many rows go through the passes together. */
-FORCE_INLINE size_t T(rows_at_once)(size_t rows, size_t cols)
+/* How many rows go through the passes together. */
+FORCE_INLINE size_t T(rows_at_once)(size_t cols)
 {
-    const size_t most = cols <= T(PART) / ROWS_AT_ONCE ? ROWS_AT_ONCE
-                        : cols <= T(PART)              ? T(ROW_VECTORS) / T(vectors_of)(cols)
-                                                       : 1;
-
-    return smaller(rows, most);
+    return cols > T(PART) ? 1 : smaller(ROWS_AT_ONCE, T(ROW_VECTORS) / T(vectors_of)(cols));
 }
 
 /* What one row is made of. */
