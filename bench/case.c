@@ -29,6 +29,8 @@ static const struct form {
     [FORM_REPEAT] = {"repeat=8", .repeat = SHARING_ROWS},
     [FORM_SHORT] = {"cols=128", .cols = 128, .gap = 8, .repeat = 1},
     [FORM_RAGGED] = {"cols=100", .cols = 100, .repeat = 1},
+    [FORM_BARE] = {"bare", .repeat = 1, .no_bias = true, .no_third = true},
+    [FORM_BARE_512] = {"bare-512", .cols = 512, .repeat = 1, .no_bias = true, .no_third = true},
 };
 
 static const struct form *form_of(const struct bench_case *c) { return &forms[c->form]; }
@@ -102,8 +104,10 @@ bool case_makes_bits(const struct bench_case *c)
 
 static bool is_third(enum bitdrop_input kind)
 {
-    return kind == IN_THIRD || kind == IN_THIRD_OR_NULL;
+    return kind == IN_THIRD || kind == IN_THIRD_OR_NULL || kind == IN_PROB;
 }
+
+static bool is_bias(enum bitdrop_input kind) { return kind == IN_BIAS || kind == IN_ROW_BIAS; }
 
 /* Whether in[i] is read. */
 static bool reads(const struct bench_case *c, int i)
@@ -111,8 +115,8 @@ static bool reads(const struct bench_case *c, int i)
     const struct form *f = form_of(c);
     const enum bitdrop_input kind = row_of(c)->in[i];
 
-    return operation_reads(c->op, f->mask_use, i) && !(f->no_bias && kind == IN_BIAS) &&
-           !(f->no_third && kind == IN_THIRD_OR_NULL);
+    return operation_reads(c->op, f->mask_use, i) && !(f->no_bias && is_bias(kind)) &&
+           !(f->no_third && (kind == IN_THIRD_OR_NULL || kind == IN_PROB));
 }
 
 /* Whether the operation would read an input of this kind. */
@@ -128,7 +132,9 @@ static bool has_place(const struct bench_case *c)
 {
     if (c->place == 0)
         return true;
-    return reads(c, c->place - 1) && row_of(c)->in[c->place - 1] != IN_BIAS;
+    const enum bitdrop_input kind = row_of(c)->in[c->place - 1];
+
+    return reads(c, c->place - 1) && !is_bias(kind) && kind != IN_PROB;
 }
 
 bool case_has_form(const struct bench_case *c)
@@ -147,9 +153,12 @@ bool case_has_form(const struct bench_case *c)
     case FORM_ROWS:
         return !flat;
     case FORM_NO_BIAS:
-        return has_input(c, IN_BIAS);
+        return has_input(c, IN_BIAS) || has_input(c, IN_ROW_BIAS);
     case FORM_NO_THIRD:
-        return has_input(c, IN_THIRD_OR_NULL);
+        return has_input(c, IN_THIRD_OR_NULL) || has_input(c, IN_PROB);
+    case FORM_BARE:
+    case FORM_BARE_512:
+        return has_input(c, IN_PROB);
     case FORM_REMADE: /* of operations with a flat call that is recompute */
         return !flat && operation_has_mask(c->op);
     default: /* what the mask is about: a backward call that reads marks does not know */
@@ -192,7 +201,7 @@ size_t case_bytes(const struct bench_case *c)
                (c->kind == BY_HAND && c->loop == BY_UNIFORMS ? c->n * sizeof(float) : 0);
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
         if (reads(c, i))
-            bytes += (row_of(c)->in[i] == IN_BIAS ? cols_of(c) : c->n) * size;
+            bytes += (is_bias(row_of(c)->in[i]) ? cols_of(c) : c->n) * size;
     return bytes;
 }
 
@@ -265,10 +274,13 @@ static unsigned char *input_of(const struct bench_case *c, int i, size_t element
     const enum bitdrop_input kind = c->kind == OPERATION ? row_of(c)->in[i] : IN_FIRST;
     const size_t at = (c->x_skew + element) * dtype_bytes(c->dtype);
 
-    if (kind == IN_BIAS)
+    if (is_bias(kind))
         return m->bias;
     return (is_third(kind) ? m->third : m->x) + at;
 }
+
+/* All rows take the first one of the bias. */
+static const bitdrop_softmax one_bias = {.scale = 0.125, .bias_block = 1, .bias_repeat = SIZE_MAX};
 
 static void share_of(const struct bench_case *c, unsigned thread, struct share *s)
 {
@@ -295,7 +307,8 @@ static void share_of(const struct bench_case *c, unsigned thread, struct share *
                             .cfg = &s->cfg,
                             .dtype = c->dtype,
                             .n = end - begin,
-                            .shape = &s->shape};
+                            .shape = &s->shape,
+                            .soft = &one_bias};
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
         if (c->kind == OPERATION ? reads(c, i) : i == 0)
             s->call.in[i] = input_of(c, i, element);
@@ -368,7 +381,7 @@ void case_prepare(const struct bench_case *c)
         memory_fill_uniforms(c->n);
     if (c->kind != OPERATION)
         return;
-    if (has_input(c, IN_THIRD) || has_input(c, IN_THIRD_OR_NULL))
+    if (has_input(c, IN_THIRD) || has_input(c, IN_THIRD_OR_NULL) || has_input(c, IN_PROB))
         memory_fill_third(c->dtype, bytes, c->place > 0);
     if (row_of(c)->bits == BITS_READ && !case_makes_bits(c)) { /* a mask of its p */
         struct bench_case mask = *c;

@@ -21,12 +21,14 @@ enum case_form {
     FORM_GAPS,     /* rows with a gap behind each */
     FORM_ROWS,     /* rows without gaps, like all below: for operations without a flat call */
     FORM_NO_BIAS,  /* the bias is NULL */
-    FORM_NO_THIRD, /* the third matrix is NULL */
+    FORM_NO_THIRD, /* the third matrix is NULL, or the prob of softmax */
     FORM_REMADE,   /* BITDROP_MASK_REMADE */
     FORM_EACH_ROW, /* BITDROP_EACH_ROW */
     FORM_REPEAT,   /* rows share mask rows */
     FORM_SHORT,    /* rows of 128 columns, with gaps in x and y */
     FORM_RAGGED,   /* rows of 100 columns without gaps; n is a multiple of that */
+    FORM_BARE,     /* of softmax: neither a bias nor a prob that is written */
+    FORM_BARE_512, /* the same in rows of 512 columns */
     FORM_COUNT
 };
 

@@ -10,6 +10,7 @@
 #include "measure.h"
 #include "memory.h"
 #include "pool.h"
+#include "softmax_loops.h"
 
 enum { L2 = 1 << 16, IN_MEMORY = 0 /* as many elements as the largest tensor has */ };
 
@@ -213,6 +214,65 @@ static void memory_row(struct bench_case c, double seconds)
                   time[0] / time[1] * (double)case_bytes(&plain) / (double)case_bytes(&c), 1.1);
 }
 
+/* What the softmax calls are held against. */
+struct softmax_reference {
+    void (*loop)(const struct softmax_loop_arguments *a);
+    struct softmax_loop_arguments arguments;
+};
+
+static void run_softmax_reference(void *argument, size_t calls)
+{
+    const struct softmax_reference *r = argument;
+
+    for (size_t i = 0; i < calls; i++)
+        r->loop(&r->arguments);
+}
+
+/* A call of c, against the sum of a loop and of a call beside it. */
+static void softmax_row(struct bench_case c, void (*loop)(const struct softmax_loop_arguments *a),
+                        struct bench_case beside, double most, double seconds)
+{
+    const struct memory *m = memory_buffers();
+    const size_t cols = c.form == FORM_BARE_512 ? 512 : 1024;
+    struct softmax_reference reference = {loop, {L2 / cols, cols, m->x, m->third, m->y}};
+    double time[3];
+
+    c.n = beside.n = L2;
+    c.p = beside.p = 0.1;
+    beside.isa = c.isa;
+    case_prepare(&beside);
+    case_prepare(&c);
+    measure((struct body[]){{case_repeat, &c, 1},
+                            {run_softmax_reference, &reference, 1},
+                            {case_repeat, &beside, 1}},
+            3, seconds, time);
+    print_at_most(&c, time[0], time[0] / (time[1] + time[2]), most);
+}
+
+/* Against exp and plain dropout, separate passes, and a pass of as many bytes and a mask. */
+static void softmax_rows(bitdrop_isa isa, double seconds)
+{
+    const struct softmax_loops *loops = softmax_loops_of(isa);
+
+    if (loops == NULL)
+        return;
+    for (size_t t = 0; t < COUNT(fused_dtypes); t++) {
+        const bitdrop_dtype dtype = fused_dtypes[t];
+        const struct bench_case plain = {OP_forward, .dtype = dtype}, mask = {OP_mask};
+        struct bench_case c = {OP_forward_softmax, .isa = isa, .dtype = dtype, .form = FORM_BARE};
+
+        softmax_row(c, loops->exp, plain, 1.5, seconds);
+        if (dtype == BITDROP_F32)
+            softmax_row(c, loops->softmax, plain, 1, seconds);
+        c.form = FORM_BARE_512;
+        softmax_row(c, loops->exp, plain, 1.5, seconds);
+        c.op = OP_backward_softmax;
+        c.form = FORM_REMADE;
+        softmax_row(c, dtype == BITDROP_F32 ? loops->grad_f32 : loops->grad_bf16, mask, 1.5,
+                    seconds);
+    }
+}
+
 /* Whatever operations there are. */
 static void memory_rows(bitdrop_isa isa, double seconds)
 {
@@ -308,6 +368,9 @@ unsigned targets_run(bitdrop_isa isa, double seconds)
     for (size_t i = 0; i < COUNT(targets); i++)
         ratio_row(&targets[i], isa, seconds);
     fused_rows(isa, seconds);
+    softmax_rows(isa, seconds);
+    if (isa == BITDROP_ISA_AVX512)
+        softmax_rows(BITDROP_ISA_AVX2, seconds);
     memory_rows(isa, seconds);
     threads_row(isa, seconds);
     odd_row(OP_forward, true, false, isa, seconds);
