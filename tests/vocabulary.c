@@ -250,6 +250,7 @@ void CHECK_VOCABULARY(struct check *c)
         expect_sum(c, BITDROP_F16, f16_LANES, f16_sum_memory);
         expect_sum(c, BITDROP_BF16, bf16_LANES, bf16_sum_memory);
     }
+    check_noise_words(c);
 }
 
 static int steps;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of the vocabulary that bodies are made of: parts, masks, add, select, round. A part of
- * vocabulary.c.
+ * The words of the vocabulary that bodies are made of: parts, masks, add, select, round, load_f32.
+ * A part of vocabulary.c.
  */
 #ifndef BITDROP_TESTS_VOCABULARY_BODIES_H
 #define BITDROP_TESTS_VOCABULARY_BODIES_H
@@ -17,6 +17,7 @@ struct words {
     int lanes, parts;
     void (*split)(const void *x, unsigned char *parts);
     void (*round)(const unsigned char *parts, void *y);
+    void (*split_f32)(const void *x, unsigned char *parts); /* of f32, not of the dtype */
     void (*split_few)(const void *x, size_t n, unsigned char *parts);
     void (*round_few)(const unsigned char *parts, void *y, size_t n);
     /* One part: a where the keep word says so, else b. */
@@ -42,6 +43,10 @@ struct words {
     static void T##_split_memory(const void *x, unsigned char *parts)                              \
     {                                                                                              \
         T##_store_parts(T##_load(x), parts);                                                       \
+    }                                                                                              \
+    static void T##_split_f32(const void *x, unsigned char *parts)                                 \
+    {                                                                                              \
+        T##_store_parts(T##_load_f32(x), parts);                                                   \
     }                                                                                              \
     static void T##_round_memory(const unsigned char *parts, void *y)                              \
     {                                                                                              \
@@ -79,6 +84,7 @@ struct words {
         T##_PARTS,                                                                                 \
         T##_split_memory,                                                                          \
         T##_round_memory,                                                                          \
+        T##_split_f32,                                                                             \
         T##_split_few,                                                                             \
         T##_round_few,                                                                             \
         T##_select_memory,                                                                         \
@@ -164,6 +170,23 @@ static void check_parts(struct check *c, const struct words *w, int element[MOST
             expect_bits(c, w->dtype, "part", k, (uint64_t)element[k], (uint64_t)k);
     }
     expect_bits(c, w->dtype, "parts", 0, seen, UINT32_MAX >> (32 - w->lanes));
+    c->cases++;
+}
+
+/* Each number of f32 is where the element with its index is. */
+static void check_load_f32(struct check *c, const struct words *w, const int *element)
+{
+    const size_t size = dtype_bytes(w->compute);
+    unsigned char x[4 * MOST_LANES], parts[MOST_BYTES], wanted[8];
+
+    check_fill(c, BITDROP_F32, x, (size_t)w->lanes);
+    w->split_f32(x, parts);
+    for (int k = 0; k < w->lanes; k++) {
+        oracle_put(w->compute, oracle_number(BITDROP_F32, x + 4 * element[k]), wanted);
+        if (!oracle_same(w->compute, parts + (size_t)k * size, wanted))
+            check_fail(c, "%s load_f32: element %d is %" PRIx64, dtype_name(w->dtype), element[k],
+                       oracle_bits(w->compute, parts + (size_t)k * size));
+    }
     c->cases++;
 }
 
@@ -415,6 +438,8 @@ static void check_bodies(struct check *c)
         int element[MOST_LANES];
 
         check_parts(c, all[i], element);
+        for (int sample = 0; sample < SAMPLES; sample++)
+            check_load_f32(c, all[i], element);
         check_few(c, all[i]);
         check_keep_and_select(c, all[i], element);
         check_positive(c, all[i], element);

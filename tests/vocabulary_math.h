@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The words of the vocabulary that activations and softmax are made of: sub, div, abs, max, clamp,
- * above, quotient, sum, greatest, exp, log, erfc. A part of vocabulary.c, behind
- * vocabulary_bodies.h.
+ * above, quotient, sum, greatest, exp, log, erfc; and those of noise: sqrt, from_int32, from_int31,
+ * sincospi. A part of vocabulary.c, behind vocabulary_bodies.h.
  */
 #ifndef BITDROP_TESTS_VOCABULARY_MATH_H
 #define BITDROP_TESTS_VOCABULARY_MATH_H
@@ -63,6 +63,7 @@ struct math_words {
 MATH_WORDS(f32)
 MATH_WORDS(f64)
 UNARY(f64, erfc)
+UNARY(f32, sqrt)
 
 static double f16_sum_memory(const void *x) { return f16_sum(f16_load(x)); }
 static double bf16_sum_memory(const void *x) { return bf16_sum(bf16_load(x)); }
@@ -253,6 +254,99 @@ static void expect_function(struct check *c, const struct math_words *w,
         if (!(fabs(got - wanted) <= epsilon * fabs(wanted) + denormal))
             check_fail(c, "%s: exp, log or erfc of %a is %a, not %a", dtype_name(w->dtype), x, got,
                        wanted);
+    }
+}
+
+static void expect_f32(struct check *c, const char *word, double of, float got, float wanted)
+{
+    if (memcmp(&got, &wanted, sizeof got) != 0)
+        check_fail(c, "f32_%s of %a is %a, not %a", word, of, got, wanted);
+}
+
+/* Of numbers: double rounds a root so that f32 rounds it as if it were exact. */
+static void check_sqrt(struct check *c)
+{
+    float a[f32_LANES], y[f32_LANES];
+
+    for (int i = 0; i < f32_LANES; i++) {
+        const uint32_t u = random_word(c) % 0x7F800001;
+
+        memcpy(&a[i], &u, sizeof u);
+    }
+    f32_sqrt_memory(a, y);
+    for (int i = 0; i < f32_LANES; i++)
+        expect_f32(c, "sqrt", a[i], y[i], (float)sqrt(a[i]));
+}
+
+static void check_from_int(struct check *c)
+{
+    uint32_t words[f32_LANES];
+    float y[f32_LANES];
+
+    for (int i = 0; i < f32_LANES; i++)
+        words[i] = random_word(c);
+    f32_store(y, f32_from_int32(words));
+    for (int i = 0; i < f32_LANES; i++)
+        expect_f32(c, "from_int32", words[i], y[i], (float)(int32_t)words[i]);
+    f32_store(y, f32_from_int31(words));
+    for (int i = 0; i < f32_LANES; i++)
+        expect_f32(c, "from_int31", words[i], y[i], (float)(words[i] >> 1));
+}
+
+/* Multiples of 1/2, numbers near them and any others. Zeros have any sign. */
+static void check_sincospi(struct check *c)
+{
+    const double pi = 3.14159265358979323846;
+    float a[f32_LANES], sine[f32_LANES], cosine[f32_LANES];
+
+    for (int i = 0; i < f32_LANES; i++) {
+        const double fraction = (double)(int64_t)check_random(c) * 0x1p-63;
+        const double near = fraction * ldexp(1, -(int)check_below(c, 32));
+
+        a[i] = (float)fraction;
+        if (check_below(c, 2))
+            a[i] = (float)(copysign((double)check_below(c, 3) / 2, near) -
+                           (check_below(c, 4) ? near : 0));
+        if (fabsf(a[i]) > 1)
+            a[i] = 1;
+    }
+    const f32_sine_cosine y = f32_sincospi(f32_load(a));
+
+    f32_store(sine, y.sine);
+    f32_store(cosine, y.cosine);
+    for (int i = 0; i < f32_LANES; i++) {
+        const double x = fabs((double)a[i]);
+        const double s = copysign(sin(pi * (x > 0.5 ? 1 - x : x)), a[i]), k = sin(pi * (0.5 - x));
+
+        if (!(fabs(sine[i] - s) <= 0x1p-23 * fabs(s) && fabs(cosine[i] - k) <= 0x1p-23 * fabs(k)))
+            check_fail(c, "f32_sincospi of %a is %a and %a, not %a and %a", a[i], sine[i],
+                       cosine[i], s, k);
+    }
+}
+
+/* No number may come out of log that is above 0: its root is taken of -2 times that. */
+static void check_log(struct check *c)
+{
+    float a[f32_LANES], y[f32_LANES];
+
+    expect_function(c, &f32_math, f32_log_memory, log, 0x1p-32, 1);
+    expect_function(c, &f32_math, f32_log_memory, log, 1, 0x1p-32);
+    for (int i = 0; i < f32_LANES; i++)
+        a[i] = 1 - (float)i * 0x1p-24F;
+    f32_log_memory(a, y);
+    for (int i = 0; i < f32_LANES; i++)
+        if (!(i == 0 ? y[i] == 0 : y[i] < 0))
+            check_fail(c, "f32_log of %a is %a", a[i], y[i]);
+}
+
+static void check_noise_words(struct check *c)
+{
+    for (int sample = 0; sample < SAMPLES; sample++) {
+        check_sqrt(c);
+        check_from_int(c);
+        check_log(c);
+        check_sincospi(c);
+        c->cases++;
     }
 }
 

@@ -270,6 +270,15 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm256_sub_ps(a, b); }
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return _mm256_div_ps(a, b); }
 static inline f32_vec f32_abs(f32_vec a) { return _mm256_andnot_ps(f32_set1(-0.0), a); }
+static inline f32_vec f32_sqrt(f32_vec a) { return _mm256_sqrt_ps(a); }
+static inline f32_vec f32_from_int32(const uint32_t *p) { return _mm256_cvtepi32_ps(full_load(p)); }
+
+static inline f32_vec f32_from_int31(const uint32_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_srli_epi32(full_load(p), 1));
+}
+
+static inline f32_vec f32_load_f32(const void *p) { return f32_load(p); }
 
 /*
  * By multiplications, which are faster than the division. r is 1 / b rounded to nearest. The first
@@ -385,6 +394,7 @@ static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm256_sub_pd(a, b); }
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm256_div_pd(a, b); }
 static inline f64_vec f64_abs(f64_vec a) { return _mm256_andnot_pd(f64_set1(-0.0), a); }
+static inline f64_vec f64_load_f32(const void *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 
 static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r)
 {
@@ -421,18 +431,24 @@ static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
 
 /* Vector math */
 
+typedef struct {
+    f32_vec sine, cosine; /* as SLEEF returns them */
+} f32_sine_cosine;
+
 #ifdef BITDROP_SLEEF
 __attribute__((const)) f32_vec Sleef_finz_expf8_u10avx2(f32_vec a);
 __attribute__((const)) f64_vec Sleef_finz_expd4_u10avx2(f64_vec a);
 __attribute__((const)) f32_vec Sleef_finz_logf8_u10avx2(f32_vec a);
 __attribute__((const)) f64_vec Sleef_finz_logd4_u10avx2(f64_vec a);
 __attribute__((const)) f64_vec Sleef_finz_erfcd4_u15avx2(f64_vec a);
+f32_sine_cosine Sleef_finz_sincospif8_u05avx2(f32_vec a); /* not const: it writes memory */
 
 static inline f32_vec f32_exp(f32_vec a) { return Sleef_finz_expf8_u10avx2(a); }
 static inline f64_vec f64_exp(f64_vec a) { return Sleef_finz_expd4_u10avx2(a); }
 static inline f32_vec f32_log(f32_vec a) { return Sleef_finz_logf8_u10avx2(a); }
 static inline f64_vec f64_log(f64_vec a) { return Sleef_finz_logd4_u10avx2(a); }
 static inline f64_vec f64_erfc(f64_vec a) { return Sleef_finz_erfcd4_u15avx2(a); }
+static inline f32_sine_cosine f32_sincospi(f32_vec a) { return Sleef_finz_sincospif8_u05avx2(a); }
 #else
 #include "template/libm.h"
 #endif
@@ -448,6 +464,7 @@ static inline f16_vec f16_load(const void *p)
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
+static inline f16_vec f16_load_f32(const void *p) { return f32_load(p); }
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
 
 static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
@@ -520,6 +537,22 @@ static inline bf16_vec bf16_load_few(const void *p, size_t n)
     const __m128i high = n < 8 ? first : few;
 
     return bf16_unpack(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
+}
+
+/* In each half of a shuffle's result are two elements of either vector: then in their order. */
+static inline f32_vec bf16_in_order(f32_vec a)
+{
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(a), _MM_SHUFFLE(3, 1, 2, 0)));
+}
+
+static inline bf16_vec bf16_load_f32(const void *p)
+{
+    const f32_vec low = f32_load(p), high = f32_load((const uint8_t *)p + 32);
+
+    return (bf16_vec){
+        .even = bf16_in_order(_mm256_shuffle_ps(low, high, _MM_SHUFFLE(2, 0, 2, 0))),
+        .odd = bf16_in_order(_mm256_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 3, 1))),
+    };
 }
 
 static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)

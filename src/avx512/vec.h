@@ -216,6 +216,19 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
 static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm512_sub_ps(a, b); }
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return _mm512_div_ps(a, b); }
 static inline f32_vec f32_abs(f32_vec a) { return _mm512_abs_ps(a); }
+static inline f32_vec f32_sqrt(f32_vec a) { return _mm512_sqrt_ps(a); }
+
+static inline f32_vec f32_from_int32(const uint32_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
+}
+
+static inline f32_vec f32_from_int31(const uint32_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_loadu_si512(p), 1));
+}
+
+static inline f32_vec f32_load_f32(const void *p) { return f32_load(p); }
 
 /*
  * By multiplications, which are faster than the division. r is 1 / b rounded to nearest. The first
@@ -335,6 +348,7 @@ static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm512_sub_pd(a, b); }
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm512_div_pd(a, b); }
 static inline f64_vec f64_abs(f64_vec a) { return _mm512_abs_pd(a); }
+static inline f64_vec f64_load_f32(const void *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 
 static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r)
 {
@@ -373,18 +387,28 @@ static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
 
 /* Vector math */
 
+typedef struct {
+    f32_vec sine, cosine; /* as SLEEF returns them */
+} f32_sine_cosine;
+
 #ifdef BITDROP_SLEEF
 __attribute__((const)) f32_vec Sleef_finz_expf16_u10avx512f(f32_vec a);
 __attribute__((const)) f64_vec Sleef_finz_expd8_u10avx512f(f64_vec a);
 __attribute__((const)) f32_vec Sleef_finz_logf16_u10avx512f(f32_vec a);
 __attribute__((const)) f64_vec Sleef_finz_logd8_u10avx512f(f64_vec a);
 __attribute__((const)) f64_vec Sleef_finz_erfcd8_u15avx512f(f64_vec a);
+f32_sine_cosine Sleef_finz_sincospif16_u05avx512f(f32_vec a); /* not const: it writes memory */
 
 static inline f32_vec f32_exp(f32_vec a) { return Sleef_finz_expf16_u10avx512f(a); }
 static inline f64_vec f64_exp(f64_vec a) { return Sleef_finz_expd8_u10avx512f(a); }
 static inline f32_vec f32_log(f32_vec a) { return Sleef_finz_logf16_u10avx512f(a); }
 static inline f64_vec f64_log(f64_vec a) { return Sleef_finz_logd8_u10avx512f(a); }
 static inline f64_vec f64_erfc(f64_vec a) { return Sleef_finz_erfcd8_u15avx512f(a); }
+
+static inline f32_sine_cosine f32_sincospi(f32_vec a)
+{
+    return Sleef_finz_sincospif16_u05avx512f(a);
+}
 #else
 #include "template/libm.h"
 #endif
@@ -400,6 +424,7 @@ static inline f16_vec f16_load(const void *p)
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
+static inline f16_vec f16_load_f32(const void *p) { return f32_load(p); }
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
 
 static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
@@ -458,6 +483,19 @@ static inline bf16_vec bf16_load_few(const void *p, size_t n)
 
     memcpy(&first, p, sizeof first);
     return bf16_unpack(_mm512_mask_loadu_epi16(_mm512_set1_epi16(first), few_lanes(n), p));
+}
+
+/* Lane i of even is element 2 i. */
+static inline bf16_vec bf16_load_f32(const void *p)
+{
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const f32_vec low = f32_load(p), high = f32_load((const uint8_t *)p + 64);
+
+    return (bf16_vec){
+        .even = _mm512_permutex2var_ps(low, even, high),
+        .odd = _mm512_permutex2var_ps(low, _mm512_add_epi32(even, vec_set1(1)), high),
+    };
 }
 
 static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b)

@@ -267,6 +267,22 @@ static inline float f32_greatest(f32_vec a)
 
     return vget_lane_f32(vmax_f32(c, vrev64_f32(c)), 0);
 }
+static inline f32_vec f32_from_int32(const uint32_t *p)
+{
+    const int32x4_t first = vreinterpretq_s32_u32(vec_load(p));
+    const int32x4_t second = vreinterpretq_s32_u32(vec_load(p + 4));
+
+    return (f32_vec){{vcvtq_f32_s32(first), vcvtq_f32_s32(second)}};
+}
+
+static inline f32_vec f32_from_int31(const uint32_t *p)
+{
+    const uint32x4_t first = vshrq_n_u32(vec_load(p), 1), second = vshrq_n_u32(vec_load(p + 4), 1);
+
+    return (f32_vec){{vcvtq_f32_u32(first), vcvtq_f32_u32(second)}};
+}
+
+static inline f32_vec f32_load_f32(const void *p) { return f32_load(p); }
 
 static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
 {
@@ -281,6 +297,10 @@ static inline f32_mask f32_above(f32_mask m, f32_vec a, f32_vec b)
         m.r[i] = vbicq_u32(m.r[i], vcleq_f32(a.r[i], b.r[i]));
     return m;
 }
+
+typedef struct {
+    f32_vec sine, cosine;
+} f32_sine_cosine;
 
 #ifdef __aarch64__
 #include "neon/vec_a64.h"
@@ -333,6 +353,11 @@ static inline f16_vec f16_load(const void *p)
 
     return (f16_vec){{f16_widen(vreinterpretq_u16_u8(vld1q_u8(bytes))),
                       f16_widen(vreinterpretq_u16_u8(vld1q_u8(bytes + 16)))}};
+}
+
+static inline f16_vec f16_load_f32(const void *p)
+{
+    return (f16_vec){{f32_load(p), f32_load((const uint8_t *)p + 32)}};
 }
 
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return half_mul(a, b); }
@@ -388,6 +413,19 @@ static inline bf16_vec bf16_load(const void *p)
         const uint32x4_t even = vshlq_n_u32(u, 16), odd = vandq_u32(u, vec_set1(0xFFFF0000));
 
         a.r[i] = (f32_vec){{vreinterpretq_f32_u32(even), vreinterpretq_f32_u32(odd)}};
+    }
+    return a;
+}
+
+static inline bf16_vec bf16_load_f32(const void *p)
+{
+    bf16_vec a;
+
+    for (int i = 0; i < 2; i++) {
+        const f32_vec x = f32_load((const uint8_t *)p + 32 * i);
+        const float32x4x2_t halves = vuzpq_f32(x.r[0], x.r[1]);
+
+        a.r[i] = (f32_vec){{halves.val[0], halves.val[1]}};
     }
     return a;
 }

@@ -139,7 +139,28 @@ static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
     return m;
 }
 
-/* NEON of ARMv7 does not divide: VFP does, and keeps denormals. */
+static inline f64_vec f64_load_f32(const void *p)
+{
+    float x[f64_LANES];
+    f64_vec a;
+
+    memcpy(x, p, sizeof x);
+    for (int i = 0; i < f64_LANES; i++)
+        a.e[i] = x[i];
+    return a;
+}
+
+/* NEON of ARMv7 neither divides nor takes roots: VFP does, and keeps denormals. */
+static inline f32_vec f32_sqrt(f32_vec a)
+{
+    float x[f32_LANES];
+
+    f32_store(x, a);
+    for (int i = 0; i < f32_LANES; i++)
+        x[i] = __builtin_sqrtf(x[i]);
+    return f32_load(x);
+}
+
 static inline f32_vec f32_div(f32_vec a, f32_vec b)
 {
     float x[f32_LANES], y[f32_LANES];

@@ -142,7 +142,19 @@ static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
     return m;
 }
 
-/* Division, which is an instruction of AArch64, and vector math */
+static inline f64_vec f64_load_f32(const void *p)
+{
+    const float32x4_t x = vreinterpretq_f32_u8(vld1q_u8(p));
+
+    return (f64_vec){{vcvt_f64_f32(vget_low_f32(x)), vcvt_high_f64_f32(x)}};
+}
+
+/* Division and roots, which are instructions of AArch64, and vector math */
+
+static inline f32_vec f32_sqrt(f32_vec a)
+{
+    return (f32_vec){{vsqrtq_f32(a.r[0]), vsqrtq_f32(a.r[1])}};
+}
 
 static inline f32_vec f32_div(f32_vec a, f32_vec b)
 {
@@ -155,6 +167,11 @@ __attribute__((const)) float64x2_t Sleef_finz_expd2_u10advsimd(float64x2_t a);
 __attribute__((const)) float64x2_t Sleef_finz_erfcd2_u15advsimd(float64x2_t a);
 __attribute__((const)) float32x4_t Sleef_finz_logf4_u10advsimd(float32x4_t a);
 __attribute__((const)) float64x2_t Sleef_finz_logd2_u10advsimd(float64x2_t a);
+
+typedef struct {
+    float32x4_t sine, cosine;
+} sine_cosine_4;
+sine_cosine_4 Sleef_finz_sincospif4_u05advsimd(float32x4_t a);
 
 static inline f32_vec f32_exp(f32_vec a)
 {
@@ -179,6 +196,14 @@ static inline f64_vec f64_log(f64_vec a)
 static inline f64_vec f64_erfc(f64_vec a)
 {
     return (f64_vec){{Sleef_finz_erfcd2_u15advsimd(a.r[0]), Sleef_finz_erfcd2_u15advsimd(a.r[1])}};
+}
+
+static inline f32_sine_cosine f32_sincospi(f32_vec a)
+{
+    const sine_cosine_4 first = Sleef_finz_sincospif4_u05advsimd(a.r[0]);
+    const sine_cosine_4 second = Sleef_finz_sincospif4_u05advsimd(a.r[1]);
+
+    return (f32_sine_cosine){{{first.sine, second.sine}}, {{first.cosine, second.cosine}}};
 }
 #else
 #include "template/libm.h"

@@ -7,12 +7,16 @@
 #include <stdbool.h>
 
 #include "cpu/cpu.h"
+#include "template/sinpi.h"
 
 float Sleef_finz_expf1_u10purecfma(float x);
 double Sleef_finz_expd1_u10purecfma(double x);
 float Sleef_finz_logf1_u10purecfma(float x);
 double Sleef_finz_logd1_u10purecfma(double x);
 double Sleef_finz_erfcd1_u15purecfma(double x);
+struct sine_cosine {
+    float sine, cosine;
+} Sleef_finz_sincospif1_u05purecfma(float x);
 
 static bool has_fma(void)
 {
@@ -32,4 +36,18 @@ float bitdrop_log_f32(float x) { return has_fma() ? Sleef_finz_logf1_u10purecfma
 double bitdrop_log_f64(double x) { return has_fma() ? Sleef_finz_logd1_u10purecfma(x) : log(x); }
 
 double bitdrop_erfc_f64(double x) { return has_fma() ? Sleef_finz_erfcd1_u15purecfma(x) : erfc(x); }
+
+
+void bitdrop_sincospi_f32(float x, float *sine, float *cosine)
+{
+    if (has_fma()) {
+        const struct sine_cosine y = Sleef_finz_sincospif1_u05purecfma(x);
+
+        *sine = y.sine;
+        *cosine = y.cosine;
+    } else {
+        *sine = sinpi_by_libm(x);
+        *cosine = cospi_by_libm(x);
+    }
+}
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exp, log and erfc by SLEEF, as its vector functions compute them, on CPUs with FMA; elsewhere by
- * libm.
+ * exp, log, erfc, and sine and cosine of pi * x by SLEEF, as its vector functions compute them, on
+ * CPUs with FMA; elsewhere by libm.
  */
 #ifndef BITDROP_SCALAR_MATH_H
 #define BITDROP_SCALAR_MATH_H
@@ -11,5 +11,6 @@ double bitdrop_exp_f64(double x);
 float bitdrop_log_f32(float x);
 double bitdrop_log_f64(double x);
 double bitdrop_erfc_f64(double x);
+void bitdrop_sincospi_f32(float x, float *sine, float *cosine);
 
 #endif

@@ -164,6 +164,10 @@ static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r)
 
 static inline float f32_sum(f32_vec a) { return a; }
 static inline float f32_greatest(f32_vec a) { return a; }
+static inline f32_vec f32_sqrt(f32_vec a) { return __builtin_sqrtf(a); }
+static inline f32_vec f32_from_int32(const uint32_t *p) { return (float)(int32_t)*p; }
+static inline f32_vec f32_from_int31(const uint32_t *p) { return (float)(int32_t)(*p >> 1); }
+static inline f32_vec f32_load_f32(const void *p) { return f32_load(p); }
 
 /* Unlike <, these comparisons raise nothing for quiet NaNs. */
 static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
@@ -244,6 +248,7 @@ static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r)
 
 static inline double f64_sum(f64_vec a) { return a; }
 static inline double f64_greatest(f64_vec a) { return a; }
+static inline f64_vec f64_load_f32(const void *p) { return f32_load(p); }
 
 /* Unlike <, these comparisons raise nothing for quiet NaNs. */
 static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)
@@ -260,6 +265,10 @@ static inline f64_mask f64_above(f64_mask m, f64_vec a, f64_vec b)
 
 /* Vector math */
 
+typedef struct {
+    f32_vec sine, cosine;
+} f32_sine_cosine;
+
 #ifdef BITDROP_SLEEF
 #include "scalar/math.h"
 
@@ -268,6 +277,14 @@ static inline f64_vec f64_exp(f64_vec a) { return bitdrop_exp_f64(a); }
 static inline f32_vec f32_log(f32_vec a) { return bitdrop_log_f32(a); }
 static inline f64_vec f64_log(f64_vec a) { return bitdrop_log_f64(a); }
 static inline f64_vec f64_erfc(f64_vec a) { return bitdrop_erfc_f64(a); }
+
+static inline f32_sine_cosine f32_sincospi(f32_vec a)
+{
+    f32_sine_cosine y;
+
+    bitdrop_sincospi_f32(a, &y.sine, &y.cosine);
+    return y;
+}
 #else
 #include "template/libm.h"
 #endif
@@ -294,6 +311,7 @@ static inline f16_vec f16_load(const void *p)
     return float_from_bits(sign | select_32(magnitude >= 0x400, normal, denormal));
 }
 
+static inline f16_vec f16_load_f32(const void *p) { return f32_load(p); }
 static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
 static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
 static inline float f16_sum(f16_vec a) { return a; }
@@ -339,6 +357,7 @@ static inline bf16_vec bf16_load(const void *p)
     return float_from_bits((uint32_t)h << 16);
 }
 
+static inline bf16_vec bf16_load_f32(const void *p) { return f32_load(p); }
 static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b) { return f32_mul(a, b); }
 
 static inline f32_vec *bf16_part(bf16_vec *a, int i) { return a + i; }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exp, log and erfc by libm, one element after the other, where there are no vector functions. The
- * includer has defined f32_vec and f64_vec, and the words that load and store them.
+ * exp, log, erfc, and sine and cosine of pi * x by libm, one element after the other, where there
+ * are no vector functions. The includer has defined f32_vec and f64_vec, and the words that load
+ * and store them.
  */
 #ifndef BITDROP_TEMPLATE_LIBM_H
 #define BITDROP_TEMPLATE_LIBM_H
 
 #include <math.h>
+
+#include "template/sinpi.h"
 
 static inline f32_vec f32_exp(f32_vec a)
 {
@@ -56,6 +59,18 @@ static inline f64_vec f64_erfc(f64_vec a)
     for (int i = 0; i < f64_LANES; i++)
         x[i] = erfc(x[i]);
     return f64_load(x);
+}
+
+static inline f32_sine_cosine f32_sincospi(f32_vec a)
+{
+    float sine[f32_LANES], cosine[f32_LANES];
+
+    f32_store(sine, a);
+    for (int i = 0; i < f32_LANES; i++) {
+        cosine[i] = cospi_by_libm(sine[i]);
+        sine[i] = sinpi_by_libm(sine[i]);
+    }
+    return (f32_sine_cosine){f32_load(sine), f32_load(cosine)};
 }
 
 #endif
