@@ -143,6 +143,8 @@ INLINE bitdrop_status check_values(const struct bitdrop_call *call, const struct
     const bitdrop_2d *s = call->shape;
     bitdrop_status status = check_pointers(call, plan);
 
+    if (status == BITDROP_OK && plan->row->bits == BITS_NOISE && call->cfg->p == 1)
+        return BITDROP_ERR_PROBABILITY;
     if (status == BITDROP_OK)
         status = check_config(call->cfg);
     if (status != BITDROP_OK)

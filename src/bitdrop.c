@@ -178,6 +178,12 @@ bitdrop_status bitdrop_backward_softmax(const bitdrop_config *cfg, bitdrop_dtype
         OP_backward_softmax, cfg, t, shape, {dy, prob}, dx, only_read(mask), false, soft});
 }
 
+bitdrop_status bitdrop_gaussian(const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape,
+                                const void *x, void *y)
+{
+    return run_rows(&(struct bitdrop_call){OP_gaussian, cfg, t, shape, {x}, y, NULL, false});
+}
+
 const char *bitdrop_status_string(bitdrop_status status)
 {
     switch (status) {
@@ -188,7 +194,7 @@ const char *bitdrop_status_string(bitdrop_status status)
                "BITDROP_MASK_REMADE; pass a buffer wherever there are elements, and NULL for a mask "
                "that is made again";
     case BITDROP_ERR_PROBABILITY:
-        return "p must lie in [0, 1]";
+        return "p must lie in [0, 1], and below 1 for Gaussian dropout";
     case BITDROP_ERR_CONFIG:
         return "set rounds to 0, 7 or 10, scaling, stores, mask_use, unit and the activation to a "
                "listed value, parallel to NULL or to one with run and tasks, the scale of softmax "

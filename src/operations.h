@@ -17,7 +17,8 @@
  * which applies some strips after each plane. INTERLEAVED_BUT_F64 leaves f64, which waits for
  * memory more than for Philox, to the shared one. WHOLE_ROWS is no generator: the body is a
  * function on a row, whose elements depend on one another, and makes the row's bits before it
- * applies them.
+ * applies them. NOISE has no keep bits but a number of Gaussian noise for each element, which the
+ * body is given.
  *
  * marks: if 1, a stored mask holds the bits that the body makes, not those of the generator.
  */
@@ -34,7 +35,8 @@
     X(silu_grad, 3, SHARED, 0)                                                                     \
     X(alpha, 1, SHARED, 0)                                                                         \
     X(softmax, 3, WHOLE_ROWS, 0)                                                                   \
-    X(softmax_grad, 2, WHOLE_ROWS, 0)
+    X(softmax_grad, 2, WHOLE_ROWS, 0)                                                              \
+    X(gaussian, 1, NOISE, 0)
 
 /*
  * X(name, function, (arguments), (inputs), bits, body, stored_body, parameters)
@@ -49,7 +51,8 @@
  * matrix with z_stride, which may be FIRST, or NULL.
  *
  * bits: WRITTEN are made, and stored unless the mask is remade. READ come from the mask, or are
- * made if it is remade. MADE are made and never stored. With NONE everything is kept.
+ * made if it is remade. MADE are made and never stored. NOISE is numbers in their place, which p =
+ * 1 would make infinite. With NONE everything is kept.
  *
  * body is what is done, NONE for a mask alone. stored_body is the same where the bits are READ from
  * a stored mask; it looks at as many inputs as it has.
@@ -94,7 +97,9 @@
     X(forward_softmax, forward_softmax, (cfg, t, shape, soft, in[0], prob, y, mask),               \
       (FIRST, ROW_BIAS, PROB), WRITTEN, softmax, softmax, scale)                                   \
     X(backward_softmax, backward_softmax, (cfg, t, shape, soft, in[0], in[1], y, mask),            \
-      (FIRST, THIRD, NONE), READ, softmax_grad, softmax_grad, scale)
+      (FIRST, THIRD, NONE), READ, softmax_grad, softmax_grad, scale)                               \
+    X(gaussian, gaussian, (cfg, t, shape, in[0], y), (FIRST, NONE, NONE), NOISE, gaussian,         \
+      gaussian, gaussian)
 
 /*
  * X(ACTIVATION, name): BITDROP_<ACTIVATION> makes forward_act and backward_act the operations
@@ -112,7 +117,7 @@
 
 enum { BITDROP_MAX_INPUTS = 3 };
 enum bitdrop_input { IN_NONE, IN_FIRST, IN_THIRD, IN_THIRD_OR_NULL, IN_BIAS, IN_ROW_BIAS, IN_PROB };
-enum bitdrop_bits { BITS_WRITTEN, BITS_READ, BITS_MADE, BITS_NONE };
+enum bitdrop_bits { BITS_WRITTEN, BITS_READ, BITS_MADE, BITS_NOISE, BITS_NONE };
 
 #define BITDROP_BODY_ENUM(name, inputs, generator, marks) BODY_##name,
 enum bitdrop_body { BITDROP_BODIES(BITDROP_BODY_ENUM) BODY_NONE };

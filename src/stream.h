@@ -20,6 +20,7 @@ enum {
     WORD_ELEMENTS = 32, /* of a late block, whose 4 words are 4 planes */
     EARLY_PLANES = 8,
     PLANES = 64,
+    NOISE_COUNTER = 256, /* counter word 2 of Gaussian noise */
     PHILOX_MAX_ROUNDS = 10
 };
 

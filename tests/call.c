@@ -90,8 +90,13 @@ bool operation_makes_bits(enum bitdrop_operation op, unsigned mask_use)
 {
     const enum bitdrop_bits bits = operation_row(op)->bits;
 
-    return bits == BITS_WRITTEN || bits == BITS_MADE ||
+    return bits == BITS_WRITTEN || bits == BITS_MADE || bits == BITS_NOISE ||
            (bits == BITS_READ && mask_use == BITDROP_MASK_REMADE);
+}
+
+double operation_p(enum bitdrop_operation op, double p)
+{
+    return operation_row(op)->bits == BITS_NOISE && p == 1 ? 0.75 : p;
 }
 
 bool operation_reads(enum bitdrop_operation op, unsigned mask_use, int i)

@@ -43,6 +43,9 @@ bool operation_uses_mask(enum bitdrop_operation op, unsigned mask_use);
 /* Whether seed, stream and offset are used. */
 bool operation_makes_bits(enum bitdrop_operation op, unsigned mask_use);
 
+/* p, or where the operation does not take that another one. */
+double operation_p(enum bitdrop_operation op, double p);
+
 /* Whether in[i] is looked at. With a stored mask some operations look at fewer. */
 bool operation_reads(enum bitdrop_operation op, unsigned mask_use, int i);
 

@@ -56,6 +56,8 @@ struct element running_element(const struct running *r, size_t row, size_t col)
         (r->full.unit == BITDROP_EACH_ROW ? 0 : col);
     struct element e = {.op = r->op, .cfg = &r->cfg, .dtype = r->dtype, .keep = r->made[made]};
 
+    e.index = layout_index(&r->full, r->cfg.offset, row, col);
+
     if (running_reads_mask(r)) {
         e.stored = true;
         e.keep = rows_shadow(&r->mask, 0)[bit / 8] >> (bit % 8) & 1;
@@ -184,6 +186,7 @@ void case_run(struct check *c, const struct test_case *t)
             r.dtype = (bitdrop_dtype)dtype;
             r.bytes = dtype_bytes(r.dtype);
             r.cfg = t->cfg;
+            r.cfg.p = operation_p(r.op, t->cfg.p);
             r.shape = t->shape;
             run_one(&r, guards);
         }

@@ -37,6 +37,7 @@ static void run_whole(struct check *c, struct whole *w)
     bool uses_mask;
 
     w->full = layout_filled(&w->shape);
+    w->cfg.p = operation_p(w->call.op, w->cfg.p);
     w->bytes = dtype_bytes(w->call.dtype);
     w->cfg.mask_use = check_below(c, 3) == 0 ? BITDROP_MASK_REMADE : BITDROP_MASK_STORED;
     uses_mask = operation_uses_mask(w->call.op, w->cfg.mask_use);

@@ -105,11 +105,13 @@ static void call_all(struct check *c, bitdrop_config *cfg, bitdrop_dtype t, uint
                      const uint8_t *usual)
 {
     const uint32_t control = (uint32_t)controls();
+    const double p = cfg->p;
 
     for (int i = 0; i < 2 * BITDROP_OPERATION_COUNT; i++) {
         const enum bitdrop_operation op = (enum bitdrop_operation)(i / 2);
 
         cfg->mask_use = (uint8_t)(i % 2);
+        cfg->p = operation_p(op, p);
         memcpy(mask, usual, sizeof mask);
         set_control(setting);
         call_one(c, cfg, op, t);
@@ -119,6 +121,7 @@ static void call_all(struct check *c, bitdrop_config *cfg, bitdrop_dtype t, uint
                        setting);
     }
     cfg->mask_use = BITDROP_MASK_STORED;
+    cfg->p = p;
 }
 
 void check_fp_control(struct check *c)

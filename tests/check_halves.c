@@ -24,6 +24,7 @@ static void expect_halves(struct check *c, const struct call *call, const uint8_
         struct element e = {.op = call->op, .cfg = call->cfg, .dtype = call->dtype};
         uint16_t wanted;
 
+        e.index = call->cfg->offset + i;
         e.stored = bits == BITS_READ && stored;
         e.keep = bit(e.stored ? call->mask : made, i);
         for (int k = 0; k < INPUTS; k++)
@@ -56,7 +57,7 @@ static void run_halves(struct check *c, enum bitdrop_operation op, bitdrop_dtype
     const bool stored = operation_reads(op, BITDROP_MASK_STORED, input) && check_below(c, 3) != 0;
     const uint8_t all = check_below(c, 2) ? 0xFF : 0;
 
-    cfg.p = p;
+    cfg.p = operation_p(op, p);
     cfg.offset >>= 1;
     cfg.mask_use = operation_has_mask(op) && !stored ? BITDROP_MASK_REMADE : BITDROP_MASK_STORED;
     call.mask = operation_uses_mask(op, cfg.mask_use) ? mask : NULL;

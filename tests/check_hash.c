@@ -211,6 +211,7 @@ static void reference_call(const struct call *call)
             const uint8_t in_mask = (uint8_t)(1 << (bit % 8));
             struct element e = {.op = call->op, .cfg = call->cfg, .dtype = call->dtype};
 
+            e.index = layout_index(&full, call->cfg->offset, row, col);
             e.stored = reads;
             e.keep = reads
                          ? (value_mask[bit / 8] & in_mask) != 0

@@ -164,6 +164,7 @@ static void compare_one(struct check *c, const struct buffers *b, const struct p
     const bool uses_mask = operation_uses_mask(call.op, cfg.mask_use);
 
     call.cfg = &cfg;
+    cfg.p = operation_p(call.op, cfg.p);
     for (int i = 0; i < 2; i++) {
         memcpy(b->y[i], b->in[0], ROOM * dtype_bytes(call.dtype));
         memcpy(b->mask[i], b->in[0], ROOM); /* read by some */
@@ -259,6 +260,7 @@ static void watch_one(struct check *c, const struct buffers *b, const struct pla
 
     watch_clear(&w);
     cfg.parallel = &parallel;
+    cfg.p = operation_p(op, cfg.p);
     call.cfg = &cfg;
     call.y = y->at;
     call.mask = uses_mask ? b->mask[0] : NULL;

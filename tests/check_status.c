@@ -61,7 +61,8 @@ static void expect_config(const struct setting *s)
     EXPECT(a.cfg.p = NAN, ALL, BITDROP_ERR_PROBABILITY);
     EXPECT(a.cfg.p = INFINITY, ALL, BITDROP_ERR_PROBABILITY);
     EXPECT(a.cfg.p = -0.0, ALL, BITDROP_OK);
-    EXPECT(a.cfg.p = 1, ALL, BITDROP_OK);
+    EXPECT(a.cfg.p = 1 - 0x1p-53, ALL, BITDROP_OK);
+    EXPECT_ONLY(a.cfg.p = 1, that_make_noise(), BITDROP_ERR_PROBABILITY);
 
     for (int rounds = 0; rounds < 256; rounds++)
         EXPECT(a.cfg.rounds = (uint8_t)rounds, ALL,
@@ -101,6 +102,8 @@ static void expect_order(const struct setting *s)
     EXPECT((a.call.in[0] = NULL, a.cfg.p = 2), with_data(), BITDROP_ERR_NULL);
     EXPECT((a.call.mask = NULL, a.cfg.p = 2), that_use_mask(s), BITDROP_ERR_NULL);
     EXPECT((a.cfg.p = 2, a.cfg.rounds = 1), ALL, BITDROP_ERR_PROBABILITY);
+    EXPECT((a.cfg.p = 1, a.cfg.rounds = 1), that_make_noise(), BITDROP_ERR_PROBABILITY);
+    EXPECT((a.cfg.p = 1, a.call.y = NULL), that_make_noise(), BITDROP_ERR_NULL);
     EXPECT((a.cfg.rounds = 1, a.call.dtype = (bitdrop_dtype)9), ALL, BITDROP_ERR_CONFIG);
     EXPECT((a.cfg.isa = 99, a.call.dtype = (bitdrop_dtype)9), with_data(), BITDROP_ERR_DTYPE);
     EXPECT((a.cfg.isa = 99, a.cfg.offset = UINT64_MAX), ALL, BITDROP_ERR_ISA);
@@ -126,6 +129,7 @@ static void expect_empty(const struct setting *s)
     EXPECT((EMPTY, a.shape.rows = 5, a.shape.cols = 0), ALL, BITDROP_OK);
     EXPECT((EMPTY, a.call.cfg = NULL), ALL, BITDROP_ERR_NULL);
     EXPECT((EMPTY, a.cfg.p = 2), ALL, BITDROP_ERR_PROBABILITY);
+    EXPECT_ONLY((EMPTY, a.cfg.p = 1), that_make_noise(), BITDROP_ERR_PROBABILITY);
     EXPECT((EMPTY, a.cfg.rounds = 1), ALL, BITDROP_ERR_CONFIG);
     EXPECT((EMPTY, a.cfg.mask_use = 2), ALL, BITDROP_ERR_CONFIG);
     EXPECT_ONLY((EMPTY, a.call.dtype = (bitdrop_dtype)4), with_data(), BITDROP_ERR_DTYPE);

@@ -37,6 +37,7 @@ operations with_data(void) { SET_OF(operation_has_data(op)); }
 operations with_mask(void) { SET_OF(operation_has_mask(op)); }
 operations that_mark(void) { SET_OF(operation_marks(op)); }
 operations of_rows(void) { SET_OF(operation_of_rows(op)); }
+operations that_make_noise(void) { SET_OF(operation_row(op)->bits == BITS_NOISE); }
 
 operations that_use_mask(const struct setting *s) { SET_OF(operation_uses_mask(op, s->mask_use)); }
 

@@ -42,6 +42,7 @@ operations with_data(void);
 operations with_mask(void); /* a mask argument */
 operations that_mark(void);
 operations of_rows(void); /* that have a bitdrop_softmax */
+operations that_make_noise(void);
 operations that_use_mask(const struct setting *s);
 operations that_write_mask(const struct setting *s);
 operations that_make_bits(const struct setting *s);

@@ -55,6 +55,26 @@ bool oracle_keep(const bitdrop_config *cfg, uint64_t e)
     return true; /* equal is not below */
 }
 
+double oracle_noise(const bitdrop_config *cfg, uint64_t e)
+{
+    const double pi = 3.14159265358979323846;
+    const uint64_t block = e / 64 * 16 + e % 16;
+    const unsigned quarter = e % 64 / 16;
+    const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), 256, cfg->stream};
+    const uint32_t key[2] = {(uint32_t)cfg->seed, (uint32_t)(cfg->seed >> 32)};
+    uint32_t out[4];
+
+    oracle_philox(counter, key, cfg->rounds == 7 ? 7 : 10, out);
+    const uint32_t *w = out + quarter / 2 * 2;
+    const float u = (float)((float)(w[0] >> 1) * 0x1p-31 + 0x1p-32);
+    const double t = (float)(int32_t)w[1] * 0x1p-31, r = sqrt(-2 * log(u));
+
+    /* Of arguments near 0, and there relative errors are small. */
+    if (quarter % 2 == 0)
+        return r * sin(pi * (0.5 - fabs(t)));
+    return r * copysign(sin(pi * (fabs(t) > 0.5 ? 1 - fabs(t) : fabs(t))), t);
+}
+
 /* A format: bits of its fraction, and the exponents of its least and greatest normal numbers. */
 struct format {
     int fraction, least, greatest;

@@ -17,6 +17,9 @@ void oracle_philox(const uint32_t counter[4], const uint32_t key[2], int rounds,
 /* Whether element e is kept. Reads p, seed, stream and rounds. */
 bool oracle_keep(const bitdrop_config *cfg, uint64_t e);
 
+/* The number that Gaussian noise has at e, but with log, sine and cosine in double. */
+double oracle_noise(const bitdrop_config *cfg, uint64_t e);
+
 /* The conversions of the half types. */
 float oracle_widen(bitdrop_dtype t, uint16_t h);
 uint16_t oracle_narrow(bitdrop_dtype t, float x);

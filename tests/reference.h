@@ -17,6 +17,7 @@ struct element {
     const bitdrop_config *cfg;
     bitdrop_dtype dtype;
     const void *in[BITDROP_MAX_INPUTS]; /* NULL where the call's is; at any address */
+    uint64_t index;                     /* absolute, where numbers are made of it */
     bool stored;                        /* keep was read from a mask, else made */
     bool keep;
 

@@ -62,7 +62,7 @@ typedef enum bitdrop_status {
     BITDROP_ERR_NULL = 1, /* cfg, shape, soft or kept is NULL, or a buffer that the call needs is
                              while there are elements; or a mask is given with
                              BITDROP_MASK_REMADE */
-    BITDROP_ERR_PROBABILITY = 2, /* p is NaN or outside [0, 1] */
+    BITDROP_ERR_PROBABILITY = 2, /* p is NaN or outside [0, 1], or 1 for Gaussian dropout */
     BITDROP_ERR_CONFIG = 3,      /* rounds, scaling, stores, mask_use, parallel, unit, flags, the
                                     activation, soft->scale, causal_first or a reserved member is
                                     not as listed */
@@ -380,6 +380,20 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_backward_alpha(const bitdr
                                                                      const bitdrop_2d *shape,
                                                                      const void *dy, void *dx,
                                                                      const uint8_t *mask);
+
+/*
+ * Gaussian dropout (Srivastava et al., 2014, section 10): y = x * (1 + sqrt(p/(1-p)) * N), where N
+ * is standard normal noise, a number for each index, so with BITDROP_EACH_ROW one a row. On dy with
+ * the same cfg and shape it is its own backward pass. There is no mask; scaling and mask_use have
+ * no effect. p = 1 is BITDROP_ERR_PROBABILITY. Inference is the identity.
+ *
+ * N is a function of (seed, stream, rounds, index) and is made by Box and Muller's formula in f32,
+ * for f64 too: |N| is at most 6.67. Values are the same as far as those of GELU are.
+ */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_gaussian(const bitdrop_config *cfg,
+                                                               bitdrop_dtype t,
+                                                               const bitdrop_2d *shape,
+                                                               const void *x, void *y);
 
 /*
  * Masks. count, unpack and pack have no config; bits past n are neither read nor counted, and are

@@ -8,6 +8,7 @@
 #define WITH_AVX512_BF16
 #include "avx512/vec.h"
 #include "template/job.h"
+#include "template/noise.h"
 
 #define ROW bitdrop_avx512_bf16_row
 #define DTYPE bf16

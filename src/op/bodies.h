@@ -21,12 +21,16 @@
  *
  *     void T(op_<name>)(const struct bitdrop_job *job, size_t row, size_t rows,
  *                       struct row_bits *bits, C(vec) *room)
+ *
+ * A body of noise has no keep bits: T(packed) T(op_<name>)(T(vec) x, T(vec) noise, const C(vec)
+ * *p).
  */
 #include "op/dropout.h" /* first: others use its parameters */
 
 #include "op/activation.h" /* before those that are made of it */
 #include "op/add.h"
 #include "op/alpha.h"
+#include "op/gaussian.h"
 #include "op/gelu.h"
 #include "op/gelu_tanh.h"
 #include "op/relu.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The loops over strips, for each body and one dtype, and the kernels made of them. Included once
- * for each dtype, behind template/job.h, with
+ * for each dtype, behind template/job.h and template/noise.h, with
  *
  *   DTYPE    f32, f64, f16 or bf16: names what the vocabulary has for it
  *   COMPUTE  f32 or f64: what it is computed in
@@ -11,8 +11,8 @@
  *
  *   ROW      the name that the row has instead, for other files
  */
-#ifndef BITDROP_TEMPLATE_JOB_H
-#error "include template/job.h first"
+#if !defined(BITDROP_TEMPLATE_JOB_H) || !defined(BITDROP_TEMPLATE_NOISE_H)
+#error "include template/job.h and template/noise.h first"
 #endif
 #if !defined(DTYPE) || !defined(COMPUTE) || !defined(BYTES)
 #error "define DTYPE, COMPUTE and BYTES"
@@ -30,6 +30,7 @@ enum {
 };
 
 #include "op/bodies.h"
+#include "template/apply_noise.h"
 
 typedef T(packed)
     T(body_function)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t *marks);
@@ -298,7 +299,7 @@ FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
 #define MAKE_RUNS_INTERLEAVED_BUT_F64(name) MAKE_RUNS_INTERLEAVED(name)
 #endif
 
-/* Which of them a body has; a body of whole rows is all of its kernel but the loop. */
+/* Which of them a body has; bodies of whole rows and of noise have others in their place. */
 #define KERNEL(name, inputs, generator, marks) KERNEL_##generator(name, inputs, generator, marks)
 #define KERNEL_SHARED STEP
 #define KERNEL_INTERLEAVED STEP
@@ -316,6 +317,13 @@ FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
         if (job->streaming)                                                                        \
             stream_fence();                                                                        \
     }
+#define KERNEL_NOISE(name, ...)                                                                    \
+    NOINLINE void T(noise_##name)(const struct bitdrop_job *job, size_t row, size_t col, size_t n, \
+                                  const unsigned char *noise, size_t step)                         \
+    {                                                                                              \
+        T(noise_strips)(T(op_##name), job, row, col, n, noise, step);                              \
+    }                                                                                              \
+    static void T(kernel_##name)(const struct bitdrop_job *job) { run_noise(job, T(noise_##name)); }
 BITDROP_BODIES(KERNEL)
 
 #define SLOT(name, inputs, generator, marks) T(kernel_##name),
@@ -332,6 +340,7 @@ static bitdrop_kernel *const T(kernels)[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SL
 #undef KERNEL_INTERLEAVED
 #undef KERNEL_INTERLEAVED_BUT_F64
 #undef KERNEL_WHOLE_ROWS
+#undef KERNEL_NOISE
 #undef SLOT
 #undef RUNS_SHARED
 #undef MAKE_RUNS_SHARED

@@ -11,6 +11,7 @@
 
 #include "isas.h"
 #include "template/job.h"
+#include "template/noise.h"
 
 #define DTYPE f32
 #define COMPUTE f32
