@@ -11,7 +11,8 @@ any shape, or matrices whose rows are contiguous. Results are new NumPy arrays, 
 - forward_act, backward_act: with an activation before it.
 - forward_softmax, backward_softmax: with a softmax of each row before it, for attention.
 - forward_alpha, backward_alpha: alpha dropout, for networks of SELU.
-- math: where softmax and the activations except "relu" take exp from, SLEEF or libm.
+- gaussian: multiplicative Gaussian noise.
+- math: where softmax, the activations except "relu", and noise take exp and its like from, SLEEF or libm.
 - mask, mask_dropblock: a mask alone. mask_count, mask_unpack, mask_pack: what it says.
 
 Rows and columns. The last dimension of an array is its columns, and the others together are its
@@ -70,6 +71,7 @@ from ._dropout import (
     forward_add,
     forward_alpha,
     forward_softmax,
+    gaussian,
     infer,
     recompute,
 )
@@ -93,6 +95,7 @@ __all__ = [
     "forward_add",
     "forward_alpha",
     "forward_softmax",
+    "gaussian",
     "infer",
     "isa_default",
     "isa_supported",

@@ -475,3 +475,27 @@ def backward_softmax(
     soft = Soft(scale, causal_rows=causal_rows, causal_first=causal_first)
     inputs = {"dy": dy, "prob": prob}
     return _calls.backward("backward_softmax", p, inputs, options, mask=mask, seed=seed, out=out, soft=soft)
+
+
+# ---- Gaussian.
+
+
+@overload
+def gaussian(x: Array, p: float, *, seed: int, **options: Unpack[CallOptions]) -> npt.NDArray[Any]: ...
+@overload
+def gaussian(x: Array, p: float, *, seed: int, out: _Out, **options: Unpack[CallOptions]) -> _Out: ...
+def gaussian(x: Array, p: float, *, seed: int, out: Array | None = None, **options: Unpack[CallOptions]) -> Any:
+    """Gaussian dropout (Srivastava et al., 2014, section 10); on dy with the same arguments, its backward pass.
+
+    Args:
+        x: data, or the gradient of an earlier call's result.
+        p: the noise has the variance p / (1 - p); below 1.
+        seed: key of the generator.
+        out: array of x's shape and dtype to write to; may be x.
+        **options: as those of forward; scaling has no effect.
+
+    Returns:
+        x * (1 + sqrt(p / (1 - p)) * N), where N is standard normal, a number for each element, or with unit="row" for
+        each row; out if given.
+    """
+    return _calls.run("gaussian", p, {"x": x}, options, seed=seed, out=out)[0]

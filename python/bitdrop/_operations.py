@@ -15,7 +15,7 @@ from . import _library
 
 FIRST, THIRD, THIRD_OR_NULL, BIAS = "FIRST", "THIRD", "THIRD_OR_NULL", "BIAS"
 ROW_BIAS, PROB = "ROW_BIAS", "PROB"
-WRITTEN, READ, MADE, NONE = "WRITTEN", "READ", "MADE", "NONE"
+WRITTEN, READ, MADE, NOISE, NONE = "WRITTEN", "READ", "MADE", "NOISE", "NONE"
 ACTIVATIONS = {"relu": 1, "gelu": 2, "gelu_tanh": 3, "silu": 4}
 
 
@@ -25,7 +25,7 @@ class Operation(NamedTuple):
     function: str  # bitdrop_<function>
     arguments: str  # its arguments by their names in bitdrop.h; an activation stands in the place of act
     inputs: dict[str, str]  # their matrices and biases: FIRST, THIRD, THIRD_OR_NULL, BIAS, ROW_BIAS or PROB
-    bits: str  # WRITTEN, READ, MADE or NONE
+    bits: str  # WRITTEN, READ, MADE, NOISE or NONE
     # A stored mask holds the bits that the operation makes, one an element. A call that reads them takes FIRST alone.
     marks: bool = False
 
@@ -82,6 +82,7 @@ OPERATIONS = {
     "backward_softmax": Operation(
         "backward_softmax", "cfg t shape soft dy prob dx mask", {"dy": FIRST, "prob": THIRD}, READ
     ),
+    "gaussian": Operation("gaussian", "cfg t shape x y", {"x": FIRST}, NOISE),
 }
 
 _TYPES = {

@@ -63,6 +63,37 @@ def mask_row(rows: int, mask_repeat: int = 1, first_row: int = 0) -> list[int]:
     return [(first_row + r) // mask_repeat for r in range(rows)]
 
 
+def noise(index: U64, seed: int, stream: int = 0, rounds: int = 10) -> npt.NDArray[np.float64]:
+    """The Gaussian numbers of these absolute indices."""
+    block = index // np.uint64(64) * np.uint64(16) + index % np.uint64(16)
+    counter = (block & LOW, block >> HALF, np.full_like(block, 256), np.full_like(block, stream))
+    w0, w1, w2, w3 = philox(counter, seed, rounds)
+    quarter = index % np.uint64(64) // np.uint64(16)
+    first, second = np.where(quarter < 2, w0, w2), np.where(quarter < 2, w1, w3)
+    u = (first >> np.uint64(1)).astype(np.float32) * np.float32(2**-31) + np.float32(2**-32)
+    t = second.astype(np.uint32).view(np.int32).astype(np.float32) * np.float32(2**-31)
+    turn = np.pi * t.astype(np.float64)
+    return np.sqrt(-2 * np.log(u.astype(np.float64))) * np.where(quarter % 2 == 0, np.cos(turn), np.sin(turn))
+
+
+def indices(
+    rows: int,
+    cols: int,
+    *,
+    pitch: int | None = None,
+    unit: str = "element",
+    mask_repeat: int = 1,
+    first_row: int = 0,
+    offset: int = 0,
+) -> U64:
+    """The absolute index of each element, or of its row."""
+    index = np.empty((rows, cols), np.uint64)
+    for r, m in enumerate(mask_row(rows, mask_repeat, first_row)):
+        for c in range(cols):
+            index[r, c] = offset + (m if unit == "row" else m * (pitch or cols) + c)
+    return index
+
+
 def keep_matrix(
     rows: int,
     cols: int,
@@ -76,10 +107,7 @@ def keep_matrix(
     **stream: Any,
 ) -> npt.NDArray[np.bool_]:
     """The decision that each element gets."""
-    index = np.empty((rows, cols), np.uint64)
-    for r, m in enumerate(mask_row(rows, mask_repeat, first_row)):
-        for c in range(cols):
-            index[r, c] = offset + (m if unit == "row" else m * (pitch or cols) + c)
+    index = indices(rows, cols, pitch=pitch, unit=unit, mask_repeat=mask_repeat, first_row=first_row, offset=offset)
     return keep(index.ravel(), p, **stream).reshape(rows, cols)
 
 
