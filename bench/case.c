@@ -40,11 +40,19 @@ static const struct bitdrop_operation_row *row_of(const struct bench_case *c)
     return operation_row(c->op);
 }
 
+static const struct loop *loop_of(const struct bench_case *c)
+{
+    const struct loop *const loops[] = {
+        [BY_HAND] = by_hand_loops, [LIMIT] = limit_loops, [MATH] = math_loops};
+
+    return &loops[c->kind][c->loop];
+}
+
 const char *case_operation_name(const struct bench_case *c)
 {
     if (c->kind == OPERATION)
         return operation_name(c->op);
-    return (c->kind == LIMIT ? limit_loops : by_hand_loops)[c->loop].name;
+    return loop_of(c)->name;
 }
 
 static bool has_data(const struct bench_case *c)
@@ -71,7 +79,8 @@ static unsigned threads_of(const struct bench_case *c) { return c->threads ? c->
 void case_name(const struct bench_case *c, char name[CASE_NAME_BYTES])
 {
     static const char *const stores[] = {"auto", "cached", "streaming"};
-    static const char *const kinds[] = {"", [BY_HAND] = "by-hand-", [LIMIT] = "limit-"};
+    static const char *const kinds[] = {
+        "", [BY_HAND] = "by-hand-", [LIMIT] = "limit-", [MATH] = "math-"};
 
     snprintf(name, CASE_NAME_BYTES, "%s%s/%s/%s/%s/p=%g/rounds=%u/%s/n=%zu/%s/threads=%u",
              kinds[c->kind], case_operation_name(c), case_form_name(c),
@@ -184,7 +193,7 @@ size_t case_mask_bytes(const struct bench_case *c)
 
     if (c->kind == BY_HAND)
         return c->n;
-    if (c->kind == LIMIT || !operation_uses_mask(c->op, f->mask_use))
+    if (c->kind != OPERATION || !operation_uses_mask(c->op, f->mask_use))
         return 0;
     if (operation_marks(c->op))
         return bitdrop_mask_bytes(c->n);
@@ -320,7 +329,7 @@ static void share_of(const struct bench_case *c, unsigned thread, struct share *
 
 static void call_loop(const struct bench_case *c, const struct call *call, size_t calls)
 {
-    const struct loop *loop = &(c->kind == LIMIT ? limit_loops : by_hand_loops)[c->loop];
+    const struct loop *loop = loop_of(c);
     const struct loop_arguments a = {
         .n = call->n,
         .p = (float)c->p,

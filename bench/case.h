@@ -10,7 +10,7 @@
 #include "tests/call.h"
 
 /* An operation of src/operations.h, or one of loops.h: these are flat f32. */
-enum case_kind { OPERATION, BY_HAND, LIMIT };
+enum case_kind { OPERATION, BY_HAND, LIMIT, MATH };
 
 /*
  * How the elements of an operation lie, and what it is given. Rows have 1,024 columns unless said.

@@ -53,6 +53,9 @@ static bool is_loop_case(const struct bench_case *c)
         return false;
     if (c->kind == LIMIT)
         return c->p == probabilities[0] && bitdrop_isa_supported(limit_loops[c->loop].isa);
+    if (c->kind == MATH &&
+        !(c->p == probabilities[0] && bitdrop_isa_supported(math_loops[c->loop].isa)))
+        return false;
     return c->threads == 1; /* rand() takes a lock */
 }
 
@@ -93,9 +96,17 @@ static bool decode_kind(const struct axes *a, size_t code, struct bench_case *c)
         return true;
     }
     code -= operations;
-    c->kind = code < by_hand_loop_count ? BY_HAND : LIMIT;
-    c->loop = (unsigned)(code - (c->kind == LIMIT ? by_hand_loop_count : 0));
-    return code < by_hand_loop_count + limit_loop_count;
+    c->kind = BY_HAND;
+    if (code >= by_hand_loop_count) {
+        c->kind = LIMIT;
+        code -= by_hand_loop_count;
+    }
+    if (c->kind == LIMIT && code >= limit_loop_count) {
+        c->kind = MATH;
+        code -= limit_loop_count;
+    }
+    c->loop = (unsigned)code;
+    return c->kind != MATH || code < math_loop_count;
 }
 
 /* Case number `code`, the first axis changing fastest. */

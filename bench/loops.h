@@ -30,6 +30,10 @@ struct loop {
 extern const struct loop limit_loops[];
 extern const unsigned limit_loop_count;
 
+/* Vector math alone, by the words of an ISA. */
+extern const struct loop math_loops[];
+extern const unsigned math_loop_count;
+
 enum { BY_XORSHIFT, BY_RAND, BY_UNIFORMS };
 extern const struct loop by_hand_loops[];
 extern const unsigned by_hand_loop_count;

@@ -170,6 +170,19 @@ static void fused_rows(bitdrop_isa isa, double seconds)
         }
 }
 
+/* Noise against the vector math in it, which has one log and one sincospi for two elements. */
+static void noise_row(bitdrop_isa isa, double seconds)
+{
+    struct target row = {.c = {OP_gaussian, F32, .p = 0.1, .n = L2, .form = FORM_ROWS},
+                         .against = {.kind = MATH, F32, .n = L2},
+                         .most = 3};
+
+    while (row.against.loop < math_loop_count && math_loops[row.against.loop].isa != isa)
+        row.against.loop++;
+    if (row.against.loop < math_loop_count)
+        ratio_row(&row, isa, seconds);
+}
+
 /* How much longer odd addresses or offsets take, against how much longer the limit takes on them.
  */
 static void odd_row(enum bitdrop_operation op, bool pointers, bool offset, bitdrop_isa isa,
@@ -371,6 +384,7 @@ unsigned targets_run(bitdrop_isa isa, double seconds)
     softmax_rows(isa, seconds);
     if (isa == BITDROP_ISA_AVX512)
         softmax_rows(BITDROP_ISA_AVX2, seconds);
+    noise_row(isa, seconds);
     memory_rows(isa, seconds);
     threads_row(isa, seconds);
     odd_row(OP_forward, true, false, isa, seconds);

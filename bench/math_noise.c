@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vector math of Gaussian noise: one log, one sine and one cosine for two elements. Compiled
+ * once for each ISA, with VEC_H as its vocabulary and MATH_NOISE as its name.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loops.h"
+
+#include VEC_H
+
+void MATH_NOISE(const struct loop_arguments *a);
+
+void MATH_NOISE(const struct loop_arguments *a)
+{
+    const size_t half = a->n / 2;
+
+    for (size_t i = 0; i + f32_LANES <= half; i += f32_LANES) {
+        const f32_vec log = f32_log(f32_load(a->x + i));
+        const f32_sine_cosine angle = f32_sincospi(f32_load(a->x + half + i));
+
+        f32_store(a->y + i, f32_add(log, angle.sine));
+        f32_store(a->y + half + i, angle.cosine);
+    }
+}
+
+#include "template/target_end.h"
