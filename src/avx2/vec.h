@@ -436,6 +436,9 @@ typedef struct {
 } f32_sine_cosine;
 
 #ifdef BITDROP_SLEEF
+#if defined(__clang__) && !defined(__AVX__)
+#error "clang passes vectors to SLEEF in memory unless this file is compiled with -mavx2"
+#endif
 __attribute__((const)) f32_vec Sleef_finz_expf8_u10avx2(f32_vec a);
 __attribute__((const)) f64_vec Sleef_finz_expd4_u10avx2(f64_vec a);
 __attribute__((const)) f32_vec Sleef_finz_logf8_u10avx2(f32_vec a);

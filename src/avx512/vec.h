@@ -392,6 +392,9 @@ typedef struct {
 } f32_sine_cosine;
 
 #ifdef BITDROP_SLEEF
+#if defined(__clang__) && !defined(__AVX512F__)
+#error "clang passes vectors to SLEEF in memory unless this file is compiled with -mavx512f"
+#endif
 __attribute__((const)) f32_vec Sleef_finz_expf16_u10avx512f(f32_vec a);
 __attribute__((const)) f64_vec Sleef_finz_expd8_u10avx512f(f64_vec a);
 __attribute__((const)) f32_vec Sleef_finz_logf16_u10avx512f(f32_vec a);
