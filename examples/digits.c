@@ -6,18 +6,12 @@
 #define _XOPEN_SOURCE 700
 #include <getopt.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "digits_data.h"
-#include "mlp.h"
+#include "report.h"
 #include "seconds.h"
-
-enum { TRAINING = 500, MISLABELED = 100, SEEDS_MAX = 100, EPOCHS_MAX = 10000 };
-static const float rate = 0.1F, momentum = 0.9F;
+#include "training.h"
 
 struct run {
     struct score train, test;
@@ -25,99 +19,33 @@ struct run {
     uint64_t mask_hash;
 };
 
-static size_t below(unsigned short state[3], size_t n)
-{
-    return (size_t)(erand48(state) * (double)n);
-}
-
-/* Fisher-Yates, of the first n digits. */
-static void shuffle(struct digits *d, size_t n, unsigned short state[3])
-{
-    for (size_t i = n; i > 1; i--) {
-        const size_t j = below(state, i);
-        const unsigned char label = d->label[i - 1];
-        float pixels[PIXELS];
-
-        memcpy(pixels, d->pixels[i - 1], sizeof pixels);
-        memmove(d->pixels[i - 1], d->pixels[j], sizeof pixels);
-        memcpy(d->pixels[j], pixels, sizeof pixels);
-        d->label[i - 1] = d->label[j];
-        d->label[j] = label;
-    }
-}
-
-static struct digits copy(const struct digits *d)
-{
-    struct digits c = {d->count, malloc(d->count * sizeof *d->pixels), malloc(d->count)};
-
-    if (c.pixels == NULL || c.label == NULL) {
-        fputs("digits: out of memory\n", stderr);
-        exit(1);
-    }
-    memcpy(c.pixels, d->pixels, d->count * sizeof *d->pixels);
-    memcpy(c.label, d->label, d->count);
-    return c;
-}
-
-/* A pure function of its arguments, up to the rounding of the BLAS. */
 static struct run train(const struct digits *all, double p, unsigned seed, int epochs)
 {
-    unsigned short state[3] = {0x330E, (unsigned short)seed, (unsigned short)(seed >> 16)};
-    struct digits d = copy(all);
-    struct mlp net;
+    const struct settings settings = {.p = p, .rate = 0.1};
+    struct draw draw = draw_digits(all, seed);
+    struct training t = training_begin(&draw, &draw.training, &settings);
     struct run run;
 
-    shuffle(&d, d.count, state);
-    for (size_t i = 0; i < MISLABELED; i++)
-        d.label[i] = (unsigned char)((d.label[i] + 1 + below(state, CLASSES - 1)) % CLASSES);
-    mlp_init(&net, p, seed, state);
-
     const double start = seconds();
-    for (int epoch = 0; epoch < epochs; epoch++) {
-        shuffle(&d, TRAINING, state);
-        for (size_t i = 0; i < TRAINING; i += BATCH)
-            mlp_train(&net, (const float(*)[PIXELS])d.pixels + i, d.label + i, rate, momentum);
-    }
+    for (int epoch = 0; epoch < epochs; epoch++)
+        training_epoch(&t);
     run.seconds = seconds() - start;
-    run.dropout_seconds = net.dropout_seconds;
-    run.mask_hash = net.mask_hash;
-    run.train = mlp_test(&net, (const float(*)[PIXELS])d.pixels, d.label, TRAINING);
-    run.test = mlp_test(&net, (const float(*)[PIXELS])d.pixels + TRAINING, d.label + TRAINING,
-                        d.count - TRAINING);
-    mlp_free(&net);
-    digits_free(&d);
+    run.dropout_seconds = t.net.dropout_seconds;
+    run.mask_hash = t.net.mask_hash;
+    run.train = test_on(&t.net, &draw.training);
+    run.test = test_on(&t.net, &draw.test);
+    training_end(&t);
+    draw_free(&draw);
     return run;
-}
-
-/* "mean +- standard deviation" of one number of the runs, at a place in struct run. */
-static void print_spread(const struct run *runs, int n, size_t place)
-{
-    double sum = 0, squares = 0;
-
-    for (int i = 0; i < n; i++)
-        sum += *(const double *)(const void *)((const char *)&runs[i] + place);
-    for (int i = 0; i < n; i++) {
-        const double d = *(const double *)(const void *)((const char *)&runs[i] + place) - sum / n;
-        squares += d * d;
-    }
-    printf("  %.3f +- %.3f", sum / n, n > 1 ? sqrt(squares / (n - 1)) : 0);
 }
 
 static void report(const char *name, const struct run *runs, int n)
 {
     printf("%-16s", name);
-    print_spread(runs, n, offsetof(struct run, train.accuracy));
-    print_spread(runs, n, offsetof(struct run, test.accuracy));
-    print_spread(runs, n, offsetof(struct run, test.loss));
+    print_spread(&runs->train.accuracy, sizeof *runs, n);
+    print_spread(&runs->test.accuracy, sizeof *runs, n);
+    print_spread(&runs->test.loss, sizeof *runs, n);
     putchar('\n');
-}
-
-/* Progress, on one line of a terminal. */
-static void progress(int done, int total)
-{
-    fprintf(stderr, isatty(STDERR_FILENO) ? "\r%d of %d runs%s" : "%d of %d runs%s", done, total,
-            done == total || !isatty(STDERR_FILENO) ? "\n" : "");
-    fflush(stderr);
 }
 
 static void experiment(const struct digits *d, double p, int seeds, int epochs)
@@ -128,9 +56,9 @@ static void experiment(const struct digits *d, double p, int seeds, int epochs)
 
     for (int s = 0; s < seeds; s++) {
         without[s] = train(d, 0, (unsigned)s + 1, epochs);
-        progress(2 * s + 1, 2 * seeds);
+        progress(2 * s + 1, 2 * seeds, "runs");
         with[s] = train(d, p, (unsigned)s + 1, epochs);
-        progress(2 * s + 2, 2 * seeds);
+        progress(2 * s + 2, 2 * seeds, "runs");
         total += with[s].seconds;
         dropout += with[s].dropout_seconds;
         hash ^= with[s].mask_hash;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "report.h"
+
 enum { PIXEL_MAX = 16 };
 
 /* Tells what is wrong in a line, or with line 0 in the file as a whole. */
@@ -31,7 +33,7 @@ static const char *parse(const char *text, float pixels[PIXELS], unsigned char *
         if (value > limit)
             return column < PIXELS ? "a pixel is above 16" : "a label is above 9";
         if (column < PIXELS)
-            pixels[column] = (float)value / PIXEL_MAX;
+            pixels[column] = (float)value / (float)PIXEL_MAX;
         else
             *label = (unsigned char)value;
         if (column < PIXELS && *end != ',')
@@ -90,6 +92,15 @@ struct digits digits_read(const char *path, size_t least)
         exit(1);
     }
     return d;
+}
+
+struct digits digits_copy(const struct digits *d)
+{
+    struct digits c = {d->count, allocate(d->count, sizeof *d->pixels), allocate(d->count, 1)};
+
+    memcpy(c.pixels, d->pixels, d->count * sizeof *d->pixels);
+    memcpy(c.label, d->label, d->count);
+    return c;
 }
 
 void digits_free(struct digits *d)

@@ -20,4 +20,7 @@ struct digits {
 struct digits digits_read(const char *path, size_t least);
 void digits_free(struct digits *d);
 
+/* To be freed as well. */
+struct digits digits_copy(const struct digits *d);
+
 #endif

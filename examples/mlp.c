@@ -5,36 +5,17 @@
 #include <cblas.h>
 #include <math.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "report.h"
 #include "seconds.h"
 
 static const int widths[LAYERS + 1] = {PIXELS, HIDDEN, HIDDEN, CLASSES};
 
-static void *allocate(size_t count, size_t size)
+void mlp_init(struct mlp *net, const bitdrop_config *dropout, unsigned short state[3])
 {
-    void *p = calloc(count, size);
-
-    if (p == NULL) {
-        fputs("digits: out of memory\n", stderr);
-        exit(1);
-    }
-    return p;
-}
-
-static void must(bitdrop_status status)
-{
-    if (status != BITDROP_OK) {
-        fprintf(stderr, "digits: %s\n", bitdrop_status_string(status));
-        exit(1);
-    }
-}
-
-void mlp_init(struct mlp *net, double p, uint64_t seed, unsigned short state[3])
-{
-    *net = (struct mlp){.dropout = {.p = p, .seed = seed}, .mask_hash = 0xCBF29CE484222325};
+    *net = (struct mlp){.dropout = *dropout, .mask_hash = 0xCBF29CE484222325};
     for (int l = 0; l < LAYERS; l++) {
         struct layer *a = &net->layer[l];
         const int in = widths[l], out = widths[l + 1];
@@ -42,6 +23,7 @@ void mlp_init(struct mlp *net, double p, uint64_t seed, unsigned short state[3])
 
         a->in = in;
         a->out = out;
+        a->rate = 1;
         a->weight = allocate((size_t)(in * out), sizeof(float));
         a->weight_velocity = allocate((size_t)(in * out), sizeof(float));
         a->bias = allocate((size_t)out, sizeof(float));
@@ -68,6 +50,18 @@ void mlp_free(struct mlp *net)
         free(a->output);
         free(a->gradient);
         free(a->mask);
+    }
+}
+
+void mlp_match_inverted(struct mlp *net)
+{
+    const float scale = (float)(1 / (1 - net->dropout.p));
+
+    for (int l = 1; l < LAYERS; l++) { /* the first layer has no dropout before it */
+        struct layer *a = &net->layer[l];
+
+        cblas_sscal(a->in * a->out, scale, a->weight, 1);
+        a->rate = scale * scale;
     }
 }
 
@@ -108,6 +102,20 @@ static void drop_backward(struct mlp *net, int l)
     net->dropout_seconds += seconds() - start;
 }
 
+/* At inference, which is where BITDROP_SCALE_INFER scales. */
+static void infer(struct mlp *net, int l, int n)
+{
+    struct layer *a = &net->layer[l];
+
+    must(bitdrop_infer(&net->dropout, BITDROP_F32, (size_t)(n * a->out), a->output, a->output));
+}
+
+static void relu(float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = x[i] > 0 ? x[i] : 0;
+}
+
 /* output = x * weight^T + bias for n rows, then ReLU in hidden layers. */
 static void layer_forward(struct layer *a, const float *x, int n, bool hidden)
 {
@@ -115,16 +123,44 @@ static void layer_forward(struct layer *a, const float *x, int n, bool hidden)
         memcpy(a->output + r * a->out, a->bias, (size_t)a->out * sizeof(float));
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, a->out, a->in, 1, x, a->in, a->weight,
                 a->in, 1, a->output, a->out);
-    for (int i = 0; hidden && i < n * a->out; i++)
-        a->output[i] = a->output[i] > 0 ? a->output[i] : 0;
+    if (hidden)
+        relu(a->output, n * a->out);
 }
 
-static void forward(struct mlp *net, const float *x, int n, bool training)
+/*
+ * No backward pass follows, so no mask is kept. Training has the streams 0 to LAYERS - 2, and each
+ * pass has as many after them. The offset is the place of the first input, so that an input has the
+ * same mask in any batch.
+ */
+static void drop_at_test(struct mlp *net, int l, int n, uint32_t pass, size_t first)
+{
+    struct layer *a = &net->layer[l];
+    bitdrop_config cfg = net->dropout;
+
+    cfg.stream = pass * (LAYERS - 1) + (uint32_t)l;
+    cfg.offset = first * (uint64_t)a->out;
+    must(bitdrop_recompute(&cfg, BITDROP_F32, (size_t)(n * a->out), a->output, a->output));
+}
+
+static void forward_training(struct mlp *net, const float *x)
+{
+    for (int l = 0; l < LAYERS; l++) {
+        layer_forward(&net->layer[l], x, BATCH, l < LAYERS - 1);
+        if (net->dropout.p > 0 && l < LAYERS - 1)
+            drop_forward(net, l);
+        x = net->layer[l].output;
+    }
+}
+
+/* n inputs, of which the first is number `first` of all. */
+static void forward_test(struct mlp *net, const float *x, int n, uint32_t pass, size_t first)
 {
     for (int l = 0; l < LAYERS; l++) {
         layer_forward(&net->layer[l], x, n, l < LAYERS - 1);
-        if (training && net->dropout.p > 0 && l < LAYERS - 1)
-            drop_forward(net, l);
+        if (l < LAYERS - 1 && pass == 0)
+            infer(net, l, n);
+        else if (l < LAYERS - 1)
+            drop_at_test(net, l, n, pass, first);
         x = net->layer[l].output;
     }
 }
@@ -144,11 +180,13 @@ static double softmax(float *row, unsigned char label)
     return log(sum) + largest - logit;
 }
 
-/* v = momentum * v + g, w -= rate * v, where v already holds momentum * v + g. */
-static void layer_update(struct layer *a, float rate)
+/* v = momentum * v + g, w -= rate * v, where v already holds momentum * v + g but for the decay. */
+static void layer_update(struct layer *a, const struct sgd *sgd)
 {
-    cblas_saxpy(a->in * a->out, -rate, a->weight_velocity, 1, a->weight, 1);
-    cblas_saxpy(a->out, -rate, a->bias_velocity, 1, a->bias, 1);
+    if (sgd->weight_decay > 0)
+        cblas_saxpy(a->in * a->out, sgd->weight_decay, a->weight, 1, a->weight_velocity, 1);
+    cblas_saxpy(a->in * a->out, -sgd->rate * a->rate, a->weight_velocity, 1, a->weight, 1);
+    cblas_saxpy(a->out, -sgd->rate, a->bias_velocity, 1, a->bias, 1);
 }
 
 /* Gradients of one layer into its velocities, and into `below`, the gradient of its input. */
@@ -164,33 +202,32 @@ static void layer_backward(struct layer *a, const float *x, float *below, float 
                     a->out, a->weight, a->in, 0, below, a->in);
 }
 
-void mlp_train(struct mlp *net, const float (*x)[PIXELS], const unsigned char *label, float rate,
-               float momentum)
+void mlp_train(struct mlp *net, const float (*x)[PIXELS], const unsigned char *label,
+               const struct sgd *sgd)
 {
     struct layer *last = &net->layer[LAYERS - 1];
 
-    forward(net, x[0], BATCH, true);
+    forward_training(net, x[0]);
     for (int r = 0; r < BATCH; r++) {
         softmax(last->output + r * CLASSES, label[r]);
         last->output[r * CLASSES + label[r]] -= 1;
         for (int i = 0; i < CLASSES; i++)
-            last->gradient[r * CLASSES + i] = last->output[r * CLASSES + i] / BATCH;
+            last->gradient[r * CLASSES + i] = last->output[r * CLASSES + i] / (float)BATCH;
     }
     for (int l = LAYERS - 1; l >= 0; l--) {
         struct layer *below = l > 0 ? &net->layer[l - 1] : NULL;
 
         layer_backward(&net->layer[l], below != NULL ? below->output : x[0],
-                       below != NULL ? below->gradient : NULL, momentum);
+                       below != NULL ? below->gradient : NULL, sgd->momentum);
         if (below == NULL)
             break;
         if (net->dropout.p > 0)
             drop_backward(net, l - 1);
         for (int i = 0; i < BATCH * below->out; i++) /* of ReLU; a dropped output is 0 as well */
-            if (!(below->output[i] > 0))
-                below->gradient[i] = 0;
+            below->gradient[i] = below->output[i] > 0 ? below->gradient[i] : 0;
     }
     for (int l = 0; l < LAYERS; l++)
-        layer_update(&net->layer[l], rate);
+        layer_update(&net->layer[l], sgd);
     net->step++;
 }
 
@@ -202,7 +239,7 @@ struct score mlp_test(struct mlp *net, const float (*x)[PIXELS], const unsigned 
     for (size_t begin = 0; begin < n; begin += BATCH) {
         const int rows = n - begin < BATCH ? (int)(n - begin) : BATCH;
 
-        forward(net, x[begin], rows, false);
+        forward_test(net, x[begin], rows, 0, begin);
         for (int r = 0; r < rows; r++) {
             float *row = net->layer[LAYERS - 1].output + r * CLASSES;
 
@@ -213,6 +250,20 @@ struct score mlp_test(struct mlp *net, const float (*x)[PIXELS], const unsigned 
     s.accuracy /= (double)n;
     s.loss /= (double)n;
     return s;
+}
+
+void mlp_predict(struct mlp *net, const float (*x)[PIXELS], size_t n, uint32_t pass,
+                 float (*prob)[CLASSES])
+{
+    for (size_t begin = 0; begin < n; begin += BATCH) {
+        const int rows = n - begin < BATCH ? (int)(n - begin) : BATCH;
+        float *output = net->layer[LAYERS - 1].output;
+
+        forward_test(net, x[begin], rows, pass, begin);
+        for (int r = 0; r < rows; r++)
+            softmax(output + r * CLASSES, 0);
+        memcpy(prob[begin], output, (size_t)rows * sizeof *prob);
+    }
 }
 
 size_t mlp_mask_bytes(void) { return (LAYERS - 1) * bitdrop_mask_bytes(BATCH * HIDDEN); }

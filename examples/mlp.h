@@ -17,6 +17,7 @@ struct layer {
     float *bias, *bias_velocity;     /* out */
     float *output, *gradient;        /* BATCH x out */
     uint8_t *mask;                   /* of output, 1 bit an element; hidden layers only */
+    float rate;                      /* of the weights, times the network's; 1 unless matched */
 };
 
 struct mlp {
@@ -27,21 +28,44 @@ struct mlp {
     uint64_t mask_hash; /* FNV-1a over all masks made: equal on every machine */
 };
 
-/* Weights from U(-1/sqrt(in), 1/sqrt(in)), drawn by erand48 from state. */
-void mlp_init(struct mlp *net, double p, uint64_t seed, unsigned short state[3]);
+/*
+ * Weights from U(-1/sqrt(in), 1/sqrt(in)), drawn by erand48 from state. Of `dropout` p, seed and
+ * scaling count.
+ */
+void mlp_init(struct mlp *net, const bitdrop_config *dropout, unsigned short state[3]);
 void mlp_free(struct mlp *net);
 
+/*
+ * For a network with BITDROP_SCALE_INFER, before its first step: from here on it computes what the
+ * same network with BITDROP_SCALE_TRAIN would. The weights after a dropout make up for the missing
+ * scale: they begin 1/(1-p) times as large and learn at 1/(1-p)^2 times the rate.
+ */
+void mlp_match_inverted(struct mlp *net);
+
+struct sgd {
+    float rate, momentum, weight_decay; /* weight_decay * weight is added to a weight's gradient */
+};
+
 /* One step on BATCH inputs. */
-void mlp_train(struct mlp *net, const float (*x)[PIXELS], const unsigned char *label, float rate,
-               float momentum);
+void mlp_train(struct mlp *net, const float (*x)[PIXELS], const unsigned char *label,
+               const struct sgd *sgd);
 
 struct score {
-    double accuracy, loss;
+    double accuracy; /* share of the inputs whose most probable class is their label */
+    double loss;     /* mean negative log likelihood of the label, in nats */
 };
 
 /* At inference: nothing is dropped. */
 struct score mlp_test(struct mlp *net, const float (*x)[PIXELS], const unsigned char *label,
                       size_t n);
+
+/*
+ * The probabilities that one pass gives. Pass 0 drops nothing, like mlp_test. Passes 1, 2, … drop
+ * hidden units as training does: each has streams of its own, so that their masks are independent,
+ * and has the same masks whenever it is repeated.
+ */
+void mlp_predict(struct mlp *net, const float (*x)[PIXELS], size_t n, uint32_t pass,
+                 float (*prob)[CLASSES]);
 
 /* Bytes of the masks that one training step keeps for its backward pass. */
 size_t mlp_mask_bytes(void);
