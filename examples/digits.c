@@ -6,11 +6,13 @@
 #define _XOPEN_SOURCE 700
 #include <getopt.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "report.h"
 #include "seconds.h"
+#include "study.h"
 #include "training.h"
 
 struct run {
@@ -90,30 +92,40 @@ static int parse_count(const char *text, int most)
 
 static int usage(void)
 {
-    fputs("usage: digits [--seeds=N] [--epochs=N] [--p=P] [digits.csv.gz]\n", stderr);
+    fputs("usage: digits [--seeds=N] [--epochs=N] [--p=P] [digits.csv.gz]\n"
+          "       digits --study [--seeds=N] [--epochs=N] [--csv=FILE] [digits.csv.gz]\n",
+          stderr);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"seeds", required_argument, NULL, 's'},
-                                            {"epochs", required_argument, NULL, 'e'},
-                                            {"p", required_argument, NULL, 'p'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"study", no_argument, NULL, 'S'},        {"seeds", required_argument, NULL, 's'},
+        {"epochs", required_argument, NULL, 'e'}, {"p", required_argument, NULL, 'p'},
+        {"csv", required_argument, NULL, 'c'},    {NULL, 0, NULL, 0}};
     int seeds = 5, epochs = 60, option;
+    bool wants_study = false, wants_p = false;
     double p = 0.5;
+    const char *csv = NULL;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 's')
+        if (option == 'S')
+            wants_study = true;
+        else if (option == 's')
             seeds = parse_count(optarg, SEEDS_MAX);
         else if (option == 'e')
             epochs = parse_count(optarg, EPOCHS_MAX);
         else if (option == 'p')
-            p = strtod(optarg, NULL);
+            wants_p = true, p = strtod(optarg, NULL);
+        else if (option == 'c')
+            csv = optarg;
         else
             return usage();
     }
     if (seeds < 0 || epochs < 0 || !(p > 0 && p < 1) || optind + 1 < argc)
+        return usage();
+    if (wants_study ? wants_p : csv != NULL)
         return usage();
     if (bitdrop_isa_default() == BITDROP_ISA_AUTO) {
         fprintf(stderr, "digits: %s\n", bitdrop_status_string(BITDROP_ERR_ISA));
@@ -122,7 +134,11 @@ int main(int argc, char **argv)
 
     const char *path = optind < argc ? argv[optind] : DIGITS_FILE;
     struct digits d = digits_read(path, 2 * TRAINING);
-    experiment(&d, p, seeds, epochs);
+    int status = 0;
+    if (wants_study)
+        status = study(&d, seeds, epochs, csv);
+    else
+        experiment(&d, p, seeds, epochs);
     digits_free(&d);
-    return 0;
+    return status;
 }
