@@ -181,7 +181,7 @@ bitdrop_status bitdrop_backward_softmax(const bitdrop_config *cfg, bitdrop_dtype
 bitdrop_status bitdrop_gaussian(const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape,
                                 const void *x, void *y)
 {
-    return run_rows(&(struct bitdrop_call){OP_gaussian, cfg, t, shape, {x}, y, NULL, false});
+    return run_rows(&(struct bitdrop_call){OP_gaussian, cfg, t, shape, {x}, y, NULL, false, NULL});
 }
 
 const char *bitdrop_status_string(bitdrop_status status)
