@@ -271,7 +271,7 @@ static void softmax_rows(bitdrop_isa isa, double seconds)
         return;
     for (size_t t = 0; t < COUNT(fused_dtypes); t++) {
         const bitdrop_dtype dtype = fused_dtypes[t];
-        const struct bench_case plain = {OP_forward, .dtype = dtype}, mask = {OP_mask};
+        const struct bench_case plain = {OP_forward, .dtype = dtype}, mask = {.op = OP_mask};
         struct bench_case c = {OP_forward_softmax, .isa = isa, .dtype = dtype, .form = FORM_BARE};
 
         softmax_row(c, loops->exp, plain, 1.5, seconds);
