@@ -17,7 +17,7 @@ struct math_words {
     void (*clamp)(const void *a, const void *low, const void *high, void *y);
     uint32_t (*above)(const uint8_t *keep, const void *a, const void *b);
     void (*max)(const void *a, const void *b, void *y);
-    void (*quotient)(const void *a, const void *b, const void *r, void *y);
+    void (*quotient)(const void *a, const void *b, const void *r, int turn, void *y);
     double (*sum)(const void *a);
     double (*greatest)(const void *a);
     void (*exp)(const void *a, void *y);
@@ -42,9 +42,10 @@ struct math_words {
     BINARY(C, max)                                                                                 \
     UNARY(C, exp)                                                                                  \
     UNARY(C, log)                                                                                  \
-    static void C##_quotient_memory(const void *a, const void *b, const void *r, void *y)          \
+    static void C##_quotient_memory(const void *a, const void *b, const void *r, int turn,         \
+                                    void *y)                                                       \
     {                                                                                              \
-        C##_store(y, C##_quotient(C##_load(a), C##_load(b), C##_load(r)));                         \
+        C##_store(y, C##_quotient(C##_load(a), C##_load(b), C##_load(r), turn));                   \
     }                                                                                              \
     static double C##_sum_memory(const void *a) { return C##_sum(C##_load(a)); }                   \
     static double C##_greatest_memory(const void *a) { return C##_greatest(C##_load(a)); }         \
@@ -203,7 +204,7 @@ static void expect_quotient(struct check *c, const struct math_words *w)
         oracle_put(w->dtype, divisor, b + at);
         oracle_put(w->dtype, native(w->dtype, '/', 1, oracle_number(w->dtype, b + at)), r + at);
     }
-    w->quotient(a, b, r, y);
+    w->quotient(a, b, r, (int)check_below(c, 4), y);
     w->div(a, b, wanted);
     for (int i = 0; i < w->lanes; i++)
         if (!oracle_same(w->dtype, wanted + (size_t)i * size, y + (size_t)i * size))

@@ -281,19 +281,20 @@ static inline f32_vec f32_from_int31(const uint32_t *p)
 static inline f32_vec f32_load_f32(const void *p) { return f32_load(p); }
 
 /*
- * By multiplications, which are faster than the division. r is 1 / b rounded to nearest. The first
+ * In turn by the divider and by multiplications, which together are faster. r is 1 / b rounded to
+ * nearest. The first
  * correction makes a quotient that is off by less than a unit in its last place, so what is left of
  * a is exact, and the second correction rounds as a division does (Markstein, "Computation of
  * elementary functions on the IBM RISC System/6000 processor", 1990). What is left of a small
  * number may be a denormal and not exact; 0 has nothing left.
  */
-static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r)
+static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int turn)
 {
     const __m256 some = _mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_NEQ_OQ);
     const __m256 small = _mm256_cmp_ps(a, f32_set1(0x1p-60), _CMP_LT_OQ);
     f32_vec q = _mm256_mul_ps(a, r);
 
-    if (__builtin_expect(!_mm256_testz_ps(some, small), 0))
+    if (turn % 2 == 1 || __builtin_expect(!_mm256_testz_ps(some, small), 0))
         return f32_div(a, b);
     q = _mm256_fmadd_ps(_mm256_fnmadd_ps(q, b, a), r, q);
     return _mm256_fmadd_ps(_mm256_fnmadd_ps(q, b, a), r, q);
@@ -396,9 +397,10 @@ static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm256_div_pd(a, b)
 static inline f64_vec f64_abs(f64_vec a) { return _mm256_andnot_pd(f64_set1(-0.0), a); }
 static inline f64_vec f64_load_f32(const void *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 
-static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r)
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int turn)
 {
     (void)r;
+    (void)turn;
     return f64_div(a, b);
 }
 

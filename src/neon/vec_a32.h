@@ -105,9 +105,10 @@ static inline f64_vec f64_max(f64_vec a, f64_vec b)
     return a;
 }
 
-static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r)
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int turn)
 {
     (void)r;
+    (void)turn;
     return f64_div(a, b);
 }
 

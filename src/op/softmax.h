@@ -174,7 +174,7 @@ FORCE_INLINE void T(divide_strip)(const struct T(softmax) * r, size_t col, const
         if (!whole && in_strip >= n)
             break;
         for (int i = 0; i < T(PARTS); i++) {
-            const C(vec) q = C(quotient)(e[v * T(PARTS) + i], sum, reciprocal);
+            const C(vec) q = C(quotient)(e[v * T(PARTS) + i], sum, reciprocal, v * T(PARTS) + i);
 
             *T(part)(&prob, i) = q;
             *T(part)(&y, i) = C(select)(T(keep)(keep, v, i), C(mul)(q, r->y_scale), C(set1)(0));

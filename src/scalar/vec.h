@@ -156,9 +156,10 @@ static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return a - b; }
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return a / b; }
 static inline f32_vec f32_abs(f32_vec a) { return __builtin_fabsf(a); }
 static inline f32_vec f32_max(f32_vec a, f32_vec b) { return __builtin_isgreater(a, b) ? a : b; }
-static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r)
+static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int turn)
 {
     (void)r;
+    (void)turn;
     return f32_div(a, b);
 }
 
@@ -240,9 +241,10 @@ static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return a - b; }
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return a / b; }
 static inline f64_vec f64_abs(f64_vec a) { return __builtin_fabs(a); }
 static inline f64_vec f64_max(f64_vec a, f64_vec b) { return __builtin_isgreater(a, b) ? a : b; }
-static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r)
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int turn)
 {
     (void)r;
+    (void)turn;
     return f64_div(a, b);
 }
 
