@@ -47,14 +47,6 @@ static const bool body_marks[BITDROP_BODY_COUNT + 1] = {
 #define MARKS(name, inputs, generator, marks) marks,
     BITDROP_BODIES(MARKS) false};
 
-enum {
-    GENERATOR_INTERLEAVED,
-    GENERATOR_INTERLEAVED_BUT_F64,
-    GENERATOR_SHARED,
-    GENERATOR_WHOLE_ROWS,
-    GENERATOR_NOISE
-};
-
 static const bool body_whole_rows[BITDROP_BODY_COUNT + 1] = {
 #define OF_WHOLE_ROWS(name, inputs, generator, marks) GENERATOR_##generator == GENERATOR_WHOLE_ROWS,
     BITDROP_BODIES(OF_WHOLE_ROWS) false};

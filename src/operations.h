@@ -116,6 +116,13 @@
     X(infer, (cfg, t, n, in[0], y))
 
 enum { BITDROP_MAX_INPUTS = 3 };
+enum bitdrop_generator {
+    GENERATOR_INTERLEAVED,
+    GENERATOR_INTERLEAVED_BUT_F64,
+    GENERATOR_SHARED,
+    GENERATOR_WHOLE_ROWS,
+    GENERATOR_NOISE
+};
 enum bitdrop_input { IN_NONE, IN_FIRST, IN_THIRD, IN_THIRD_OR_NULL, IN_BIAS, IN_ROW_BIAS, IN_PROB };
 enum bitdrop_bits { BITS_WRITTEN, BITS_READ, BITS_MADE, BITS_NOISE, BITS_NONE };
 

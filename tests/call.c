@@ -56,8 +56,8 @@ struct body {
 
 static struct body body_of(enum bitdrop_body body)
 {
-    enum { INTERLEAVED, INTERLEAVED_BUT_F64, SHARED, WHOLE_ROWS };
-#define BODY(name, inputs, generator, marks) {inputs, marks, (generator) == WHOLE_ROWS},
+#define BODY(name, inputs, generator, marks)                                                       \
+    {inputs, marks, GENERATOR_##generator == GENERATOR_WHOLE_ROWS},
     static const struct body bodies[] = {BITDROP_BODIES(BODY){0, false, false}};
 
     return bodies[body];
