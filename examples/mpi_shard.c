@@ -17,7 +17,7 @@ enum { ROWS = 96, COLS = 1000 }; /* the batch and the features, of all ranks */
 
 static const bitdrop_config whole_config = {.p = 0.1, .seed = 42, .stream = 3};
 
-static float element(size_t row, size_t col) { return (float)(row + 1) + (float)col / COLS; }
+static float element(size_t row, size_t col) { return (float)(row + 1) + (float)col / (float)COLS; }
 
 static void must(bitdrop_status status)
 {
