@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "arguments.h"
+#include "buffers.h"
 #include "dispatch.h"
 #include "kernels.h"
 #include "parallel.h"
