@@ -11,55 +11,31 @@
 
 #include "template/sinpi.h"
 
-static inline f32_vec f32_exp(f32_vec a)
+static inline f32_vec f32_each(f32_vec a, float (*function)(float))
 {
     float x[f32_LANES];
 
     f32_store(x, a);
     for (int i = 0; i < f32_LANES; i++)
-        x[i] = expf(x[i]);
+        x[i] = function(x[i]);
     return f32_load(x);
 }
 
-static inline f64_vec f64_exp(f64_vec a)
+static inline f64_vec f64_each(f64_vec a, double (*function)(double))
 {
     double x[f64_LANES];
 
     f64_store(x, a);
     for (int i = 0; i < f64_LANES; i++)
-        x[i] = exp(x[i]);
+        x[i] = function(x[i]);
     return f64_load(x);
 }
 
-static inline f32_vec f32_log(f32_vec a)
-{
-    float x[f32_LANES];
-
-    f32_store(x, a);
-    for (int i = 0; i < f32_LANES; i++)
-        x[i] = logf(x[i]);
-    return f32_load(x);
-}
-
-static inline f64_vec f64_log(f64_vec a)
-{
-    double x[f64_LANES];
-
-    f64_store(x, a);
-    for (int i = 0; i < f64_LANES; i++)
-        x[i] = log(x[i]);
-    return f64_load(x);
-}
-
-static inline f64_vec f64_erfc(f64_vec a)
-{
-    double x[f64_LANES];
-
-    f64_store(x, a);
-    for (int i = 0; i < f64_LANES; i++)
-        x[i] = erfc(x[i]);
-    return f64_load(x);
-}
+static inline f32_vec f32_exp(f32_vec a) { return f32_each(a, expf); }
+static inline f64_vec f64_exp(f64_vec a) { return f64_each(a, exp); }
+static inline f32_vec f32_log(f32_vec a) { return f32_each(a, logf); }
+static inline f64_vec f64_log(f64_vec a) { return f64_each(a, log); }
+static inline f64_vec f64_erfc(f64_vec a) { return f64_each(a, erfc); }
 
 static inline f32_sine_cosine f32_sincospi(f32_vec a)
 {
