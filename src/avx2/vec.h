@@ -584,21 +584,20 @@ static inline uint32_t bf16_mask_bits(const f32_mask m[bf16_PARTS])
     return (uint32_t)_mm_movemask_epi8(bytes);
 }
 
-/* To nearest even, in the upper half of each lane. A NaN is cut off and made quiet instead. */
-static inline __m256i bf16_upper(f32_vec a)
-{
-    const __m256i u = _mm256_castps_si256(a);
-    const __m256i is_odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
-    const __m256i up = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7FFF)), is_odd);
-    const __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x400000));
-    const __m256 is_nan = _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
-
-    return _mm256_blendv_epi8(up, quiet, _mm256_castps_si256(is_nan));
-}
-
+/* To nearest even. A NaN is cut off and made quiet instead. */
 static inline bf16_packed bf16_round(bf16_vec a)
 {
-    return _mm256_blend_epi16(_mm256_srli_epi32(bf16_upper(a.even), 16), bf16_upper(a.odd), 0xAA);
+    const __m256i even = _mm256_castps_si256(a.even), odd = _mm256_castps_si256(a.odd);
+    const __m256i upper = _mm256_blend_epi16(_mm256_srli_epi32(even, 16), odd, 0xAA);
+    const __m256i lower = _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xAA);
+    const __m256i is_even = _mm256_andnot_si256(upper, _mm256_set1_epi16(1));
+    const __m256i up = _mm256_srli_epi16(_mm256_subs_epu16(lower, is_even), 15);
+    const __m256i is_nan =
+        _mm256_blend_epi16(_mm256_castps_si256(_mm256_cmp_ps(a.even, a.even, _CMP_UNORD_Q)),
+                           _mm256_castps_si256(_mm256_cmp_ps(a.odd, a.odd, _CMP_UNORD_Q)), 0xAA);
+    const __m256i quiet = _mm256_or_si256(upper, _mm256_and_si256(is_nan, _mm256_set1_epi16(0x40)));
+
+    return _mm256_add_epi16(quiet, _mm256_andnot_si256(is_nan, up));
 }
 
 static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
