@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The words of the vocabulary that activations and softmax are made of: sub, div, abs, max, clamp,
- * above, quotient, sum, greatest, exp, log, erfc; and those of noise: sqrt, from_int32, from_int31,
- * sincospi. A part of vocabulary.c, behind vocabulary_bodies.h.
+ * above, only, quotient, sum, greatest, exp, log, erfc; and those of noise: sqrt, from_int32,
+ * from_int31, sincospi. A part of vocabulary.c, behind vocabulary_bodies.h.
  */
 #ifndef BITDROP_TESTS_VOCABULARY_MATH_H
 #define BITDROP_TESTS_VOCABULARY_MATH_H
@@ -16,6 +16,7 @@ struct math_words {
     void (*abs)(const void *a, void *y);
     void (*clamp)(const void *a, const void *low, const void *high, void *y);
     uint32_t (*above)(const uint8_t *keep, const void *a, const void *b);
+    void (*only)(const uint8_t *keep, const void *a, void *y);
     void (*max)(const void *a, const void *b, void *y);
     void (*quotient)(const void *a, const void *b, const void *r, int turn, void *y);
     double (*sum)(const void *a);
@@ -59,6 +60,10 @@ struct math_words {
             C##_above(C##_keep(keep_bits_load(keep), 0, 0), C##_load(a), C##_load(b));             \
                                                                                                    \
         return C##_mask_bits(&m);                                                                  \
+    }                                                                                              \
+    static void C##_only_memory(const uint8_t *keep, const void *a, void *y)                       \
+    {                                                                                              \
+        C##_store(y, C##_only(C##_keep(keep_bits_load(keep), 0, 0), C##_load(a)));                 \
     }
 
 MATH_WORDS(f32)
@@ -70,18 +75,14 @@ static double f16_sum_memory(const void *x) { return f16_sum(f16_load(x)); }
 static double bf16_sum_memory(const void *x) { return bf16_sum(bf16_load(x)); }
 
 static const struct math_words f32_math = {
-    BITDROP_F32,         f32_LANES,
-    f32_sub_memory,      f32_div_memory,
-    f32_abs_memory,      f32_clamp_memory,
-    f32_above_memory,    f32_max_memory,
-    f32_quotient_memory, f32_sum_memory,
-    f32_greatest_memory, f32_exp_memory,
-    f32_log_memory,      NULL,
+    BITDROP_F32,      f32_LANES,           f32_sub_memory,  f32_div_memory, f32_abs_memory,
+    f32_clamp_memory, f32_above_memory,    f32_only_memory, f32_max_memory, f32_quotient_memory,
+    f32_sum_memory,   f32_greatest_memory, f32_exp_memory,  f32_log_memory, NULL,
 };
 static const struct math_words f64_math = {
-    BITDROP_F64,         f64_LANES,        f64_sub_memory, f64_div_memory,      f64_abs_memory,
-    f64_clamp_memory,    f64_above_memory, f64_max_memory, f64_quotient_memory, f64_sum_memory,
-    f64_greatest_memory, f64_exp_memory,   f64_log_memory, f64_erfc_memory,
+    BITDROP_F64,      f64_LANES,           f64_sub_memory,  f64_div_memory, f64_abs_memory,
+    f64_clamp_memory, f64_above_memory,    f64_only_memory, f64_max_memory, f64_quotient_memory,
+    f64_sum_memory,   f64_greatest_memory, f64_exp_memory,  f64_log_memory, f64_erfc_memory,
 };
 
 /* In the type itself: double would round twice. */
@@ -116,12 +117,13 @@ static void expect_binary(struct check *c, const struct math_words *w, char oper
     }
 }
 
-/* abs, clamp to within +-limit, and above -limit. */
+/* abs, clamp to within +-limit, above -limit, and only what is kept. */
 static void expect_bounded(struct check *c, const struct math_words *w, const unsigned char *a)
 {
     const size_t size = dtype_bytes(w->dtype);
     const double limit = 1 + (double)check_below(c, 100);
     unsigned char low[MOST_BYTES], high[MOST_BYTES], absolute[MOST_BYTES], within[MOST_BYTES];
+    unsigned char only[MOST_BYTES];
     const uint32_t bits = random_word(c);
     uint8_t keep[4];
 
@@ -132,6 +134,7 @@ static void expect_bounded(struct check *c, const struct math_words *w, const un
     store_le32(keep, bits);
     w->abs(a, absolute);
     w->clamp(a, low, high, within);
+    w->only(keep, a, only);
     const uint32_t above = w->above(keep, a, low);
 
     for (int i = 0; i < w->lanes; i++) {
@@ -155,6 +158,8 @@ static void expect_bounded(struct check *c, const struct math_words *w, const un
                        oracle_number(w->dtype, within + at));
         expect_bits(c, w->dtype, "above", i, above >> i & 1,
                     (bits >> i & 1) && !islessequal(x, -limit));
+        expect_bits(c, w->dtype, "only", i, oracle_bits(w->dtype, only + at),
+                    bits >> i & 1 ? oracle_bits(w->dtype, a + at) : 0);
     }
 }
 

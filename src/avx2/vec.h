@@ -267,6 +267,7 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
     return _mm256_and_ps(a, f32_keep(keep, v, 0));
 }
 
+static inline f32_vec f32_only(f32_mask m, f32_vec a) { return _mm256_and_ps(m, a); }
 static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm256_sub_ps(a, b); }
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return _mm256_div_ps(a, b); }
 static inline f32_vec f32_abs(f32_vec a) { return _mm256_andnot_ps(f32_set1(-0.0), a); }
@@ -392,6 +393,7 @@ static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
     return _mm256_and_pd(a, f64_keep(keep, v, 0));
 }
 
+static inline f64_vec f64_only(f64_mask m, f64_vec a) { return _mm256_and_pd(m, a); }
 static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm256_sub_pd(a, b); }
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm256_div_pd(a, b); }
 static inline f64_vec f64_abs(f64_vec a) { return _mm256_andnot_pd(f64_set1(-0.0), a); }

@@ -213,6 +213,7 @@ static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
     return _mm512_maskz_mov_ps(keep_bits_16(keep, v), a);
 }
 
+static inline f32_vec f32_only(f32_mask m, f32_vec a) { return _mm512_maskz_mov_ps(m, a); }
 static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm512_sub_ps(a, b); }
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return _mm512_div_ps(a, b); }
 static inline f32_vec f32_abs(f32_vec a) { return _mm512_abs_ps(a); }
@@ -346,6 +347,7 @@ static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
     return _mm512_maskz_mov_pd(keep_bits_8(keep, v), a);
 }
 
+static inline f64_vec f64_only(f64_mask m, f64_vec a) { return _mm512_maskz_mov_pd(m, a); }
 static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm512_sub_pd(a, b); }
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm512_div_pd(a, b); }
 static inline f64_vec f64_abs(f64_vec a) { return _mm512_abs_pd(a); }

@@ -218,13 +218,16 @@ static inline f32_mask f32_positive(f32_mask m, f32_vec a)
     return m;
 }
 
-static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
+static inline f32_vec f32_only(f32_mask m, f32_vec a)
 {
-    const f32_mask m = f32_keep(keep, v, 0);
-
     for (int i = 0; i < 2; i++)
         a.r[i] = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a.r[i]), m.r[i]));
     return a;
+}
+
+static inline f32_vec f32_kept(f32_vec a, keep_bits keep, int v)
+{
+    return f32_only(f32_keep(keep, v, 0), a);
 }
 
 static inline f32_vec f32_sub(f32_vec a, f32_vec b)

@@ -69,9 +69,11 @@ static inline f64_mask f64_positive(f64_mask m, f64_vec a)
     return m;
 }
 
+static inline f64_vec f64_only(f64_mask m, f64_vec a) { return f64_select(m, a, f64_set1(0)); }
+
 static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
 {
-    return f64_select(f64_keep(keep, v, 0), a, f64_set1(0));
+    return f64_only(f64_keep(keep, v, 0), a);
 }
 
 static inline void f64_store(void *p, f64_vec a) { memcpy(p, &a, sizeof a); }

@@ -90,13 +90,16 @@ static inline f64_mask f64_positive(f64_mask m, f64_vec a)
     return m;
 }
 
-static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
+static inline f64_vec f64_only(f64_mask m, f64_vec a)
 {
-    const f64_mask m = f64_keep(keep, v, 0);
-
     for (int i = 0; i < 2; i++)
         a.r[i] = vreinterpretq_f64_u64(vandq_u64(vreinterpretq_u64_f64(a.r[i]), m.r[i]));
     return a;
+}
+
+static inline f64_vec f64_kept(f64_vec a, keep_bits keep, int v)
+{
+    return f64_only(f64_keep(keep, v, 0), a);
 }
 
 static inline f64_vec f64_sub(f64_vec a, f64_vec b)

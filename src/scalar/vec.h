@@ -152,6 +152,7 @@ static inline f32_vec f32_load(const void *p)
 static inline void f32_store(void *p, f32_vec a) { memcpy(p, &a, sizeof a); }
 static inline void f32_stream(void *p, f32_vec a) { f32_store(p, a); }
 
+static inline f32_vec f32_only(f32_mask m, f32_vec a) { return float_from_bits(float_bits(a) & m); }
 static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return a - b; }
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return a / b; }
 static inline f32_vec f32_abs(f32_vec a) { return __builtin_fabsf(a); }
@@ -237,6 +238,7 @@ static inline f64_vec f64_load(const void *p)
 static inline void f64_store(void *p, f64_vec a) { memcpy(p, &a, sizeof a); }
 static inline void f64_stream(void *p, f64_vec a) { f64_store(p, a); }
 
+static inline f64_vec f64_only(f64_mask m, f64_vec a) { return f64_select(m, a, 0); }
 static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return a - b; }
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return a / b; }
 static inline f64_vec f64_abs(f64_vec a) { return __builtin_fabs(a); }
