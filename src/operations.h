@@ -15,8 +15,10 @@
  * generator: INTERLEAVED is one of its own, which applies a strip after each Philox round. It is
  * the fastest in cache, and 10 to 20 KiB of code for each dtype. SHARED is one for all bodies,
  * which applies some strips after each plane. INTERLEAVED_BUT_F64 leaves f64, which waits for
- * memory more than for Philox, to the shared one. WHOLE_ROWS is no generator: the body is a
- * function on a row, whose elements depend on one another, and makes the row's bits before it
+ * memory more than for Philox, to the shared one. TWO_PHASES is SHARED too, but the body is two
+ * functions, with an exp of each element between them; but for f64, some strips go through the
+ * first one, then through exp, then through the second one. WHOLE_ROWS is no generator: the body is
+ * a function on a row, whose elements depend on one another, and makes the row's bits before it
  * applies them. NOISE has no keep bits but a number of Gaussian noise for each element, which the
  * body is given.
  *
@@ -27,12 +29,12 @@
     X(add, 3, INTERLEAVED_BUT_F64, 0)                                                              \
     X(relu, 2, INTERLEAVED_BUT_F64, 1)                                                             \
     X(relu_grad, 3, SHARED, 0)                                                                     \
-    X(gelu, 2, SHARED, 0)                                                                          \
-    X(gelu_grad, 3, SHARED, 0)                                                                     \
-    X(gelu_tanh, 2, SHARED, 0)                                                                     \
-    X(gelu_tanh_grad, 3, SHARED, 0)                                                                \
-    X(silu, 2, SHARED, 0)                                                                          \
-    X(silu_grad, 3, SHARED, 0)                                                                     \
+    X(gelu, 2, TWO_PHASES, 0)                                                                      \
+    X(gelu_grad, 3, TWO_PHASES, 0)                                                                 \
+    X(gelu_tanh, 2, TWO_PHASES, 0)                                                                 \
+    X(gelu_tanh_grad, 3, TWO_PHASES, 0)                                                            \
+    X(silu, 2, TWO_PHASES, 0)                                                                      \
+    X(silu_grad, 3, TWO_PHASES, 0)                                                                 \
     X(alpha, 1, SHARED, 0)                                                                         \
     X(softmax, 3, WHOLE_ROWS, 0)                                                                   \
     X(softmax_grad, 2, WHOLE_ROWS, 0)                                                              \
@@ -120,6 +122,7 @@ enum bitdrop_generator {
     GENERATOR_INTERLEAVED,
     GENERATOR_INTERLEAVED_BUT_F64,
     GENERATOR_SHARED,
+    GENERATOR_TWO_PHASES,
     GENERATOR_WHOLE_ROWS,
     GENERATOR_NOISE
 };

@@ -16,6 +16,14 @@
  * the parameters in all lanes. A body that makes marks puts those of its elements into *marks, the
  * first in bit 0.
  *
+ * A body in two phases is two functions. The first makes two vectors of the operands, and puts them
+ * behind these into in. The second is like T(op_<name>), which is made of both, and finds exp of
+ * the second vector in its place.
+ *
+ *     void T(first_<name>)(T(vec) *in)
+ *     T(packed) T(second_<name>)(T(vec) *in, keep_bits keep, int v, const C(vec) *p,
+ *                                uint32_t *marks)
+ *
  * A body of whole rows is a function on some rows instead, T(rows_at_once) of them. The bits of
  * their elements are bits_of_row(), and room has T(ROW_VECTORS) vectors for anything.
  *

@@ -5,40 +5,28 @@
  */
 #ifndef BITDROP_PARAMETERS
 
-/* Phi(s), and its density unless that pointer is NULL. */
-FORCE_INLINE C(vec) T(normal)(C(vec) s, C(mask) kept, C(vec) * density)
+FORCE_INLINE C(vec) T(gelu_exponent)(C(vec) s) { return C(mul)(C(mul)(s, s), C(set1)(-0.5)); }
+
+/* Phi(s). */
+FORCE_INLINE C(vec) T(normal)(C(vec) s, C(vec) e, C(mask) kept)
 {
-    const C(vec) tail = C(normal_tail)(C(abs)(s), density);
+    const C(vec) tail = C(normal_tail)(C(abs)(s), e);
 
     return C(select)(C(above)(kept, s, C(set1)(0)), C(sub)(C(set1)(1), tail), tail);
 }
 
-FORCE_INLINE C(vec) T(gelu)(C(vec) x, C(vec) s, C(mask) kept)
+FORCE_INLINE C(vec) T(gelu)(C(vec) x, C(vec) e, C(mask) kept)
 {
-    return C(mul)(x, T(normal)(s, kept, NULL));
+    return C(mul)(x, T(normal)(T(within)(x, C(GELU_END)), e, kept));
 }
 
-FORCE_INLINE C(vec) T(gelu_slope)(C(vec) x, C(vec) s, C(mask) kept)
+FORCE_INLINE C(vec) T(gelu_slope)(C(vec) s, C(vec) e, C(mask) kept)
 {
-    C(vec) density;
-    const C(vec) phi = T(normal)(s, kept, &density);
+    const C(vec) density = C(mul)(e, C(set1)(0.3989422804014327)); /* 1 / sqrt(2 pi) */
 
-    (void)x;
-    return C(add)(phi, C(mul)(s, density));
+    return C(add)(T(normal)(s, e, kept), C(mul)(s, density));
 }
 
-FORCE_INLINE T(packed)
-    T(op_gelu)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t *marks)
-{
-    (void)marks;
-    return T(activate)(T(gelu), C(GELU_END), in, keep, v, p);
-}
-
-FORCE_INLINE T(packed)
-    T(op_gelu_grad)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t *marks)
-{
-    (void)marks;
-    return T(activate_grad)(T(gelu_slope), C(GELU_END), in, keep, v, p);
-}
+ACTIVATION(gelu, C(GELU_END))
 
 #endif

@@ -35,13 +35,36 @@ enum {
 typedef T(packed)
     T(body_function)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t *marks);
 
+/* The operands, and behind them two that the first phase of a body in two phases makes. */
+enum { T(MAX_IN) = BITDROP_MAX_INPUTS + 2 };
+
+/* What the first phases of some vectors have made, part by part. */
+struct T(made) {
+    C(vec) * first, *second;
+};
+
 /*
- * The next strip; `inputs` is that of the body. Returns its marks. Operands are named one by one:
- * indexed in a loop, compilers would keep them in memory. If the second one is -0 everywhere, it is
- * not loaded, and compilers leave the addition out.
+ * Vector v of the next strip; `inputs` is that of the body. Operands are named one by one: indexed
+ * in a loop, compilers would keep them in memory. If the second one is -0 everywhere, it is not
+ * loaded, and compilers leave the addition out.
+ */
+FORCE_INLINE void T(load_operands)(int inputs, bool has_second, const struct work *work, int v,
+                                   T(vec) * in)
+{
+    in[0] = T(load)(work->in[0] + v * T(VECTOR_BYTES));
+    if (inputs > 1 && has_second)
+        in[1] = T(load)(work->in[1] + v * T(VECTOR_BYTES));
+    else
+        for (int i = 0; i < T(PARTS); i++)
+            *T(part)(&in[1], i) = C(set1)(-0.0);
+    if (inputs > 2)
+        in[2] = T(load)(work->in[2] + v * T(VECTOR_BYTES));
+}
+
+/* The next strip. Returns its marks. What the first phase has made, if there is one, goes to `in`.
  */
 FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_second, keep_bits keep,
-                               const struct work *work)
+                               const struct work *work, const struct T(made) * made)
 {
     const C(vec)
         p[BITDROP_MAX_PARAMETERS] = {C(set1)(work->C(parameter)[0]), C(set1)(work->C(parameter)[1]),
@@ -49,18 +72,15 @@ FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_sec
     uint32_t marks = 0;
 
     for (int v = 0; v < T(VECTORS); v++) {
-        T(vec) in[BITDROP_MAX_INPUTS];
+        T(vec) in[T(MAX_IN)];
         T(packed) out;
         uint32_t some = 0;
 
-        in[0] = T(load)(work->in[0] + v * T(VECTOR_BYTES));
-        if (inputs > 1 && has_second)
-            in[1] = T(load)(work->in[1] + v * T(VECTOR_BYTES));
-        else
-            for (int i = 0; i < T(PARTS); i++)
-                *T(part)(&in[1], i) = C(set1)(-0.0);
-        if (inputs > 2)
-            in[2] = T(load)(work->in[2] + v * T(VECTOR_BYTES));
+        T(load_operands)(inputs, has_second, work, v, in);
+        for (int i = 0; made != NULL && i < T(PARTS); i++) {
+            *T(part)(&in[inputs], i) = made->first[v * T(PARTS) + i];
+            *T(part)(&in[inputs + 1], i) = made->second[v * T(PARTS) + i];
+        }
         out = body(in, keep, v, p, &some);
         /* Not by a shift that depends on v: clang makes that of conversions that raise invalid. */
         marks =
@@ -93,28 +113,14 @@ FORCE_INLINE void T(prefetch_strip)(int inputs, bool has_second, const struct wo
         T(prefetch)(work->out, work->prefetch_ahead);
 }
 
-/* Applies the next strip; there is one. */
-FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks, struct work *work)
+/* To the next strip. */
+FORCE_INLINE void T(advance)(int inputs, bool has_second, struct work *work)
 {
-    const bool has_second = inputs > 1 && work->how & WORK_SECOND_INPUT;
-    uint32_t marks;
-
-    if (__builtin_expect(work->how & (WORK_PREFETCH_INPUTS | WORK_PREFETCH_OUTPUT), 0))
-        T(prefetch_strip)(inputs, has_second, work);
-    if (has_second)
-        marks = T(strip)(body, inputs, true, keep_bits_load(work->bits), work);
-    else
-        marks = T(strip)(body, inputs, false, keep_bits_load(work->bits), work);
-    if (makes_marks)
-        store_le32(work->marks, marks);
     work->in[0] += T(STRIP_BYTES);
     work->in[1] += has_second ? T(STRIP_BYTES) : 0;
     if (inputs > 2)
         work->in[2] += work->third_step;
     work->out += T(STRIP_BYTES);
-    work->bits += WORD_ELEMENTS / 8;
-    work->marks += makes_marks ? WORD_ELEMENTS / 8 : 0;
-    work->strips--;
     if (inputs > 1 && --work->row_strips == 0) {
         work->in[0] += work->in_gap[0];
         work->in[1] += work->in_gap[1];
@@ -125,6 +131,27 @@ FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks,
     }
 }
 
+/* Applies the next strip; there is one. */
+FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks, struct work *work,
+                          const struct T(made) * made)
+{
+    const bool has_second = inputs > 1 && work->how & WORK_SECOND_INPUT;
+    uint32_t marks;
+
+    if (__builtin_expect(work->how & (WORK_PREFETCH_INPUTS | WORK_PREFETCH_OUTPUT), 0))
+        T(prefetch_strip)(inputs, has_second, work);
+    if (has_second)
+        marks = T(strip)(body, inputs, true, keep_bits_load(work->bits), work, made);
+    else
+        marks = T(strip)(body, inputs, false, keep_bits_load(work->bits), work, made);
+    if (makes_marks)
+        store_le32(work->marks, marks);
+    work->bits += WORD_ELEMENTS / 8;
+    work->marks += makes_marks ? WORD_ELEMENTS / 8 : 0;
+    work->strips--;
+    T(advance)(inputs, has_second, work);
+}
+
 /* Applies `count` strips. On a copy, which stores to the output cannot change. */
 FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_marks,
                             struct work *work, size_t count)
@@ -133,7 +160,7 @@ FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_mark
 
     work_copy(&local, work);
     for (; count > 0; count--)
-        T(next)(body, inputs, makes_marks, &local);
+        T(next)(body, inputs, makes_marks, &local, NULL);
     work_return(work, &local);
 }
 
@@ -157,7 +184,7 @@ FORCE_INLINE uint32_t T(few)(T(body_function) * body, int inputs, bool has_secon
     for (int k = 0; k < inputs; k++)
         at[k] = operand_at(&job->in[k], row, col);
     for (i = 0; i < n; i += T(LANES)) {
-        T(vec) in[BITDROP_MAX_INPUTS];
+        T(vec) in[T(MAX_IN)];
         uint8_t bits[WORD_ELEMENTS / 8];
         uint32_t some = 0;
 
@@ -206,9 +233,9 @@ FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks, 
             word = shifted;
         }
         if (has_second)
-            marks = T(strip)(body, inputs, true, keep_bits_load(word), work);
+            marks = T(strip)(body, inputs, true, keep_bits_load(word), work, NULL);
         else
-            marks = T(strip)(body, inputs, false, keep_bits_load(word), work);
+            marks = T(strip)(body, inputs, false, keep_bits_load(word), work, NULL);
         if (mask != NULL)
             bits_append_word(mask, col, makes_marks ? marks : load_le32(word));
         work->in[0] += T(STRIP_BYTES);
@@ -247,16 +274,18 @@ FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
     work_copy_batch(work, &local);
 }
 
+#include "template/apply_two_phases.h"
+
 /* Each body's functions; made of them, a kernel and its slot in the row. */
 #define STEP(name, inputs, generator, marks)                                                       \
     FORCE_INLINE void T(step_##name)(struct work * work)                                           \
     {                                                                                              \
         if (work->strips > 0)                                                                      \
-            T(next)(T(op_##name), inputs, marks, work);                                            \
+            T(next)(T(op_##name), inputs, marks, work, NULL);                                      \
     }                                                                                              \
     NOINLINE void T(strips_##name)(struct work * work, size_t count)                               \
     {                                                                                              \
-        T(strips)(T(op_##name), inputs, marks, work, count);                                       \
+        STRIPS_##generator(name, inputs, marks, work, count);                                      \
     }                                                                                              \
     NOINLINE uint32_t T(few_##name)(const struct work *work, size_t row, size_t col, size_t n,     \
                                     uint32_t keep)                                                 \
@@ -291,6 +320,8 @@ FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
     {                                                                                              \
         make_runs_interleaved(s, g, begin, end, keep, T(step_##name), work);                       \
     }
+#define RUNS_TWO_PHASES(name) RUNS_SHARED(name)
+#define MAKE_RUNS_TWO_PHASES(name) MAKE_RUNS_SHARED(name)
 #if BYTES == 8
 #define RUNS_INTERLEAVED_BUT_F64(name) RUNS_SHARED(name)
 #define MAKE_RUNS_INTERLEAVED_BUT_F64(name) MAKE_RUNS_SHARED(name)
@@ -299,11 +330,30 @@ FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
 #define MAKE_RUNS_INTERLEAVED_BUT_F64(name) MAKE_RUNS_INTERLEAVED(name)
 #endif
 
+#define STRIPS_SHARED(name, ...) T(strips)(T(op_##name), __VA_ARGS__)
+#define STRIPS_INTERLEAVED STRIPS_SHARED
+#define STRIPS_INTERLEAVED_BUT_F64 STRIPS_SHARED
+#if BYTES == 8
+#define STRIPS_TWO_PHASES STRIPS_SHARED
+#else
+#define STRIPS_TWO_PHASES(name, ...)                                                               \
+    T(strips_two_phases)(T(first_##name), T(second_##name), __VA_ARGS__)
+#endif
+
 /* Which of them a body has; bodies of whole rows and of noise have others in their place. */
 #define KERNEL(name, inputs, generator, marks) KERNEL_##generator(name, inputs, generator, marks)
 #define KERNEL_SHARED STEP
 #define KERNEL_INTERLEAVED STEP
 #define KERNEL_INTERLEAVED_BUT_F64 STEP
+#define KERNEL_TWO_PHASES(name, inputs, generator, marks)                                          \
+    FORCE_INLINE T(packed)                                                                         \
+        T(op_##name)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t * some)        \
+    {                                                                                              \
+        T(first_##name)(in);                                                                       \
+        T(exp_parts)(&in[inputs + 1]);                                                             \
+        return T(second_##name)(in, keep, v, p, some);                                             \
+    }                                                                                              \
+    STEP(name, inputs, generator, marks)
 #define KERNEL_WHOLE_ROWS(name, inputs, generator, marks)                                          \
     static void T(kernel_##name)(const struct bitdrop_job *job)                                    \
     {                                                                                              \
@@ -341,7 +391,15 @@ static bitdrop_kernel *const T(kernels)[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SL
 #undef KERNEL_INTERLEAVED_BUT_F64
 #undef KERNEL_WHOLE_ROWS
 #undef KERNEL_NOISE
+#undef KERNEL_TWO_PHASES
 #undef SLOT
+#undef STRIPS_SHARED
+#undef STRIPS_INTERLEAVED
+#undef STRIPS_INTERLEAVED_BUT_F64
+#undef STRIPS_TWO_PHASES
+#undef RUNS_TWO_PHASES
+#undef MAKE_RUNS_TWO_PHASES
+#undef ACTIVATION
 #undef RUNS_SHARED
 #undef MAKE_RUNS_SHARED
 #undef RUNS_INTERLEAVED

@@ -80,6 +80,22 @@ struct work {
     struct work *original; /* of a copy */
 };
 
+/* Where the strips begin, and how they go on. */
+FORCE_INLINE void work_copy_place(struct work *copy, const struct work *work)
+{
+    copy->in[0] = work->in[0];
+    copy->in[1] = work->in[1];
+    copy->in[2] = work->in[2];
+    copy->third_step = work->third_step;
+    copy->out = work->out;
+    copy->row_strips = work->row_strips;
+    copy->strips_of_row = work->strips_of_row;
+    copy->in_gap[0] = work->in_gap[0];
+    copy->in_gap[1] = work->in_gap[1];
+    copy->in_gap[2] = work->in_gap[2];
+    copy->out_gap = work->out_gap;
+}
+
 /*
  * A copy for a loop over strips, without the rest of the batch except its size. If nobody else
  * knows its address, compilers hold its members in registers and the parameters in vectors. They
@@ -87,20 +103,10 @@ struct work {
  */
 FORCE_INLINE void work_copy(struct work *copy, const struct work *work)
 {
-    copy->in[0] = work->in[0];
-    copy->in[1] = work->in[1];
-    copy->in[2] = work->in[2];
-    copy->third_step = work->third_step;
-    copy->out = work->out;
+    work_copy_place(copy, work);
     copy->bits = work->bits;
     copy->marks = work->marks;
     copy->strips = work->strips;
-    copy->row_strips = work->row_strips;
-    copy->strips_of_row = work->strips_of_row;
-    copy->in_gap[0] = work->in_gap[0];
-    copy->in_gap[1] = work->in_gap[1];
-    copy->in_gap[2] = work->in_gap[2];
-    copy->out_gap = work->out_gap;
     copy->how = work->how;
     copy->prefetch_ahead = work->job->prefetch.ahead;
     copy->left = work->left;
