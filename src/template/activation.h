@@ -39,14 +39,15 @@ enum {
  */
 static inline f32_vec f32_normal_tail(f32_vec a, f32_vec e)
 {
-    static const double coefficients[] = {
-        -1.42592693e-05, 6.34974342e-05, 0.00030441057, -0.00109137745,
-        -0.0156931606,   0.12533099,     -0.398942302,  0.5};
     const f32_vec u = f32_div(a, f32_add(f32_set1(1), f32_mul(a, f32_set1(0.3125))));
-    f32_vec q = f32_set1(coefficients[0]);
+    const f32_vec square = f32_mul(u, u);
+    const f32_vec q01 = f32_add(f32_set1(0.5), f32_mul(u, f32_set1(-0.398942302)));
+    const f32_vec q23 = f32_add(f32_set1(0.12533099), f32_mul(u, f32_set1(-0.0156931606)));
+    const f32_vec q45 = f32_add(f32_set1(-0.00109137745), f32_mul(u, f32_set1(0.00030441057)));
+    const f32_vec q67 = f32_add(f32_set1(6.34974342e-05), f32_mul(u, f32_set1(-1.42592693e-05)));
+    const f32_vec q47 = f32_mul(f32_mul(square, square), f32_add(q45, f32_mul(square, q67)));
+    const f32_vec q = f32_add(f32_add(q01, f32_mul(square, q23)), q47);
 
-    for (size_t i = 1; i < sizeof coefficients / sizeof *coefficients; i++)
-        q = f32_add(f32_mul(q, u), f32_set1(coefficients[i]));
     return f32_mul(e, q);
 }
 
