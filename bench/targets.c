@@ -294,6 +294,75 @@ static void softmax_rows(bitdrop_isa isa, double seconds)
     }
 }
 
+/* A forward and a backward call of an activation without bias, or of plain dropout. */
+struct pair {
+    struct bench_case forward, backward;
+};
+
+static struct pair pair_of(enum bitdrop_operation forward, enum bitdrop_operation backward,
+                           enum case_form form, bitdrop_dtype t, bitdrop_isa isa)
+{
+    struct pair pair = {
+        .forward = {.op = forward, .isa = isa, .dtype = t, .p = 0.1, .n = L2, .form = form}};
+
+    pair.backward = pair.forward;
+    pair.backward.op = backward;
+    case_prepare(&pair.forward);
+    case_prepare(&pair.backward);
+    return pair;
+}
+
+static void print_pair(const struct pair *pair, double time, double reference, double most)
+{
+    char what[128];
+
+    snprintf(what, sizeof what, "%-6s %-14s %-4s p=%-4g n=%zu, and backward",
+             bitdrop_isa_name(pair->forward.isa), case_operation_name(&pair->forward),
+             case_dtype_name(&pair->forward), pair->forward.p, pair->forward.n);
+    print_row(what, 1e9 * time / L2, 1e9 * reference / L2, time / reference, "<=", most,
+              time / reference <= most);
+}
+
+/* Against an exp for each call and both calls of plain dropout, and GELU against GELU_TANH. */
+static void activation_rows_of(const struct softmax_loops *loops, bitdrop_dtype t, double seconds)
+{
+    const bitdrop_isa isa = loops->isa;
+    struct pair plain = pair_of(OP_forward, OP_backward, FORM_FLAT, t, isa);
+    struct pair gelu = pair_of(OP_forward_gelu, OP_backward_gelu, FORM_NO_BIAS, t, isa);
+    struct pair tanh = pair_of(OP_forward_gelu_tanh, OP_backward_gelu_tanh, FORM_NO_BIAS, t, isa);
+    struct pair silu = pair_of(OP_forward_silu, OP_backward_silu, FORM_NO_BIAS, t, isa);
+    static float x[L2], y[L2];
+    struct softmax_reference exp = {loops->exp, {1, L2, x, NULL, y}};
+    double time[9];
+
+    measure((struct body[]){{case_repeat, &plain.forward, 1},
+                            {case_repeat, &plain.backward, 1},
+                            {case_repeat, &gelu.forward, 1},
+                            {case_repeat, &gelu.backward, 1},
+                            {case_repeat, &tanh.forward, 1},
+                            {case_repeat, &tanh.backward, 1},
+                            {case_repeat, &silu.forward, 1},
+                            {case_repeat, &silu.backward, 1},
+                            {run_softmax_reference, &exp, 1}},
+            9, seconds, time);
+    const double reference = time[0] + time[1] + 2 * time[8];
+
+    print_pair(&tanh, time[4] + time[5], reference, 1.4);
+    print_pair(&silu, time[6] + time[7], reference, 1.4);
+    print_pair(&gelu, time[2] + time[3], time[4] + time[5], 2);
+}
+
+/* Where exp is SLEEF's. */
+static void activation_rows(bitdrop_isa isa, double seconds)
+{
+    const struct softmax_loops *loops = softmax_loops_of(isa);
+
+    if (loops == NULL || strcmp(bitdrop_math(), "libm") == 0)
+        return;
+    for (size_t t = 0; t < COUNT(fused_dtypes); t++)
+        activation_rows_of(loops, fused_dtypes[t], seconds);
+}
+
 /* Whatever operations there are. */
 static void memory_rows(bitdrop_isa isa, double seconds)
 {
@@ -392,6 +461,9 @@ unsigned targets_run(bitdrop_isa isa, double seconds)
     softmax_rows(isa, seconds);
     if (isa == BITDROP_ISA_AVX512)
         softmax_rows(BITDROP_ISA_AVX2, seconds);
+    activation_rows(isa, seconds);
+    if (isa == BITDROP_ISA_AVX512)
+        activation_rows(BITDROP_ISA_AVX2, seconds);
     noise_row(isa, seconds);
     memory_rows(isa, seconds);
     threads_row(isa, seconds);
