@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Random words, and vectors that are full of words. A part of vec.h. */
+#ifndef BITDROP_AVX512_VEC_RANDOM_H
+#define BITDROP_AVX512_VEC_RANDOM_H
+
+/* Random words: each in the low half of a 64-bit lane, which vpmuludq reads; above it is dirt */
+
+typedef __m512i vec;
+enum { LANES = 8, CHAINS = 2, VECS = 2, INTERLEAVED_PLANES = 1 };
+
+static inline vec vec_set1(uint32_t x) { return _mm512_set1_epi32((int)x); }
+static inline vec vec_add(vec a, vec b) { return _mm512_add_epi64(a, b); }
+static inline vec vec_xor(vec a, vec b) { return _mm512_xor_si512(a, b); }
+static inline vec vec_and(vec a, vec b) { return _mm512_and_si512(a, b); }
+static inline vec vec_andnot(vec a, vec b) { return _mm512_andnot_si512(b, a); }
+static inline vec vec_or(vec a, vec b) { return _mm512_or_si512(a, b); }
+
+static inline vec vec_or_and(vec a, vec b, vec c)
+{
+    return _mm512_ternarylogic_epi32(a, b, c, 0xF8);
+}
+
+static inline vec vec_xor_key(vec a, vec b, const uint32_t *key)
+{
+    return _mm512_ternarylogic_epi32(a, b, vec_set1(*key), 0x96);
+}
+
+static inline vec vec_load(const uint32_t *p)
+{
+    return _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)p));
+}
+
+static inline void vec_store(uint32_t *p, vec a)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi64_epi32(a));
+}
+
+/* In the order that the unpacking of vec_planes_store turns into that of memory. */
+static inline vec vec_blocks(uint32_t g)
+{
+    return _mm512_add_epi64(vec_set1(g), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
+{
+    *lo = _mm512_mul_epu32(a, vec_set1(m));
+    *hi = _mm512_shuffle_epi32(*lo, _MM_PERM_DDBB);
+}
+
+/* The product has both words, the high one where it belongs: b goes there. */
+static inline void vec_mul_pack(vec a, uint32_t m, vec b, const uint32_t *key, vec packed[VECS / 2])
+{
+    const vec product = _mm512_mul_epu32(a, vec_set1(m));
+    const vec up = _mm512_shuffle_epi32(b, _MM_PERM_CCAA);
+
+    packed[0] = _mm512_mask_ternarylogic_epi32(product, 0xAAAA, up, vec_set1(*key), 0x96);
+}
+
+/* Of the lanes of planes[0], low and high are words 1 and 0 of a block; of planes[1] 3 and 2. */
+static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
+{
+    const __m512 words10 = _mm512_castsi512_ps(planes[0]);
+    const __m512 words32 = _mm512_castsi512_ps(planes[1]);
+
+    _mm512_storeu_ps(p, _mm512_shuffle_ps(words10, words32, _MM_SHUFFLE(0, 1, 0, 1)));
+    _mm512_storeu_ps(p + 64, _mm512_shuffle_ps(words10, words32, _MM_SHUFFLE(2, 3, 2, 3)));
+}
+
+/* Full vectors: a word in each half of a lane */
+
+enum { FULL_LANES = 16 };
+
+static inline vec full_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
+static inline vec full_load_bytes(const uint8_t *p) { return _mm512_loadu_si512(p); }
+static inline void full_store(uint32_t *p, vec a) { _mm512_storeu_si512(p, a); }
+
+static inline vec full_index(uint32_t first)
+{
+    return _mm512_add_epi32(
+        vec_set1(first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+
+static inline void full_spread(const vec full[1], vec lanes[CHAINS])
+{
+    lanes[0] = full[0];
+    lanes[1] = _mm512_srli_epi64(full[0], 32);
+}
+
+static inline void full_join(const vec lanes[CHAINS], vec full[1])
+{
+    full[0] = _mm512_mask_shuffle_epi32(lanes[0], 0xAAAA, lanes[1], _MM_PERM_CCAA);
+}
+
+/* vpcompressd goes to a register, because to memory it is slow on Zen 4. */
+static inline size_t full_pick(uint32_t *at, uint32_t *open, vec index, vec words)
+{
+    const __mmask16 some = _mm512_test_epi32_mask(words, words);
+
+    _mm512_storeu_si512(at, _mm512_mask_compress_epi32(index, some, index));
+    _mm512_storeu_si512(open, _mm512_maskz_compress_epi32(some, words));
+    return (size_t)__builtin_popcount(some);
+}
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kernels of all bodies for one dtype, and their row. A part of apply.h, which has the loops. */
+
+/* Each body's functions; made of them, a kernel and its slot in the row. */
+#define STEP(name, inputs, generator, marks)                                                       \
+    FORCE_INLINE void T(step_##name)(struct work * work)                                           \
+    {                                                                                              \
+        if (work->strips > 0)                                                                      \
+            T(next)(T(op_##name), inputs, marks, work, NULL);                                      \
+    }                                                                                              \
+    NOINLINE void T(strips_##name)(struct work * work, size_t count)                               \
+    {                                                                                              \
+        STRIPS_##generator(name, inputs, marks, work, count);                                      \
+    }                                                                                              \
+    NOINLINE uint32_t T(few_##name)(const struct work *work, size_t row, size_t col, size_t n,     \
+                                    uint32_t keep)                                                 \
+    {                                                                                              \
+        if (inputs > 1 && work->how & WORK_SECOND_INPUT)                                           \
+            return T(few)(T(op_##name), inputs, true, work, row, col, n, keep);                    \
+        return T(few)(T(op_##name), inputs, false, work, row, col, n, keep);                       \
+    }                                                                                              \
+    NOINLINE void T(rows_##name)(struct work * work, size_t goal)                                  \
+    {                                                                                              \
+        T(rows)(T(op_##name), inputs, marks, T(few_##name), work, goal);                           \
+    }                                                                                              \
+    MAKE_RUNS_##generator(name) static void T(kernel_##name)(const struct bitdrop_job *job)        \
+    {                                                                                              \
+        static const struct body body = {                                                          \
+            .apply = T(strips_##name),                                                             \
+            .few = T(few_##name),                                                                  \
+            .rows = T(LANES) == 1 ? NULL : T(rows_##name),                                         \
+            .runs = RUNS_##generator(name),                                                        \
+            .vector_bytes = T(VECTOR_BYTES),                                                       \
+            .many_rows = inputs > 1,                                                               \
+        };                                                                                         \
+                                                                                                   \
+        run_job(job, &body);                                                                       \
+    }
+#define RUNS_SHARED(name) make_runs_shared
+#define MAKE_RUNS_SHARED(name)
+#define RUNS_INTERLEAVED(name) T(runs_##name)
+#define MAKE_RUNS_INTERLEAVED(name)                                                                \
+    NOINLINE void T(runs_##name)(const struct bitdrop_stream *s, uint64_t g, size_t begin,         \
+                                 size_t end, uint8_t *keep, struct work *work)                     \
+    {                                                                                              \
+        make_runs_interleaved(s, g, begin, end, keep, T(step_##name), work);                       \
+    }
+#define RUNS_TWO_PHASES(name) RUNS_SHARED(name)
+#define MAKE_RUNS_TWO_PHASES(name) MAKE_RUNS_SHARED(name)
+#if BYTES == 8
+#define RUNS_INTERLEAVED_BUT_F64(name) RUNS_SHARED(name)
+#define MAKE_RUNS_INTERLEAVED_BUT_F64(name) MAKE_RUNS_SHARED(name)
+#else
+#define RUNS_INTERLEAVED_BUT_F64(name) RUNS_INTERLEAVED(name)
+#define MAKE_RUNS_INTERLEAVED_BUT_F64(name) MAKE_RUNS_INTERLEAVED(name)
+#endif
+
+#define STRIPS_SHARED(name, ...) T(strips)(T(op_##name), __VA_ARGS__)
+#define STRIPS_INTERLEAVED STRIPS_SHARED
+#define STRIPS_INTERLEAVED_BUT_F64 STRIPS_SHARED
+#if BYTES == 8
+#define STRIPS_TWO_PHASES STRIPS_SHARED
+#else
+#define STRIPS_TWO_PHASES(name, ...)                                                               \
+    T(strips_two_phases)(T(first_##name), T(second_##name), __VA_ARGS__)
+#endif
+
+/* Which of them a body has; bodies of whole rows and of noise have others in their place. */
+#define KERNEL(name, inputs, generator, marks) KERNEL_##generator(name, inputs, generator, marks)
+#define KERNEL_SHARED STEP
+#define KERNEL_INTERLEAVED STEP
+#define KERNEL_INTERLEAVED_BUT_F64 STEP
+#define KERNEL_TWO_PHASES(name, inputs, generator, marks)                                          \
+    FORCE_INLINE T(packed)                                                                         \
+        T(op_##name)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t * some)        \
+    {                                                                                              \
+        T(first_##name)(in);                                                                       \
+        T(exp_parts)(&in[inputs + 1]);                                                             \
+        return T(second_##name)(in, keep, v, p, some);                                             \
+    }                                                                                              \
+    STEP(name, inputs, generator, marks)
+#define KERNEL_WHOLE_ROWS(name, inputs, generator, marks)                                          \
+    static void T(kernel_##name)(const struct bitdrop_job *job)                                    \
+    {                                                                                              \
+        const size_t at_once = T(rows_at_once)(job->cols);                                         \
+        struct row_bits bits;                                                                      \
+        C(vec) room[T(ROW_VECTORS)];                                                               \
+                                                                                                   \
+        row_bits_init(&bits, job);                                                                 \
+        for (size_t row = 0; row < job->rows; row += at_once)                                      \
+            T(op_##name)(job, row, smaller(at_once, job->rows - row), &bits, room);                \
+        if (job->streaming)                                                                        \
+            stream_fence();                                                                        \
+    }
+#define KERNEL_NOISE(name, ...)                                                                    \
+    NOINLINE void T(noise_##name)(const struct bitdrop_job *job, size_t row, size_t col, size_t n, \
+                                  const unsigned char *noise, size_t step)                         \
+    {                                                                                              \
+        T(noise_strips)(T(op_##name), job, row, col, n, noise, step);                              \
+    }                                                                                              \
+    static void T(kernel_##name)(const struct bitdrop_job *job) { run_noise(job, T(noise_##name)); }
+BITDROP_BODIES(KERNEL)
+
+#define SLOT(name, inputs, generator, marks) T(kernel_##name),
+#ifdef ROW
+bitdrop_kernel *const ROW[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SLOT)};
+#undef ROW
+#else
+static bitdrop_kernel *const T(kernels)[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SLOT)};
+#endif
+
+#undef STEP
+#undef KERNEL
+#undef KERNEL_SHARED
+#undef KERNEL_INTERLEAVED
+#undef KERNEL_INTERLEAVED_BUT_F64
+#undef KERNEL_WHOLE_ROWS
+#undef KERNEL_NOISE
+#undef KERNEL_TWO_PHASES
+#undef SLOT
+#undef STRIPS_SHARED
+#undef STRIPS_INTERLEAVED
+#undef STRIPS_INTERLEAVED_BUT_F64
+#undef STRIPS_TWO_PHASES
+#undef RUNS_TWO_PHASES
+#undef MAKE_RUNS_TWO_PHASES
+#undef RUNS_SHARED
+#undef MAKE_RUNS_SHARED
+#undef RUNS_INTERLEAVED
+#undef MAKE_RUNS_INTERLEAVED
+#undef RUNS_INTERLEAVED_BUT_F64
+#undef MAKE_RUNS_INTERLEAVED_BUT_F64
