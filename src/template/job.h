@@ -17,17 +17,19 @@ struct body {
     apply_few *few;
     apply_batch_rows *rows;   /* NULL: there is none */
     make_runs_function *runs; /* how tiles are made while it is applied */
+    size_t most_cols;         /* of rows that `rows` is for */
     size_t vector_bytes;
     bool many_rows; /* apply goes from row to row by itself */
 };
 
 /*
  * Rows of at most MOST_COLS columns are applied by body->rows, which costs less a row than pieces
- * do, but does not prefetch. A body with an interleaved generator makes pieces of rows of more than
+ * do, but does not prefetch. For a body in two phases there are fewer, because body->rows takes
+ * both phases at once. A body with an interleaved generator makes pieces of rows of more than
  * MOST_COLS_INTERLEAVED columns, because that generator cannot apply by body->rows and is faster
  * there.
  */
-enum { MOST_COLS = 2048, MOST_COLS_INTERLEAVED = 384 };
+enum { MOST_COLS = 2048, MOST_COLS_TWO_PHASES = 64, MOST_COLS_INTERLEAVED = 384 };
 
 /* So many unneeded bits between two rows are made, rather than the bits of each row alone. */
 enum { MOST_GAP = RUN_BYTES * 8 / 4 };
@@ -52,7 +54,7 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
     work->strips_of_row = work->row_strips = 0;
     work->bits_gap = 0;
     work->many_rows = body->many_rows && rows_are_strips(job, body);
-    work->rows = job->streaming || job->cols > MOST_COLS ? NULL : body->rows;
+    work->rows = job->streaming || job->cols > body->most_cols ? NULL : body->rows;
     work->how = (job->streaming ? WORK_STREAMING : 0U) |
                 (job->prefetch.inputs ? WORK_PREFETCH_INPUTS : 0U) |
                 (job->prefetch.output ? WORK_PREFETCH_OUTPUT : 0U) |
