@@ -37,7 +37,6 @@ double bitdrop_log_f64(double x) { return has_fma() ? Sleef_finz_logd1_u10purecf
 
 double bitdrop_erfc_f64(double x) { return has_fma() ? Sleef_finz_erfcd1_u15purecfma(x) : erfc(x); }
 
-
 void bitdrop_sincospi_f32(float x, float *sine, float *cosine)
 {
     if (has_fma()) {
