@@ -81,12 +81,13 @@ void model_init(struct model *m, size_t characters, double p, bool fused, uint64
 static void each_tensor(struct model *m, void (*f)(struct tensor *t, const void *argument),
                         const void *argument)
 {
-    struct tensor *const tensors[] = {&m->token,        &m->position, &m->qkv,     &m->project,
-                                      &m->project_bias, &m->up,       &m->up_bias, &m->down,
-                                      &m->down_bias,    &m->output};
+    enum { OTHERS = 10 };
+    struct tensor *const others[OTHERS] = {&m->token,        &m->position, &m->qkv,     &m->project,
+                                           &m->project_bias, &m->up,       &m->up_bias, &m->down,
+                                           &m->down_bias,    &m->output};
 
-    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
-        f(tensors[i], argument);
+    for (int i = 0; i < OTHERS; i++)
+        f(others[i], argument);
     for (int i = 0; i < NORMS; i++) {
         f(&m->gain[i], argument);
         f(&m->shift[i], argument);

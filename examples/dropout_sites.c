@@ -89,9 +89,13 @@ static void add_bias(size_t rows, size_t cols, const float *bias, float *x)
 
 static void hide_later_columns(size_t rows, size_t cols, float *x)
 {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = r % cols + 1; c < cols; c++)
+    size_t seen = 0; /* columns of the row */
+
+    for (size_t r = 0; r < rows; r++) {
+        seen = seen < cols ? seen + 1 : 1;
+        for (size_t c = seen; c < cols; c++)
             x[r * cols + c] = -INFINITY;
+    }
 }
 
 /* What is done at the sites. */

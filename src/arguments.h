@@ -125,6 +125,7 @@ INLINE bitdrop_status check_config(const bitdrop_config *cfg)
 
 INLINE bool softmax_is_right(const bitdrop_softmax *soft)
 {
+    /* check_pointers has refused NULL. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
     return soft->scale - soft->scale == 0 && /* neither a NaN nor infinite */
            (soft->causal_rows != 0 || soft->causal_first == 0) &&
            (soft->reserved[0] | soft->reserved[1]) == 0;

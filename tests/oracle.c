@@ -67,7 +67,7 @@ double oracle_noise(const bitdrop_config *cfg, uint64_t e)
     oracle_philox(counter, key, cfg->rounds == 7 ? 7 : 10, out);
     const uint32_t *w = out + quarter / 2 * 2;
     const float u = (float)((float)(w[0] >> 1) * 0x1p-31 + 0x1p-32);
-    const double t = (float)(int32_t)w[1] * 0x1p-31, r = sqrt(-2 * log(u));
+    const double t = (float)(int32_t)w[1] * 0x1p-31, r = sqrt(-2 * log((double)u));
 
     /* Of arguments near 0, and there relative errors are small. */
     if (quarter % 2 == 0)

@@ -137,13 +137,12 @@ Test(dispatch, what_is_prefetched)
 {
     const struct bitdrop_tuning t = {"made up", 0, 4096, true, 100, 200};
     const struct {
-        bool streaming;
         size_t bytes;
-        bool inputs, output;
+        bool streaming, inputs, output;
     } calls[] = {
-        {false, 99, false, false},     {false, 100, true, false}, {false, 199, true, false},
-        {false, 200, true, true},      {true, 1, true, false},    {true, 1000, true, false},
-        {false, SIZE_MAX, true, true},
+        {99, false, false, false},     {100, false, true, false}, {199, false, true, false},
+        {200, false, true, true},      {1, true, true, false},    {1000, true, true, false},
+        {SIZE_MAX, false, true, true},
     };
 
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
