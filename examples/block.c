@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "must.h"
+
 /* What forward keeps for backward. */
 struct activations {
     float x[NORMS][TOKENS * WIDTH];      /* the residual stream: before attention, MLP and output */
@@ -25,22 +27,13 @@ static struct {
     float qkv[TOKENS * 3 * WIDTH], scores[SCORES], hidden[TOKENS * HIDDEN];
 } work;
 
-static float *allocate(size_t count)
-{
-    float *p = calloc(count, sizeof *p);
-
-    if (p == NULL) {
-        fputs("transformer_block: out of memory\n", stderr);
-        exit(1);
-    }
-    return p;
-}
+static float *floats(size_t count) { return allocate(count, sizeof(float)); }
 
 /* Values from U(-bound, bound). */
 static struct tensor tensor_of(size_t rows, size_t cols, double bound, unsigned short state[3])
 {
     const size_t n = rows * cols;
-    struct tensor t = {rows, cols, allocate(n), allocate(n), allocate(n), allocate(n)};
+    struct tensor t = {rows, cols, floats(n), floats(n), floats(n), floats(n)};
 
     for (size_t i = 0; bound > 0 && i < n; i++)
         t.value[i] = (float)(bound * (2 * erand48(state) - 1));
@@ -73,8 +66,8 @@ void model_init(struct model *m, size_t characters, double p, bool fused, uint64
     m->down_bias = tensor_of(1, WIDTH, 0, state);
     m->output = tensor_of(WIDTH, characters, bound, state);
     sites_init(&m->sites, fused, p, seed, elements);
-    m->kept = (struct activations *)(void *)allocate(sizeof *m->kept / sizeof(float));
-    m->logits = allocate(TOKENS * characters);
+    m->kept = allocate(1, sizeof *m->kept);
+    m->logits = floats(TOKENS * characters);
 }
 
 /* All parameters, one after the other. */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "report.h"
+#include "must.h"
 
 enum { PIXEL_MAX = 16 };
 

@@ -6,26 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "must.h"
 #include "seconds.h"
-
-static void must(bitdrop_status status)
-{
-    if (status != BITDROP_OK) {
-        fprintf(stderr, "transformer_block: %s\n", bitdrop_status_string(status));
-        exit(1);
-    }
-}
-
-static void *allocate(size_t bytes)
-{
-    void *p = calloc(bytes, 1);
-
-    if (p == NULL) {
-        fputs("transformer_block: out of memory\n", stderr);
-        exit(1);
-    }
-    return p;
-}
 
 void sites_init(struct sites *s, bool fused, double p, uint64_t seed, const size_t elements[SITES])
 {
@@ -35,15 +17,15 @@ void sites_init(struct sites *s, bool fused, double p, uint64_t seed, const size
     for (int i = 0; i < SITES; i++) {
         largest = elements[i] > largest ? elements[i] : largest;
         if (!fused) {
-            s->mask[i] = allocate(bitdrop_mask_bytes(elements[i]));
+            s->mask[i] = allocate(bitdrop_mask_bytes(elements[i]), 1);
             s->kept_bytes += bitdrop_mask_bytes(elements[i]);
         }
     }
     if (!fused) {
-        s->dropped = allocate(elements[AFTER_SOFTMAX] * sizeof(float));
+        s->dropped = allocate(elements[AFTER_SOFTMAX], sizeof(float));
         s->kept_bytes += elements[AFTER_SOFTMAX] * sizeof(float);
     }
-    s->scratch = allocate(largest * sizeof(float));
+    s->scratch = allocate(largest, sizeof(float));
 }
 
 void sites_free(struct sites *s)

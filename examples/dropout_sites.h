@@ -38,7 +38,7 @@ void sites_free(struct sites *s);
 const float *softmax_dropout(struct sites *s, size_t rows, size_t cols, double scale, float *scores,
                              float *prob);
 
-/* D(prob) again, for the gradient of what it is multiplied by. */
+/* D(prob) again. The gradient of v, which D(prob) is multiplied by, takes it. */
 const float *softmax_dropped(struct sites *s, size_t rows, size_t cols, const float *prob);
 
 /* dscores = gradient of the scores; dscores holds that of D(prob) before. */

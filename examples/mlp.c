@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report.h"
+#include "must.h"
 #include "seconds.h"
 
 static const int widths[LAYERS + 1] = {PIXELS, HIDDEN, HIDDEN, CLASSES};
@@ -180,7 +180,7 @@ static double softmax(float *row, unsigned char label)
     return log(sum) + largest - logit;
 }
 
-/* v = momentum * v + g, w -= rate * v, where v already holds momentum * v + g but for the decay. */
+/* w -= rate * v. v holds momentum * v + g already; the weight decay is added here. */
 static void layer_update(struct layer *a, const struct sgd *sgd)
 {
     if (sgd->weight_decay > 0)

@@ -31,22 +31,3 @@ void progress(int done, int total, const char *what)
             done == total || !isatty(STDERR_FILENO) ? "\n" : "");
     fflush(stderr);
 }
-
-void must(bitdrop_status status)
-{
-    if (status != BITDROP_OK) {
-        fprintf(stderr, "digits: %s\n", bitdrop_status_string(status));
-        exit(1);
-    }
-}
-
-void *allocate(size_t count, size_t size)
-{
-    void *p = calloc(count, size);
-
-    if (p == NULL) {
-        fputs("digits: out of memory\n", stderr);
-        exit(1);
-    }
-    return p;
-}

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "must.h"
 #include "report.h"
 
 enum { HELD_OUT = TRAINING / FOLDS };

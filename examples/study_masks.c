@@ -2,7 +2,7 @@
 /* Masks as text: dropout of elements, of whole channels and of blocks. */
 #include <stdio.h>
 
-#include "report.h"
+#include "must.h"
 #include "study.h"
 
 enum { CHANNELS = 7, SIDE = 8, CHANNEL = SIDE * SIDE, BLOCK = 3, ELEMENTS = CHANNELS * CHANNEL };

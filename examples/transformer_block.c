@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "must.h"
 #include "seconds.h"
 
 enum { STEPS_MAX = 100000, TEXT_MAX = 16 << 20 };
@@ -38,12 +39,12 @@ static void give_up(const char *path, const char *why)
 
 static struct text read_text(const char *path)
 {
-    struct text t = {malloc(TEXT_MAX), 0, 0};
+    struct text t = {allocate(TEXT_MAX, 1), 0, 0};
     FILE *file = fopen(path, "rb");
     unsigned char number[256];
     bool used[256] = {false};
 
-    if (file == NULL || t.character == NULL)
+    if (file == NULL)
         give_up(path, "cannot be opened");
     t.length = fread(t.character, 1, TEXT_MAX, file);
     if (ferror(file))
@@ -65,11 +66,9 @@ static struct text read_text(const char *path)
 static struct run train(const struct text *text, double p, bool fused, int steps)
 {
     unsigned short state[3] = {0x330E, 42, 0};
-    struct run run = {.loss = malloc((size_t)steps * sizeof *run.loss)};
+    struct run run = {.loss = allocate((size_t)steps, sizeof *run.loss)};
     struct model m;
 
-    if (run.loss == NULL)
-        give_up("losses", "out of memory");
     model_init(&m, text->characters, p, fused, 42, state);
     const double start = seconds();
     for (int step = 0; step < steps; step++) {

@@ -5,32 +5,19 @@
 
 /* f16: F16C rounds as told and never flushes */
 
-typedef f32_vec f16_vec;
 typedef __m128i f16_packed;
-enum { f16_LANES = f32_LANES, f16_PARTS = 1 };
 
-static inline f16_vec f16_load(const void *p)
+static inline f32_vec f16_load(const void *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
-static inline f16_vec f16_load_f32(const void *p) { return f32_load(p); }
-static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
-
-static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
-static inline float f16_sum(f16_vec a) { return f32_sum(a); }
-static inline f32_mask f16_keep(keep_bits keep, int v, int part) { return f32_keep(keep, v, part); }
-static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS]) { return f32_mask_bits(m); }
-
-static inline f16_packed f16_round(f16_vec a)
+static inline f16_packed f16_round(f32_vec a)
 {
     return _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
-{
-    return f16_round(f32_kept(a, keep, v));
-}
+#include "template/f16_as_f32.h"
 
 static inline void f16_store(void *p, f16_packed a) { _mm_storeu_si128((__m128i *)p, a); }
 static inline void f16_stream(void *p, f16_packed a) { _mm_stream_si128((__m128i *)p, a); }

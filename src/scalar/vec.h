@@ -295,11 +295,9 @@ static inline f32_sine_cosine f32_sincospi(f32_vec a)
 
 /* f16: all but denormals in integers, and without branches, of which gcc makes no vectors */
 
-typedef f32_vec f16_vec;
 typedef uint16_t f16_packed;
-enum { f16_LANES = f32_LANES, f16_PARTS = 1 };
 
-static inline f16_vec f16_load(const void *p)
+static inline f32_vec f16_load(const void *p)
 {
     uint16_t h;
 
@@ -315,14 +313,7 @@ static inline f16_vec f16_load(const void *p)
     return float_from_bits(sign | select_32(magnitude >= 0x400, normal, denormal));
 }
 
-static inline f16_vec f16_load_f32(const void *p) { return f32_load(p); }
-static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
-static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
-static inline float f16_sum(f16_vec a) { return a; }
-static inline f32_mask f16_keep(keep_bits keep, int v, int part) { return f32_keep(keep, v, part); }
-static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS]) { return f32_mask_bits(m); }
-
-static inline f16_packed f16_round(f16_vec a)
+static inline f16_packed f16_round(f32_vec a)
 {
     const uint32_t u = float_bits(a);
     const uint32_t magnitude = u & 0x7FFFFFFF;
@@ -339,10 +330,7 @@ static inline f16_packed f16_round(f16_vec a)
     return (uint16_t)(h | (u >> 16 & 0x8000));
 }
 
-static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
-{
-    return f16_round(f32_kept(a, keep, v));
-}
+#include "template/f16_as_f32.h"
 
 static inline void f16_store(void *p, f16_packed a) { memcpy(p, &a, sizeof a); }
 static inline void f16_stream(void *p, f16_packed a) { f16_store(p, a); }

@@ -29,7 +29,9 @@
             .apply = T(strips_##name),                                                             \
             .few = T(few_##name),                                                                  \
             .rows = T(LANES) == 1 ? NULL : T(rows_##name),                                         \
-            .most_cols = COLS_##generator,                                                         \
+            .most_cols = GENERATOR_##generator == GENERATOR_TWO_PHASES && BYTES < 8                \
+                             ? MOST_COLS_TWO_PHASES                                                \
+                             : MOST_COLS,                                                          \
             .runs = RUNS_##generator(name),                                                        \
             .vector_bytes = T(VECTOR_BYTES),                                                       \
             .many_rows = inputs > 1,                                                               \
@@ -56,17 +58,12 @@
 #define MAKE_RUNS_INTERLEAVED_BUT_F64(name) MAKE_RUNS_INTERLEAVED(name)
 #endif
 
-#define COLS_SHARED MOST_COLS
-#define COLS_INTERLEAVED MOST_COLS
-#define COLS_INTERLEAVED_BUT_F64 MOST_COLS
 #define STRIPS_SHARED(name, ...) T(strips)(T(op_##name), __VA_ARGS__)
 #define STRIPS_INTERLEAVED STRIPS_SHARED
 #define STRIPS_INTERLEAVED_BUT_F64 STRIPS_SHARED
 #if BYTES == 8
-#define COLS_TWO_PHASES MOST_COLS
 #define STRIPS_TWO_PHASES STRIPS_SHARED
 #else
-#define COLS_TWO_PHASES MOST_COLS_TWO_PHASES
 #define STRIPS_TWO_PHASES(name, ...)                                                               \
     T(strips_two_phases)(T(first_##name), T(second_##name), __VA_ARGS__)
 #endif
@@ -124,10 +121,6 @@ static bitdrop_kernel *const T(kernels)[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SL
 #undef KERNEL_NOISE
 #undef KERNEL_TWO_PHASES
 #undef SLOT
-#undef COLS_SHARED
-#undef COLS_INTERLEAVED
-#undef COLS_INTERLEAVED_BUT_F64
-#undef COLS_TWO_PHASES
 #undef STRIPS_SHARED
 #undef STRIPS_INTERLEAVED
 #undef STRIPS_INTERLEAVED_BUT_F64

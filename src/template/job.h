@@ -8,8 +8,7 @@
 #ifndef BITDROP_TEMPLATE_JOB_H
 #define BITDROP_TEMPLATE_JOB_H
 
-#include "template/take.h"
-#include "template/tile.h"
+#include "template/generators.h"
 
 /* A body for a dtype. */
 struct body {
@@ -65,72 +64,6 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
     work->vector_bytes = body->vector_bytes;
     work->scratch = scratch;
     scratch_init(scratch);
-}
-
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
-/* The generator that all bodies share: it applies a burst of strips after each plane. */
-
-FORCE_INLINE void apply_burst(struct work *work)
-{
-    if ((work->strips | work->left) != 0)
-        apply_some(work, work->burst);
-}
-
-FORCE_INLINE void catch_up_shared(struct work *work, work_hook *step, size_t goal)
-{
-    (void)step;
-    if (work_waiting(work) > goal)
-        apply_some(work, work_waiting(work) - goal);
-}
-
-NOINLINE void make_runs_shared(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
-                               uint8_t *keep, struct work *work)
-{
-    make_runs(s, g, begin, end, keep, no_hook, apply_burst, catch_up_shared, work);
-}
-
-/* That of masks by themselves and of whole rows, while which nothing waits. */
-
-FORCE_INLINE void catch_up_none(struct work *work, work_hook *step, size_t goal)
-{
-    (void)work;
-    (void)step;
-    (void)goal;
-}
-
-NOINLINE void make_runs_alone(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
-                              uint8_t *keep, struct work *work)
-{
-    make_runs(s, g, begin, end, keep, no_hook, no_hook, catch_up_none, work);
-}
-
-/* That of one body and dtype, which applies a strip after each round. */
-
-FORCE_INLINE void catch_up_interleaved(struct work *local, work_hook *step, size_t goal)
-{
-    while (work_waiting(local) > goal) {
-        if (local->strips == 0) {
-            work_return(local->original, local);
-            take_next(local->original);
-            work_copy(local, local->original);
-        }
-        const size_t stop = local->strips - smaller(local->strips, work_waiting(local) - goal);
-        while (local->strips > stop)
-            step(local);
-    }
-}
-
-FORCE_INLINE void make_runs_interleaved(const struct bitdrop_stream *s, uint64_t g, size_t begin,
-                                        size_t end, uint8_t *keep, work_hook *step,
-                                        struct work *work)
-{
-    struct work local;
-
-    work_copy(&local, work);
-    local.original = work;
-    make_runs(s, g, begin, end, keep, step, no_hook, catch_up_interleaved, &local);
-    work_return(work, &local);
 }
 
 /* Stores the bits of `count` elements from (row, col) on, which may reach over many rows. */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The words of f16 that are those of f32, where a vector of both has as many elements. A part of
+ * vec.h, whose includer has defined f16_packed and f16_round. f16_load and f16_round convert; what
+ * lies between them is f32.
+ */
+#ifndef BITDROP_TEMPLATE_F16_AS_F32_H
+#define BITDROP_TEMPLATE_F16_AS_F32_H
+
+typedef f32_vec f16_vec;
+enum { f16_LANES = f32_LANES, f16_PARTS = f32_PARTS };
+
+static inline f16_vec f16_load_f32(const void *p) { return f32_load(p); }
+static inline f16_vec f16_mul(f16_vec a, f32_vec b) { return f32_mul(a, b); }
+static inline f32_vec *f16_part(f16_vec *a, int i) { return a + i; }
+static inline float f16_sum(f16_vec a) { return f32_sum(a); }
+static inline f32_mask f16_keep(keep_bits keep, int v, int part) { return f32_keep(keep, v, part); }
+static inline uint32_t f16_mask_bits(const f32_mask m[f16_PARTS]) { return f32_mask_bits(m); }
+
+static inline f16_packed f16_kept(f16_vec a, keep_bits keep, int v)
+{
+    return f16_round(f32_kept(a, keep, v));
+}
+
+#endif
