@@ -111,9 +111,16 @@ bool case_makes_bits(const struct bench_case *c)
     return operation_makes_bits(c->op, form_of(c)->mask_use);
 }
 
+static bool is_prob(enum bitdrop_input kind) { return kind == IN_PROB; }
+
+static bool is_optional_third(enum bitdrop_input kind)
+{
+    return kind == IN_THIRD_OR_NULL || is_prob(kind);
+}
+
 static bool is_third(enum bitdrop_input kind)
 {
-    return kind == IN_THIRD || kind == IN_THIRD_OR_NULL || kind == IN_PROB;
+    return kind == IN_THIRD || is_optional_third(kind);
 }
 
 static bool is_bias(enum bitdrop_input kind) { return kind == IN_BIAS || kind == IN_ROW_BIAS; }
@@ -125,14 +132,14 @@ static bool reads(const struct bench_case *c, int i)
     const enum bitdrop_input kind = row_of(c)->in[i];
 
     return operation_reads(c->op, f->mask_use, i) && !(f->no_bias && is_bias(kind)) &&
-           !(f->no_third && (kind == IN_THIRD_OR_NULL || kind == IN_PROB));
+           !(f->no_third && is_optional_third(kind));
 }
 
-/* Whether the operation would read an input of this kind. */
-static bool has_input(const struct bench_case *c, enum bitdrop_input kind)
+/* Whether the operation would read an input of such a kind. */
+static bool has_input(const struct bench_case *c, bool (*is)(enum bitdrop_input kind))
 {
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
-        if (row_of(c)->in[i] == kind && operation_reads(c->op, form_of(c)->mask_use, i))
+        if (is(row_of(c)->in[i]) && operation_reads(c->op, form_of(c)->mask_use, i))
             return true;
     return false;
 }
@@ -143,7 +150,7 @@ static bool has_place(const struct bench_case *c)
         return true;
     const enum bitdrop_input kind = row_of(c)->in[c->place - 1];
 
-    return reads(c, c->place - 1) && !is_bias(kind) && kind != IN_PROB;
+    return reads(c, c->place - 1) && !is_bias(kind) && !is_prob(kind);
 }
 
 bool case_has_form(const struct bench_case *c)
@@ -162,12 +169,12 @@ bool case_has_form(const struct bench_case *c)
     case FORM_ROWS:
         return !flat;
     case FORM_NO_BIAS:
-        return has_input(c, IN_BIAS) || has_input(c, IN_ROW_BIAS);
+        return has_input(c, is_bias);
     case FORM_NO_THIRD:
-        return has_input(c, IN_THIRD_OR_NULL) || has_input(c, IN_PROB);
+        return has_input(c, is_optional_third);
     case FORM_BARE:
     case FORM_BARE_512:
-        return has_input(c, IN_PROB);
+        return has_input(c, is_prob);
     case FORM_REMADE: /* of operations with a flat call that is recompute */
         return !flat && operation_has_mask(c->op);
     default: /* what the mask is about: a backward call that reads marks does not know */
@@ -390,7 +397,7 @@ void case_prepare(const struct bench_case *c)
         memory_fill_uniforms(c->n);
     if (c->kind != OPERATION)
         return;
-    if (has_input(c, IN_THIRD) || has_input(c, IN_THIRD_OR_NULL) || has_input(c, IN_PROB))
+    if (has_input(c, is_third))
         memory_fill_third(c->dtype, bytes, c->place > 0);
     if (row_of(c)->bits == BITS_READ && !case_makes_bits(c)) { /* a mask of its p */
         struct bench_case mask = *c;

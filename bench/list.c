@@ -88,6 +88,11 @@ static size_t take(size_t *code, size_t radix)
 /* Operations of each ISA, then plain loops. False behind the last one. */
 static bool decode_kind(const struct axes *a, size_t code, struct bench_case *c)
 {
+    static const struct {
+        enum case_kind kind;
+        const unsigned *count;
+    } loops[] = {
+        {BY_HAND, &by_hand_loop_count}, {LIMIT, &limit_loop_count}, {MATH, &math_loop_count}};
     const size_t operations = a->isa_count * BITDROP_OPERATION_COUNT;
 
     if (code < operations) {
@@ -96,17 +101,15 @@ static bool decode_kind(const struct axes *a, size_t code, struct bench_case *c)
         return true;
     }
     code -= operations;
-    c->kind = BY_HAND;
-    if (code >= by_hand_loop_count) {
-        c->kind = LIMIT;
-        code -= by_hand_loop_count;
+    for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
+        if (code < *loops[i].count) {
+            c->kind = loops[i].kind;
+            c->loop = (unsigned)code;
+            return true;
+        }
+        code -= *loops[i].count;
     }
-    if (c->kind == LIMIT && code >= limit_loop_count) {
-        c->kind = MATH;
-        code -= limit_loop_count;
-    }
-    c->loop = (unsigned)code;
-    return c->kind != MATH || code < math_loop_count;
+    return false;
 }
 
 /* Case number `code`, the first axis changing fastest. */

@@ -31,8 +31,12 @@ extern const struct loop limit_loops[];
 extern const unsigned limit_loop_count;
 
 /* Vector math alone, by the words of an ISA. */
+enum math { MATH_EXP, MATH_NOISE, MATHS };
 extern const struct loop math_loops[];
 extern const unsigned math_loop_count;
+
+/* Its place in math_loops; not below math_loop_count if that ISA is not compiled here. */
+unsigned math_loop_of(enum math math, bitdrop_isa isa);
 
 enum { BY_XORSHIFT, BY_RAND, BY_UNIFORMS };
 extern const struct loop by_hand_loops[];

@@ -3,23 +3,42 @@
 
 #include "have.h"
 
-/* math_noise.c, once for each ISA */
-void math_noise_scalar(const struct loop_arguments *a);
-void math_noise_avx2(const struct loop_arguments *a);
-void math_noise_avx512(const struct loop_arguments *a);
-void math_noise_neon(const struct loop_arguments *a);
+/* math.c, once for each ISA */
+#define DECLARATION(isa)                                                                           \
+    void exp_##isa(const struct loop_arguments *a);                                                \
+    void noise_##isa(const struct loop_arguments *a);
+DECLARATION(scalar)
+DECLARATION(avx2)
+DECLARATION(avx512)
+DECLARATION(neon)
+
+/* In the order of enum math. */
+#define LOOPS(suffix, isa, ISA)                                                                    \
+    {"exp" suffix, exp_##isa, BITDROP_ISA_##ISA, 0},                                               \
+    {                                                                                              \
+        "log-sincospi" suffix, noise_##isa, BITDROP_ISA_##ISA, 0                                   \
+    }
 
 const struct loop math_loops[] = {
-    {"log-sincospi", math_noise_scalar, BITDROP_ISA_SCALAR, 0},
+    LOOPS("", scalar, SCALAR),
 #if BITDROP_HAVE_AVX2
-    {"log-sincospi-avx2", math_noise_avx2, BITDROP_ISA_AVX2, 0},
+    LOOPS("-avx2", avx2, AVX2),
 #endif
 #if BITDROP_HAVE_AVX512
-    {"log-sincospi-avx512", math_noise_avx512, BITDROP_ISA_AVX512, 0},
+    LOOPS("-avx512", avx512, AVX512),
 #endif
 #if BITDROP_HAVE_NEON
-    {"log-sincospi-neon", math_noise_neon, BITDROP_ISA_NEON, 0},
+    LOOPS("-neon", neon, NEON),
 #endif
 };
 
 const unsigned math_loop_count = sizeof math_loops / sizeof *math_loops;
+
+unsigned math_loop_of(enum math math, bitdrop_isa isa)
+{
+    unsigned i = math;
+
+    while (i < math_loop_count && math_loops[i].isa != isa)
+        i += MATHS;
+    return i;
+}

@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loops of softmax_loops.h, compiled once for each ISA, with VEC_H as its vocabulary, LOOPS as
- * their name and ISA as the bitdrop_isa. The plain loops are for the compiler to make vectors of.
+ * The loops of softmax_loops.h, compiled once for each ISA, with VEC_H as its vocabulary and LOOPS
+ * as their name. The plain loops are for the compiler to make vectors of.
  */
 #include VEC_H
 
 #include "softmax_loops.h"
 
 extern const struct softmax_loops LOOPS;
-
-static void exp_loop(const struct softmax_loop_arguments *a)
-{
-    const float *x = a->x;
-    float *y = a->y;
-
-    for (size_t i = 0; i < a->rows * a->cols; i += f32_LANES)
-        f32_store(y + i, f32_exp(f32_load(x + i)));
-}
 
 /* Of a whole number of vectors: what a library of vector math and separate loops come to. */
 static void softmax_row(const float *restrict x, float *restrict y, size_t cols)
@@ -72,6 +63,6 @@ static void grad_bf16(const struct softmax_loop_arguments *a)
     }
 }
 
-const struct softmax_loops LOOPS = {ISA, exp_loop, softmax_loop, grad_f32, grad_bf16};
+const struct softmax_loops LOOPS = {softmax_loop, grad_f32, grad_bf16};
 
 #include "template/target_end.h"

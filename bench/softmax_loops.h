@@ -12,8 +12,6 @@ struct softmax_loop_arguments {
 };
 
 struct softmax_loops {
-    bitdrop_isa isa;
-    void (*exp)(const struct softmax_loop_arguments *a);      /* of as many f32, and nothing else */
     void (*softmax)(const struct softmax_loop_arguments *a);  /* of rows of f32, a pass a step */
     void (*grad_f32)(const struct softmax_loop_arguments *a); /* y = x * prob * a, */
     void (*grad_bf16)(const struct softmax_loop_arguments *a);

@@ -10,22 +10,9 @@
 #include "measure.h"
 #include "memory.h"
 #include "pool.h"
-#include "softmax_loops.h"
+#include "target_rows.h"
 
-enum { L2 = 1 << 16, IN_MEMORY = 0 /* as many elements as the largest tensor has */ };
-
-/* ratio = scale * time of a call of c / time of a call of against, which must be <= most. */
-struct target {
-    struct bench_case c;       /* with ISA AUTO by the ISA of this run */
-    struct bench_case against; /* n = 0: the limit of as many f32, in memory of as many bytes */
-    double scale;              /* 0: 1 */
-    double most;
-    double most_bf16; /* where the CPU has AVX512_BF16; 0: the same */
-};
-
-#define F32 .dtype = BITDROP_F32
-#define F16 .dtype = BITDROP_F16
-#define BF16 .dtype = BITDROP_BF16
+enum { IN_MEMORY = 0 /* as many elements as the largest tensor has */ };
 
 static const struct target targets[] = {
     {.c = {OP_forward, F32, .p = 0.1, .n = IN_MEMORY}, .most = 1.15},
@@ -99,14 +86,14 @@ static const struct target fused_targets[] = {
     {.c = {OP_forward, .form = FORM_EACH_ROW}, .against = {.kind = LIMIT}, .most = 1.1},
 };
 
-static const bitdrop_dtype fused_dtypes[] = {BITDROP_F32, BITDROP_BF16};
+const bitdrop_dtype fused_dtypes[FUSED_DTYPES] = {BITDROP_F32, BITDROP_BF16};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static unsigned held, missed;
 
-static void print_row(const char *what, double figure, double reference, double ratio,
-                      const char *sign, double bound, bool holds)
+void print_row(const char *what, double figure, double reference, double ratio, const char *sign,
+               double bound, bool holds)
 {
     printf("%-67s %9.3f %9.3f %8.3f  %s %-5.3g  %s\n", what, figure, reference, ratio, sign, bound,
            holds ? "holds" : "MISSED");
@@ -114,7 +101,7 @@ static void print_row(const char *what, double figure, double reference, double 
     *(holds ? &held : &missed) += 1;
 }
 
-static void print_at_most(const struct bench_case *c, double time, double ratio, double most)
+void print_at_most(const struct bench_case *c, double time, double ratio, double most)
 {
     const double ns = 1e9 * time / (c->n < 2048 ? 1 : (double)c->n);
     char what[128];
@@ -135,7 +122,7 @@ static struct bench_case f32_limit(size_t n)
     return limit_of(&(struct bench_case){OP_forward, F32, .n = n});
 }
 
-static void ratio_row(const struct target *t, bitdrop_isa isa, double seconds)
+void ratio_row(const struct target *t, bitdrop_isa isa, double seconds)
 {
     struct bench_case c = t->c, against = t->against;
     double time[2], most = t->most;
@@ -159,7 +146,7 @@ static void ratio_row(const struct target *t, bitdrop_isa isa, double seconds)
 
 static void fused_rows(bitdrop_isa isa, double seconds)
 {
-    for (size_t t = 0; t < COUNT(fused_dtypes); t++)
+    for (size_t t = 0; t < FUSED_DTYPES; t++)
         for (size_t i = 0; i < COUNT(fused_targets); i++) {
             struct target row = fused_targets[i];
 
@@ -168,19 +155,6 @@ static void fused_rows(bitdrop_isa isa, double seconds)
             row.c.n = row.against.n = L2;
             ratio_row(&row, isa, seconds);
         }
-}
-
-/* Noise against the vector math in it, which has one log and one sincospi for two elements. */
-static void noise_row(bitdrop_isa isa, double seconds)
-{
-    struct target row = {.c = {OP_gaussian, F32, .p = 0.1, .n = L2, .form = FORM_ROWS},
-                         .against = {.kind = MATH, F32, .n = L2},
-                         .most = 3};
-
-    while (row.against.loop < math_loop_count && math_loops[row.against.loop].isa != isa)
-        row.against.loop++;
-    if (row.against.loop < math_loop_count)
-        ratio_row(&row, isa, seconds);
 }
 
 /* How much longer odd addresses or offsets take, against how much longer the limit takes on them.
@@ -235,138 +209,10 @@ static void memory_row(struct bench_case c, double seconds)
         print_at_most(&c, time[0], time[0] / reference, 1.1);
 }
 
-/* What the softmax calls are held against. */
-struct softmax_reference {
-    void (*loop)(const struct softmax_loop_arguments *a);
-    struct softmax_loop_arguments arguments;
-};
-
-static void run_softmax_reference(void *argument, size_t calls)
-{
-    const struct softmax_reference *r = argument;
-
-    for (size_t i = 0; i < calls; i++)
-        r->loop(&r->arguments);
-}
-
-/* A call of c, against the sum of a loop and of a call beside it. */
-static void softmax_row(struct bench_case c, void (*loop)(const struct softmax_loop_arguments *a),
-                        struct bench_case beside, double most, double seconds)
-{
-    const struct memory *m = memory_buffers();
-    const size_t cols = c.form == FORM_BARE_512 ? 512 : 1024;
-    struct softmax_reference reference = {loop, {L2 / cols, cols, m->x, m->third, m->y}};
-    double time[3];
-
-    c.n = beside.n = L2;
-    c.p = beside.p = 0.1;
-    beside.isa = c.isa;
-    case_prepare(&beside);
-    case_prepare(&c);
-    measure((struct body[]){{case_repeat, &c, 1},
-                            {run_softmax_reference, &reference, 1},
-                            {case_repeat, &beside, 1}},
-            3, seconds, time);
-    print_at_most(&c, time[0], time[0] / (time[1] + time[2]), most);
-}
-
-/* Against exp and plain dropout, separate passes, and a pass of as many bytes and a mask. */
-static void softmax_rows(bitdrop_isa isa, double seconds)
-{
-    const struct softmax_loops *loops = softmax_loops_of(isa);
-
-    if (loops == NULL)
-        return;
-    for (size_t t = 0; t < COUNT(fused_dtypes); t++) {
-        const bitdrop_dtype dtype = fused_dtypes[t];
-        const struct bench_case plain = {OP_forward, .dtype = dtype}, mask = {.op = OP_mask};
-        struct bench_case c = {OP_forward_softmax, .isa = isa, .dtype = dtype, .form = FORM_BARE};
-
-        softmax_row(c, loops->exp, plain, 1.5, seconds);
-        if (dtype == BITDROP_F32)
-            softmax_row(c, loops->softmax, plain, 1, seconds);
-        c.form = FORM_BARE_512;
-        softmax_row(c, loops->exp, plain, 1.5, seconds);
-        c.op = OP_backward_softmax;
-        c.form = FORM_REMADE;
-        softmax_row(c, dtype == BITDROP_F32 ? loops->grad_f32 : loops->grad_bf16, mask, 1.5,
-                    seconds);
-    }
-}
-
-/* A forward and a backward call of an activation without bias, or of plain dropout. */
-struct pair {
-    struct bench_case forward, backward;
-};
-
-static struct pair pair_of(enum bitdrop_operation forward, enum bitdrop_operation backward,
-                           enum case_form form, bitdrop_dtype t, bitdrop_isa isa)
-{
-    struct pair pair = {
-        .forward = {.op = forward, .isa = isa, .dtype = t, .p = 0.1, .n = L2, .form = form}};
-
-    pair.backward = pair.forward;
-    pair.backward.op = backward;
-    case_prepare(&pair.forward);
-    case_prepare(&pair.backward);
-    return pair;
-}
-
-static void print_pair(const struct pair *pair, double time, double reference, double most)
-{
-    char what[128];
-
-    snprintf(what, sizeof what, "%-6s %-14s %-4s p=%-4g n=%zu, and backward",
-             bitdrop_isa_name(pair->forward.isa), case_operation_name(&pair->forward),
-             case_dtype_name(&pair->forward), pair->forward.p, pair->forward.n);
-    print_row(what, 1e9 * time / L2, 1e9 * reference / L2, time / reference, "<=", most,
-              time / reference <= most);
-}
-
-/* Against an exp for each call and both calls of plain dropout, and GELU against GELU_TANH. */
-static void activation_rows_of(const struct softmax_loops *loops, bitdrop_dtype t, double seconds)
-{
-    const bitdrop_isa isa = loops->isa;
-    struct pair plain = pair_of(OP_forward, OP_backward, FORM_FLAT, t, isa);
-    struct pair gelu = pair_of(OP_forward_gelu, OP_backward_gelu, FORM_NO_BIAS, t, isa);
-    struct pair tanh = pair_of(OP_forward_gelu_tanh, OP_backward_gelu_tanh, FORM_NO_BIAS, t, isa);
-    struct pair silu = pair_of(OP_forward_silu, OP_backward_silu, FORM_NO_BIAS, t, isa);
-    static float x[L2], y[L2];
-    struct softmax_reference exp = {loops->exp, {1, L2, x, NULL, y}};
-    double time[9];
-
-    measure((struct body[]){{case_repeat, &plain.forward, 1},
-                            {case_repeat, &plain.backward, 1},
-                            {case_repeat, &gelu.forward, 1},
-                            {case_repeat, &gelu.backward, 1},
-                            {case_repeat, &tanh.forward, 1},
-                            {case_repeat, &tanh.backward, 1},
-                            {case_repeat, &silu.forward, 1},
-                            {case_repeat, &silu.backward, 1},
-                            {run_softmax_reference, &exp, 1}},
-            9, seconds, time);
-    const double reference = time[0] + time[1] + 2 * time[8];
-
-    print_pair(&tanh, time[4] + time[5], reference, 1.4);
-    print_pair(&silu, time[6] + time[7], reference, 1.4);
-    print_pair(&gelu, time[2] + time[3], time[4] + time[5], 2);
-}
-
-/* Where exp is SLEEF's. */
-static void activation_rows(bitdrop_isa isa, double seconds)
-{
-    const struct softmax_loops *loops = softmax_loops_of(isa);
-
-    if (loops == NULL || strcmp(bitdrop_math(), "libm") == 0)
-        return;
-    for (size_t t = 0; t < COUNT(fused_dtypes); t++)
-        activation_rows_of(loops, fused_dtypes[t], seconds);
-}
-
 /* Whatever operations there are. */
 static void memory_rows(bitdrop_isa isa, double seconds)
 {
-    for (size_t t = 0; t < COUNT(fused_dtypes); t++)
+    for (size_t t = 0; t < FUSED_DTYPES; t++)
         for (int op = 0; op < BITDROP_OPERATION_COUNT; op++) {
             const struct bench_case c = {
                 .op = (enum bitdrop_operation)op, .isa = isa, .dtype = fused_dtypes[t], .p = 0.1};
@@ -458,13 +304,7 @@ unsigned targets_run(bitdrop_isa isa, double seconds)
     for (size_t i = 0; i < COUNT(targets); i++)
         ratio_row(&targets[i], isa, seconds);
     fused_rows(isa, seconds);
-    softmax_rows(isa, seconds);
-    if (isa == BITDROP_ISA_AVX512)
-        softmax_rows(BITDROP_ISA_AVX2, seconds);
-    activation_rows(isa, seconds);
-    if (isa == BITDROP_ISA_AVX512)
-        activation_rows(BITDROP_ISA_AVX2, seconds);
-    noise_row(isa, seconds);
+    math_rows(isa, seconds);
     memory_rows(isa, seconds);
     threads_row(isa, seconds);
     odd_row(OP_forward, true, false, isa, seconds);
