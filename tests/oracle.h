@@ -28,6 +28,9 @@ uint16_t oracle_narrow(bitdrop_dtype t, float x);
 double oracle_number(bitdrop_dtype t, const void *x);
 void oracle_put(bitdrop_dtype t, double number, void *x);
 
+/* a + b, rounded to f32 unless t is f64: the type that t is computed in. */
+double oracle_sum(bitdrop_dtype t, double a, double b);
+
 /* An element as a number without sign of its width, and what it is; at any address. */
 uint64_t oracle_bits(bitdrop_dtype t, const void *x);
 bool oracle_is_nan(bitdrop_dtype t, const void *x);

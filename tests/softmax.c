@@ -173,11 +173,11 @@ void softmax_backward(const struct softmax_row *row, double *dx)
     double sums[32] = {0};
 
     for (size_t c = 0; c < seen; c++)
-        sums[c % 32] = rounded(
-            row, sums[c % 32] + rounded(row, gradient(row, c) * element(row, row->prob, c)));
+        sums[c % 32] = oracle_sum(row->dtype, sums[c % 32],
+                                  rounded(row, gradient(row, c) * element(row, row->prob, c)));
     for (int apart = 16; apart > 0; apart /= 2)
         for (int i = 0; i < apart; i++)
-            sums[i] = rounded(row, sums[i] + sums[i + apart]);
+            sums[i] = oracle_sum(row->dtype, sums[i], sums[i + apart]);
     for (size_t c = 0; c < row->cols; c++)
         dx[c] = c >= seen ? 0
                           : rounded(row, rounded(row, x_scale(row) * element(row, row->prob, c)) *

@@ -219,14 +219,6 @@ static void expect_quotient(struct check *c, const struct math_words *w)
                        oracle_number(w->dtype, wanted + (size_t)i * size));
 }
 
-/* Not by (float)(a + b) in double: gcc 12.2 at -O3 leaves some of those roundings out. */
-static double rounded_sum(bitdrop_dtype t, double a, double b)
-{
-    const float a_32 = (float)a, b_32 = (float)b;
-
-    return t == BITDROP_F64 ? a + b : a_32 + b_32;
-}
-
 /* The pairwise sum of one vector. */
 static void expect_sum(struct check *c, bitdrop_dtype t, int lanes, double (*sum)(const void *x))
 {
@@ -240,7 +232,7 @@ static void expect_sum(struct check *c, bitdrop_dtype t, int lanes, double (*sum
     }
     for (int apart = lanes / 2; apart > 0; apart /= 2)
         for (int i = 0; i < apart; i++)
-            s[i] = rounded_sum(t, s[i], s[i + apart]);
+            s[i] = oracle_sum(t, s[i], s[i + apart]);
     if (sum(x) != s[0])
         check_fail(c, "%s: the sum of a vector is %a, not %a", dtype_name(t), sum(x), s[0]);
 }

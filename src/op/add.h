@@ -10,7 +10,7 @@ FORCE_INLINE T(packed)
     (void)marks;
     for (int i = 0; i < T(PARTS); i++) {
         const C(vec) sum = C(add)(*T(part)(&in[0], i), *T(part)(&in[1], i));
-        const C(vec) d = C(select)(T(keep)(keep, v, i), C(mul)(sum, p[0]), C(set1)(0));
+        const C(vec) d = C(only)(T(keep)(keep, v, i), C(mul)(sum, p[0]));
 
         *T(part)(&y, i) = C(add)(*T(part)(&in[2], i), d);
     }

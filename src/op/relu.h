@@ -12,7 +12,7 @@ FORCE_INLINE T(packed)
         const C(vec) sum = C(add)(*T(part)(&in[0], i), *T(part)(&in[1], i));
 
         active[i] = C(positive)(T(keep)(keep, v, i), sum);
-        *T(part)(&y, i) = C(select)(active[i], C(mul)(sum, p[0]), C(set1)(0));
+        *T(part)(&y, i) = C(only)(active[i], C(mul)(sum, p[0]));
     }
     *marks = T(mask_bits)(active);
     return T(round)(y);

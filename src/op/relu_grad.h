@@ -12,7 +12,7 @@ FORCE_INLINE T(packed)
         const C(vec) sum = C(add)(*T(part)(&in[1], i), *T(part)(&in[2], i));
         const C(mask) active = C(positive)(T(keep)(keep, v, i), sum);
 
-        *T(part)(&dx, i) = C(select)(active, C(mul)(*T(part)(&in[0], i), p[0]), C(set1)(0));
+        *T(part)(&dx, i) = C(only)(active, C(mul)(*T(part)(&in[0], i), p[0]));
     }
     return T(round)(dx);
 }

@@ -177,7 +177,7 @@ FORCE_INLINE void T(divide_strip)(const struct T(softmax) * r, size_t col, const
             const C(vec) q = C(quotient)(e[v * T(PARTS) + i], sum, reciprocal, v * T(PARTS) + i);
 
             *T(part)(&prob, i) = q;
-            *T(part)(&y, i) = C(select)(T(keep)(keep, v, i), C(mul)(q, r->y_scale), C(set1)(0));
+            *T(part)(&y, i) = C(only)(T(keep)(keep, v, i), C(mul)(q, r->y_scale));
         }
         if (r->prob != NULL)
             T(put)(r->prob + at, T(round)(prob), false, whole, n - in_strip);

@@ -19,7 +19,6 @@ struct T(softmax_grad) {
 FORCE_INLINE void T(dot_strip)(const unsigned char *dy, const unsigned char *prob, C(vec) scale,
                                keep_bits keep, bool whole, size_t n, C(vec) * g, C(vec) * sums)
 {
-    const C(vec) zero = C(set1)(0);
     uint8_t room[WORD_ELEMENTS / 8];
     const keep_bits lanes = T(first_lanes)(whole ? WORD_ELEMENTS : n, room);
 
@@ -35,10 +34,10 @@ FORCE_INLINE void T(dot_strip)(const unsigned char *dy, const unsigned char *pro
             const int k = v * T(PARTS) + i;
             C(vec) product;
 
-            g[k] = C(select)(T(keep)(keep, v, i), C(mul)(*T(part)(&in[0], i), scale), zero);
+            g[k] = C(only)(T(keep)(keep, v, i), C(mul)(*T(part)(&in[0], i), scale));
             product = C(mul)(g[k], *T(part)(&in[1], i));
             if (!whole)
-                product = C(select)(T(keep)(lanes, v, i), product, zero);
+                product = C(only)(T(keep)(lanes, v, i), product);
             sums[k] = C(add)(sums[k], product);
         }
     }
