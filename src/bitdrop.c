@@ -244,3 +244,5 @@ size_t bitdrop_sizeof_2d(void) { return sizeof(bitdrop_2d); }
 size_t bitdrop_sizeof_softmax(void) { return sizeof(bitdrop_softmax); }
 
 size_t bitdrop_sizeof_parallel(void) { return sizeof(bitdrop_parallel); }
+
+size_t bitdrop_sizeof_attention(void) { return sizeof(bitdrop_attention); }

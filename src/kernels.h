@@ -93,10 +93,13 @@ typedef void bitdrop_kernel(const struct bitdrop_job *job);
 #define BITDROP_DTYPES(X) X(f32, 4) X(f64, 8) X(f16, 2) X(bf16, 2)
 enum { BITDROP_DTYPE_COUNT = 4 };
 
+struct bitdrop_attention_kernels; /* attention.h */
+
 struct bitdrop_kernels {
     bitdrop_isa isa;
     bitdrop_kernel *mask;                               /* makes bits and applies none */
     bitdrop_kernel *const *bodies[BITDROP_DTYPE_COUNT]; /* bodies[dtype][body] */
+    const struct bitdrop_attention_kernels *attention;  /* one for each dtype */
 };
 
 /* Of the AVX-512 table for CPUs with AVX512_BF16, from a file with further flags. */

@@ -214,6 +214,32 @@ typedef struct bitdrop_softmax {
 } bitdrop_softmax;
 
 /*
+ * What attention is told of its tensors. Zero-initialise it, then set what differs. Strides are in
+ * elements: from sample to sample, from head to head, from row to row. The elements of a row lie
+ * together. Three strides of 0 stand for a dense tensor [batch, heads, rows, elements]. An input
+ * may have single strides of 0, which repeat it.
+ */
+typedef struct bitdrop_attention {
+    size_t batch, heads;
+    size_t kv_heads;      /* heads of k and v; divides heads, so that heads / kv_heads in succession
+                             share one (grouped queries, Ainslie et al., EMNLP 2023); 0 = heads */
+    size_t queries, keys; /* rows of q and out; rows of k and v */
+    size_t dim, v_dim;    /* elements of a row of q and k; of v and out, 0 = dim */
+    double scale;         /* of q k^T; 0 = 1/sqrt(dim). Rounded once to float, but for f64 */
+    size_t q_strides[3], k_strides[3], v_strides[3], out_strides[3];
+    const void *bias; /* elements of dtype t, added to the scaled scores; -infinity hides. Rows
+                         of `keys` elements; NULL: none */
+    size_t bias_strides[3]; /* 0: the same for all samples, heads or rows */
+    uint32_t causal;        /* 1: query i sees the keys j <= i + causal_first only; 0: all */
+    uint32_t flags;         /* must be 0 */
+    int64_t causal_first;   /* must be 0 if causal is */
+    size_t index_heads, index_queries, index_keys; /* of the whole, where this call is about a part
+                               of it, with offset and causal_first moved along; 0 = heads, queries,
+                               keys */
+    uint64_t reserved[4];                          /* must be 0 */
+} bitdrop_attention;
+
+/*
  * The calls. Common to all:
  *
  * - x, y, dy, dx, a residual are n (or rows x cols) elements of dtype t, aligned as elements. A
@@ -396,6 +422,50 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_gaussian(const bitdrop_con
                                                                const void *x, void *y);
 
 /*
+ * Attention: out = D(softmax(scale * q k^T + bias)) v for each head (Vaswani et al., 2017, section
+ * 3.2; computed in blocks as Dao et al., "FlashAttention", NeurIPS 2022), with dropout on the
+ * probabilities, none of which is kept. Probability (b, h, i, j) has the absolute index
+ * offset + ((b * index_heads + h) * index_queries + i) * index_keys + j, so a mask has the bits of
+ * bitdrop_forward_softmax on the matrix of all scores.
+ *
+ * - lse: the log-sum-exp of each row, batch * heads * queries doubles for f64, else floats. The
+ *   backward pass needs it; NULL: not wanted.
+ * - mask: batch * heads * queries rows of ceil(keys/8) bytes, or NULL with BITDROP_MASK_REMADE. At
+ *   inference pass p = 0 and BITDROP_MASK_REMADE: then no bits are made.
+ * - scratch: bitdrop_attention_scratch_bytes() bytes, aligned to 64. What it holds does not matter
+ *   before the call or after.
+ *
+ * Half types are computed in f32, f64 in f64. Values are the same for any number of tasks, and
+ * where samples or heads are cut among calls. Between ISAs they differ by the order of the sums;
+ * the mask is the same. Rows that see nothing have out 0 and lse -infinity. In a row that sees a
+ * NaN or +infinity all probabilities are NaN. v is multiplied by the probability 0 of a key that is
+ * not seen or dropped, or left out, so an infinity or a NaN there may make a NaN. If batch, heads,
+ * queries, keys or dim is 0, nothing is written. No output may be an input. BITDROP_ERR_RANGE also
+ * stands for kv_heads that do not divide heads, an output whose strides make its rows overlap, and
+ * scratch that is not aligned.
+ */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_attention_forward(
+    const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_attention *a, const void *q,
+    const void *k, const void *v, void *out, void *lse, uint8_t *mask, void *scratch);
+
+/*
+ * The gradients of q, k and v, which have the strides of these, from dout, which has those of out.
+ * out, lse and mask are those of the forward call. Gradients of k and v are sums over the heads
+ * that share them.
+ */
+BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_attention_backward(
+    const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_attention *a, const void *dout,
+    const void *q, const void *k, const void *v, const void *out, const void *lse, void *dq,
+    void *dk, void *dv, const uint8_t *mask, void *scratch);
+
+/*
+ * Bytes of scratch memory for either call with these arguments, which depends on the ISA and on the
+ * tasks of cfg->parallel. 0 if cfg, t or a is wrong, or without elements.
+ */
+BITDROP_API size_t bitdrop_attention_scratch_bytes(const bitdrop_config *cfg, bitdrop_dtype t,
+                                                   const bitdrop_attention *a);
+
+/*
  * Masks. count, unpack and pack have no config; bits past n are neither read nor counted, and are
  * packed as 0. Their statuses are OK, ERR_NULL, ERR_RANGE and ERR_OVERLAP.
  */
@@ -469,6 +539,7 @@ BITDROP_API size_t bitdrop_sizeof_config(void);
 BITDROP_API size_t bitdrop_sizeof_2d(void);
 BITDROP_API size_t bitdrop_sizeof_softmax(void);
 BITDROP_API size_t bitdrop_sizeof_parallel(void);
+BITDROP_API size_t bitdrop_sizeof_attention(void);
 
 #ifdef __cplusplus
 }

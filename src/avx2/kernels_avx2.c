@@ -8,6 +8,7 @@
 
 #define TABLE bitdrop_kernels_avx2
 #define ISA BITDROP_ISA_AVX2
+#define ATTENTION bitdrop_attention_avx2
 #include "template/table.h"
 
 #include "template/target_end.h"

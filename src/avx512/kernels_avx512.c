@@ -8,6 +8,7 @@
 
 #define TABLE bitdrop_kernels_avx512
 #define ISA BITDROP_ISA_AVX512
+#define ATTENTION bitdrop_attention_avx512
 #include "template/table.h"
 
 #if BITDROP_HAVE_AVX512_BF16
@@ -17,6 +18,7 @@ const struct bitdrop_kernels bitdrop_kernels_avx512_bf16 = {
     .isa = ISA,
     .mask = kernel_mask,
     .bodies = {f32_kernels, f64_kernels, f16_kernels, bitdrop_avx512_bf16_row},
+    .attention = ATTENTION,
 };
 #endif
 

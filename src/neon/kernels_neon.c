@@ -13,6 +13,7 @@
 
 #define TABLE bitdrop_kernels_neon
 #define ISA BITDROP_ISA_NEON
+#define ATTENTION bitdrop_attention_neon
 #include "template/table.h"
 
 #include "template/target_end.h"

@@ -5,4 +5,5 @@
 
 #define TABLE bitdrop_kernels_scalar
 #define ISA BITDROP_ISA_SCALAR
+#define ATTENTION bitdrop_attention_scalar
 #include "template/table.h"

@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a row of a softmax call is, and numbers by compute type. */
+/* What a row of a softmax call is. */
 #ifndef BITDROP_TEMPLATE_SOFTMAX_H
 #define BITDROP_TEMPLATE_SOFTMAX_H
 
 #include <math.h>
 
 #include "template/job.h"
+#include "template/number.h"
 #include "template/row_bits.h"
-
-typedef float f32_number;
-typedef double f64_number;
-
-/*
- * exp of anything below is +0, and of this too. exp is not asked for less: SLEEF's expf raises
- * invalid below -176, and -infinity is common.
- */
-enum { f32_EXP_END = -110, f64_EXP_END = -760 };
 
 enum {
     SOFTMAX_ROOM_BYTES = 1 << 14, /* for a part of a row, or for some short rows */

@@ -4,10 +4,13 @@
  *
  *   TABLE  the table's name: bitdrop_kernels_<isa>
  *   ISA    its bitdrop_isa
+ *   ATTENTION  bitdrop_attention_<isa>, of a file of its own
  */
-#if !defined(TABLE) || !defined(ISA)
-#error "define TABLE and ISA"
+#if !defined(TABLE) || !defined(ISA) || !defined(ATTENTION)
+#error "define TABLE, ISA and ATTENTION"
 #endif
+
+#include "attention.h"
 
 #include "isas.h"
 #include "template/job.h"
@@ -47,4 +50,5 @@ const struct bitdrop_kernels TABLE = {
     .isa = ISA,
     .mask = kernel_mask,
     .bodies = {BITDROP_DTYPES(ROW)},
+    .attention = ATTENTION,
 };

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What attention calls of an ISA: products of matrices in scratch memory, and passes over rows of
+ * scores. attention_forward.c and attention_backward.c go through the blocks.
+ */
+#ifndef BITDROP_ATTENTION_H
+#define BITDROP_ATTENTION_H
+
+#include "kernels.h"
+
+/*
+ * c = a * b, or c += a * b, each product summed from the first step of the depth to the last and
+ * then added. Strides are in bytes. A factor is what one step multiplies: a number, or for
+ * AVX512_BF16 two of bf16.
+ */
+struct bitdrop_product {
+    size_t rows, cols, depth; /* of c, and factors of a row of a; all > 0 */
+    const unsigned char *a;
+    size_t a_row, a_depth;
+    const unsigned char *b; /* in panels of panel_cols columns */
+    size_t b_depth, b_panel;
+    unsigned char *c; /* whole vectors of a row are written */
+    size_t c_row;
+    bool add;
+};
+
+/* A block of scores, and what becomes of it. Numbers are of the type that is computed in. */
+struct bitdrop_score_block {
+    size_t rows, cols;
+    const size_t *seen;        /* of each row, the first so many columns */
+    unsigned char *scores;     /* q k^T; then what the pass leaves there */
+    size_t stride;             /* bytes, of scores and grads */
+    unsigned char *grads;      /* backward: dout v^T, then that of the scores */
+    const unsigned char *bias; /* NULL: none */
+    size_t bias_stride;        /* bytes; 0: the same for all rows */
+    const uint8_t *keep;       /* NULL: all are kept */
+    size_t keep_stride;        /* bytes */
+    double x_scale, y_scale;   /* of the scores, and of D */
+    unsigned char *factor;     /* forward: each row of out is to be multiplied by this */
+    unsigned char *lse;        /* of each row: written by forward, read by backward */
+    const unsigned char *dots; /* backward: sum of dout * out of each row */
+};
+
+struct bitdrop_attention_kernels {
+    size_t number; /* bytes of a number */
+    size_t lanes;  /* numbers of a vector */
+    size_t panel_cols;
+
+    /* n elements of a row to numbers, and +0 behind them up to a whole vector. */
+    void (*widen)(unsigned char *to, const void *from, size_t n);
+    /* n numbers times a factor, to elements. */
+    void (*narrow)(void *to, const unsigned char *from, size_t n, const unsigned char *factor);
+    /* Turns `rows` rows of n numbers into one panel, of which a row has panel_cols numbers. */
+    void (*turn)(unsigned char *panel, const unsigned char *from, size_t stride, size_t rows,
+                 size_t n);
+    void (*product)(const struct bitdrop_product *p);
+    /* scores: exp(score - greatest) where kept. */
+    void (*forward_rows)(const struct bitdrop_score_block *b);
+    /* scores: D of the probabilities; grads: the gradient of q k^T. */
+    void (*backward_rows)(const struct bitdrop_score_block *b);
+    /* The dot products of rows of n numbers. */
+    void (*dots)(unsigned char *to, const unsigned char *x, const unsigned char *y, size_t stride,
+                 size_t rows, size_t n);
+    /* to += from, n numbers. */
+    void (*add)(unsigned char *to, const unsigned char *from, size_t n);
+};
+
+/* Of each ISA that is compiled, a table for each dtype. */
+extern const struct bitdrop_attention_kernels bitdrop_attention_scalar[BITDROP_DTYPE_COUNT];
+extern const struct bitdrop_attention_kernels bitdrop_attention_avx2[BITDROP_DTYPE_COUNT];
+extern const struct bitdrop_attention_kernels bitdrop_attention_avx512[BITDROP_DTYPE_COUNT];
+extern const struct bitdrop_attention_kernels bitdrop_attention_neon[BITDROP_DTYPE_COUNT];
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The backward pass of attention. It makes the probabilities again from the log-sum-exp of each row
+ * (Dao et al., "FlashAttention", NeurIPS 2022), for a chunk of the keys at a time. A unit is the
+ * keys of one head of k and v, or one chunk of them if there are few heads. The gradients of q add
+ * up over the chunks in ascending order. Where these are units of their own, each has a buffer, and
+ * a second round of tasks adds them.
+ */
+#include "exact.h"
+
+#include "attention_block.h"
+
+struct backward {
+    const struct bitdrop_attention_job *job;
+    struct block_room block;
+    unsigned char *grads, *q, *dout, *out, *dots;
+    unsigned char *k_turned, *v_turned, *k, *turning, *dk, *dv;
+    unsigned char *dq; /* of all queries of the heads of a group; NULL: in chunk_grads */
+    size_t rows, keys; /* of a block */
+};
+
+static size_t chunks(const struct bitdrop_attention_job *job)
+{
+    return parts_of(job->keys, chunk_keys(job));
+}
+
+static bool chunks_are_units(const struct bitdrop_attention_job *job)
+{
+    return chunks(job) > 1 && job->batch * (job->heads / job->group) < 2 * job->tasks;
+}
+
+static size_t grad_bytes(const struct bitdrop_attention_job *job)
+{
+    return job->queries * row_bytes(job, job->dim);
+}
+
+static size_t take_backward(struct backward *w, const struct bitdrop_attention_job *job,
+                            unsigned char *base)
+{
+    struct room room = {base, 0};
+
+    w->job = job;
+    w->keys = smaller(chunk_keys(job), job->keys);
+    w->rows = block_rows(job, w->keys);
+    const size_t dim = row_bytes(job, job->dim), v_dim = row_bytes(job, job->v_dim);
+    const size_t panels = parts_of(w->keys, job->kernels->panel_cols);
+    take_block(&w->block, &room, job, w->rows, w->keys);
+    w->grads = take(&room, w->rows * w->block.stride);
+    w->q = take(&room, w->rows * dim);
+    w->dout = take(&room, w->rows * v_dim);
+    w->out = take(&room, w->rows * v_dim);
+    w->dots = take(&room, w->rows * job->kernels->number);
+    w->k_turned = take(&room, panels * panel_bytes(job, job->dim));
+    w->v_turned = take(&room, panels * panel_bytes(job, job->v_dim));
+    w->k = take(&room, w->keys * dim);
+    w->turning = take(&room, job->kernels->panel_cols * larger(dim, v_dim));
+    w->dk = take(&room, w->keys * dim);
+    w->dv = take(&room, w->keys * v_dim);
+    w->dq = chunks_are_units(job) ? NULL : take(&room, job->group * grad_bytes(job));
+    return room.used;
+}
+
+/* Where chunks are units: the gradient of q of each head by each chunk, behind all tasks. */
+static unsigned char *chunk_grad(const struct bitdrop_attention_job *job, size_t sample,
+                                 size_t head, size_t chunk)
+{
+    struct backward w;
+    const size_t before = job->tasks * take_backward(&w, job, NULL);
+
+    return job->scratch + before +
+           ((sample * job->heads + head) * chunks(job) + chunk) * grad_bytes(job);
+}
+
+/* The rows of dout and out, which the blocks of all chunks need, have the same stride. */
+static void row_dots(const struct backward *w, const struct block *b, struct rows dout)
+{
+    const struct bitdrop_attention_job *job = w->job;
+    const struct rows out =
+        rows_of(job, &job->out, b->sample, b->head, b->row, b->rows, job->v_dim, w->out);
+
+    job->kernels->dots(w->dots, dout.at, out.at, out.stride, b->rows, job->v_dim);
+}
+
+/* dq: of the rows of the block. */
+static void backward_block(const struct backward *w, const struct block *b, struct rows k,
+                           unsigned char *dq, bool add)
+{
+    const struct bitdrop_attention_job *job = w->job;
+    const struct rows q =
+        rows_of(job, &job->q, b->sample, b->head, b->row, b->rows, job->dim, w->q);
+    const struct rows dout =
+        rows_of(job, &job->dout, b->sample, b->head, b->row, b->rows, job->v_dim, w->dout);
+    struct bitdrop_score_block s = score_block(job, b, &w->block);
+    const struct rows probs = {s.scores, s.stride}, grads = {w->grads, s.stride};
+
+    row_dots(w, b, dout);
+    s.grads = w->grads;
+    s.dots = w->dots;
+    product_with_turned(job, b->rows, b->cols, job->dim, q, w->k_turned, s.scores, s.stride);
+    product_with_turned(job, b->rows, b->cols, job->v_dim, dout, w->v_turned, s.grads, s.stride);
+    job->kernels->backward_rows(&s);
+    product_with_rows(job, b->cols, job->v_dim, b->rows, probs, true, dout, w->dv, true);
+    product_with_rows(job, b->cols, job->dim, b->rows, grads, true, q, w->dk, true);
+    product_with_rows(job, b->rows, job->dim, b->cols, grads, false, k, dq, add);
+}
+
+/* The factor of a gradient, in either type. */
+static const unsigned char *no_factor(const struct bitdrop_attention_job *job)
+{
+    static const double one_f64 = 1;
+    static const float one_f32 = 1;
+
+    return job->kernels->number == sizeof one_f64 ? (const unsigned char *)&one_f64
+                                                  : (const unsigned char *)&one_f32;
+}
+
+static void backward_chunk(const struct backward *w, size_t sample, size_t kv_head, size_t chunk)
+{
+    const struct bitdrop_attention_job *job = w->job;
+    const size_t col = chunk * w->keys, count = smaller(job->keys - col, w->keys);
+    const size_t dim = row_bytes(job, job->dim), v_dim = row_bytes(job, job->v_dim);
+
+    turn_rows(job, &job->k, sample, kv_head, col, count, job->dim, w->k_turned, w->turning);
+    turn_rows(job, &job->v, sample, kv_head, col, count, job->v_dim, w->v_turned, w->turning);
+    const struct rows k = rows_of(job, &job->k, sample, kv_head, col, count, job->dim, w->k);
+    memset(w->dk, 0, count * dim);
+    memset(w->dv, 0, count * v_dim);
+    for (size_t i = 0; i < job->group; i++) {
+        struct block b = {.sample = sample, .head = kv_head * job->group + i};
+        unsigned char *dq =
+            w->dq != NULL ? w->dq + i * grad_bytes(job) : chunk_grad(job, sample, b.head, chunk);
+
+        for (size_t row = 0; row < job->queries; row += w->rows) {
+            block_begin(&b, job, row, w->rows, col, w->keys);
+            if (b.cols > 0)
+                backward_block(w, &b, k, dq + row * dim, w->dq != NULL && chunk > 0);
+            else if (chunk == 0)
+                memset(dq + row * dim, 0, b.rows * dim);
+        }
+    }
+    store_rows(job, &job->dk, sample, kv_head, col, count, job->dim, w->dk, no_factor(job), 0);
+    store_rows(job, &job->dv, sample, kv_head, col, count, job->v_dim, w->dv, no_factor(job), 0);
+}
+
+static void store_dq(const struct bitdrop_attention_job *job, size_t sample, size_t head,
+                     size_t row, size_t rows, const unsigned char *from)
+{
+    store_rows(job, &job->dq, sample, head, row, rows, job->dim, from, no_factor(job), 0);
+}
+
+/* All chunks of one head of k and v, one after the other. */
+static void backward_head(const struct backward *w, size_t sample, size_t kv_head)
+{
+    const struct bitdrop_attention_job *job = w->job;
+
+    for (size_t chunk = 0; chunk < chunks(job); chunk++)
+        backward_chunk(w, sample, kv_head, chunk);
+    for (size_t i = 0; i < job->group; i++)
+        store_dq(job, sample, kv_head * job->group + i, 0, job->queries,
+                 w->dq + i * grad_bytes(job));
+}
+
+static void backward_task(void *argument, size_t index)
+{
+    const struct bitdrop_attention_job *job = argument;
+    const size_t kv_heads = job->heads / job->group;
+    const size_t parts = chunks_are_units(job) ? chunks(job) : 1;
+    const size_t units = job->batch * kv_heads * parts;
+    struct backward w;
+    const size_t bytes = take_backward(&w, job, NULL);
+
+    take_backward(&w, job, job->scratch + index * bytes);
+    for (size_t u = first_unit(units, job->tasks, index),
+                end = first_unit(units, job->tasks, index + 1);
+         u < end; u++) {
+        const size_t head = u / parts;
+
+        if (parts > 1)
+            backward_chunk(&w, head / kv_heads, head % kv_heads, u % parts);
+        else
+            backward_head(&w, head / kv_heads, head % kv_heads);
+    }
+}
+
+/* Adds the gradients that the chunks made of the rows of a block, in ascending order. */
+static void add_chunks(const struct bitdrop_attention_job *job, struct block *b, size_t most_rows)
+{
+    const size_t dim = row_bytes(job, job->dim), keys = chunk_keys(job);
+    unsigned char *sum = chunk_grad(job, b->sample, b->head, 0) + b->row * dim;
+    const size_t rows = smaller(job->queries - b->row, most_rows), row = b->row;
+
+    for (size_t chunk = 1; chunk < chunks(job); chunk++) {
+        block_begin(b, job, row, most_rows, chunk * keys, keys);
+        if (b->cols > 0)
+            job->kernels->add(sum, chunk_grad(job, b->sample, b->head, chunk) + row * dim,
+                              rows * (dim / job->kernels->number));
+    }
+    store_dq(job, b->sample, b->head, row, rows, sum);
+}
+
+static void add_task(void *argument, size_t index)
+{
+    const struct bitdrop_attention_job *job = argument;
+    const size_t most_rows = block_rows(job, chunk_keys(job));
+    const size_t blocks = parts_of(job->queries, most_rows);
+    const size_t units = job->batch * job->heads * blocks;
+
+    for (size_t u = first_unit(units, job->tasks, index),
+                end = first_unit(units, job->tasks, index + 1);
+         u < end; u++) {
+        const size_t head = u / blocks;
+        struct block b = {
+            .sample = head / job->heads, .head = head % job->heads, .row = u % blocks * most_rows};
+
+        add_chunks(job, &b, most_rows);
+    }
+}
+
+void bitdrop_attention_run_backward(const struct bitdrop_attention_job *job)
+{
+    run_tasks(job, backward_task);
+    if (chunks_are_units(job))
+        run_tasks(job, add_task);
+}
+
+size_t bitdrop_attention_backward_scratch(const struct bitdrop_attention_job *job)
+{
+    struct backward w;
+    const size_t grads = job->batch * job->heads * chunks(job) * grad_bytes(job);
+
+    return take_backward(&w, job, NULL) * job->tasks + (chunks_are_units(job) ? grads : 0);
+}

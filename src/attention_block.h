@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A block of rows whose scores stay in the L2 cache: what the forward and the backward pass share.
+ * Nothing here depends on the number of tasks.
+ */
+#ifndef BITDROP_ATTENTION_BLOCK_H
+#define BITDROP_ATTENTION_BLOCK_H
+
+#include <string.h>
+
+#include "attention_job.h"
+
+enum {
+    BLOCK_ROWS = 64,        /* of scores, at most */
+    SCORES_BYTES = 1 << 19, /* of scores: half of an L2 cache of today */
+    CHUNK_KEYS = 512,       /* of a block in the backward pass, or a multiple */
+    MOST_CHUNKS = 8,        /* each has a gradient of q of its own where tasks share a head */
+    ALIGNMENT = 64,
+    STRIP = 32,                  /* scores of one word of keep bits */
+    SLACK = 128,                 /* bytes behind a buffer that may be read with its last row */
+    PADDING = 64 / sizeof(float) /* columns that keep rows from sharing a set of L1 */
+};
+
+static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static inline size_t round_up(size_t a, size_t to) { return (a + to - 1) / to * to; }
+static inline size_t parts_of(size_t a, size_t part) { return (a + part - 1) / part; }
+
+/* Scratch memory from the lowest address up. Without memory it counts. */
+struct room {
+    unsigned char *base; /* NULL: count only */
+    size_t used;
+};
+
+static inline unsigned char *take(struct room *room, size_t bytes)
+{
+    unsigned char *at = room->base == NULL ? NULL : room->base + room->used;
+
+    room->used += round_up(bytes + SLACK, ALIGNMENT);
+    return at;
+}
+
+/* Bytes of a row of n numbers, padded to whole vectors. */
+static inline size_t row_bytes(const struct bitdrop_attention_job *job, size_t n)
+{
+    return round_up(n, job->kernels->lanes) * job->kernels->number;
+}
+
+static inline size_t score_stride(const struct bitdrop_attention_job *job, size_t cols)
+{
+    return (round_up(cols, larger(STRIP, job->kernels->panel_cols)) + PADDING) *
+           job->kernels->number;
+}
+
+/* Rows of a block of so many columns. */
+static inline size_t block_rows(const struct bitdrop_attention_job *job, size_t cols)
+{
+    const size_t fit = SCORES_BYTES / (cols * job->kernels->number);
+
+    return larger(smaller(fit, BLOCK_ROWS), 2);
+}
+
+static inline size_t chunk_keys(const struct bitdrop_attention_job *job)
+{
+    return round_up(parts_of(job->keys, MOST_CHUNKS), CHUNK_KEYS);
+}
+
+static inline size_t panel_bytes(const struct bitdrop_attention_job *job, size_t depth)
+{
+    return depth * job->kernels->panel_cols * job->kernels->number;
+}
+
+static inline const unsigned char *head_row(const struct bitdrop_heads *m, size_t sample,
+                                            size_t head, size_t row)
+{
+    return m->at + sample * m->strides[0] + head * m->strides[1] + row * m->strides[2];
+}
+
+/* Rows of numbers in memory. */
+struct rows {
+    const unsigned char *at;
+    size_t stride;
+};
+
+/* Rows as numbers: where they are, if they are that and dense, or else in `room`. */
+static inline struct rows rows_of(const struct bitdrop_attention_job *job,
+                                  const struct bitdrop_heads *m, size_t sample, size_t head,
+                                  size_t row, size_t count, size_t cols, unsigned char *room)
+{
+    const unsigned char *from = head_row(m, sample, head, row);
+    const size_t stride = row_bytes(job, cols);
+
+    if (job->size == job->kernels->number && m->strides[2] == stride && stride == cols * job->size)
+        return (struct rows){from, stride};
+    for (size_t r = 0; r < count; r++)
+        job->kernels->widen(room + r * stride, from + r * m->strides[2], cols);
+    return (struct rows){room, stride};
+}
+
+/* Panels of `count` rows, turned: the product with them is one with their transpose. */
+static inline void turn_rows(const struct bitdrop_attention_job *job, const struct bitdrop_heads *m,
+                             size_t sample, size_t head, size_t row, size_t count, size_t cols,
+                             unsigned char *panels, unsigned char *room)
+{
+    const size_t at_once = job->kernels->panel_cols;
+
+    for (size_t done = 0; done < count; done += at_once, panels += panel_bytes(job, cols)) {
+        const size_t some = smaller(count - done, at_once);
+        const struct rows rows = rows_of(job, m, sample, head, row + done, some, cols, room);
+
+        job->kernels->turn(panels, rows.at, rows.stride, some, cols);
+    }
+}
+
+/* a * b, where b was turned. */
+static inline void product_with_turned(const struct bitdrop_attention_job *job, size_t rows,
+                                       size_t cols, size_t depth, struct rows a,
+                                       const unsigned char *b, unsigned char *c, size_t c_row)
+{
+    const size_t number = job->kernels->number;
+
+    job->kernels->product(&(struct bitdrop_product){.rows = rows,
+                                                    .cols = cols,
+                                                    .depth = depth,
+                                                    .a = a.at,
+                                                    .a_row = a.stride,
+                                                    .a_depth = number,
+                                                    .b = b,
+                                                    .b_depth = job->kernels->panel_cols * number,
+                                                    .b_panel = panel_bytes(job, depth),
+                                                    .c = c,
+                                                    .c_row = c_row});
+}
+
+/* a * b or, with a turned, a's transpose * b; the rows of b are `cols` long. */
+static inline void product_with_rows(const struct bitdrop_attention_job *job, size_t rows,
+                                     size_t cols, size_t depth, struct rows a, bool turned,
+                                     struct rows b, unsigned char *c, bool add)
+{
+    const size_t number = job->kernels->number;
+
+    job->kernels->product(&(struct bitdrop_product){.rows = rows,
+                                                    .cols = cols,
+                                                    .depth = depth,
+                                                    .a = a.at,
+                                                    .a_row = turned ? number : a.stride,
+                                                    .a_depth = turned ? a.stride : number,
+                                                    .b = b.at,
+                                                    .b_depth = b.stride,
+                                                    .b_panel = job->kernels->panel_cols * number,
+                                                    .c = c,
+                                                    .c_row = row_bytes(job, cols),
+                                                    .add = add});
+}
+
+/* Columns from `first` on that a row sees, of `count`. */
+static inline size_t columns_seen(const struct bitdrop_attention_job *job, size_t row, size_t first,
+                                  size_t count)
+{
+    size_t end;
+
+    if (!job->causal)
+        return count;
+    if (job->causal_first < 0) {
+        const uint64_t back = -(uint64_t)job->causal_first;
+
+        end = row < back ? 0 : row - (size_t)back + 1;
+    } else if ((uint64_t)job->causal_first >= job->keys || row >= job->keys) {
+        end = job->keys;
+    } else {
+        end = smaller(row + (size_t)job->causal_first + 1, job->keys);
+    }
+    return end <= first ? 0 : smaller(end - first, count);
+}
+
+/* A block of scores of one head, in scratch memory. */
+struct block {
+    size_t sample, head, row, rows, col, cols; /* cols: those that any row sees */
+    size_t seen[BLOCK_ROWS];
+};
+
+static inline void block_begin(struct block *b, const struct bitdrop_attention_job *job, size_t row,
+                               size_t most_rows, size_t col, size_t most_cols)
+{
+    b->row = row;
+    b->rows = smaller(job->queries - row, most_rows);
+    b->col = col;
+    for (size_t r = 0; r < b->rows; r++)
+        b->seen[r] = columns_seen(job, row + r, col, smaller(job->keys - col, most_cols));
+    b->cols = b->seen[b->rows - 1];
+}
+
+static inline size_t row_of_all(const struct bitdrop_attention_job *job, const struct block *b)
+{
+    return (b->sample * job->heads + b->head) * job->queries + b->row;
+}
+
+/* Makes keep bits of the rows of a block, `cols` from b->col on. */
+static inline void make_bits(const struct bitdrop_attention_job *job, const struct block *b,
+                             size_t cols, uint8_t *mask, size_t mask_stride)
+{
+    struct bitdrop_job bits = {.rows = b->rows,
+                               .cols = cols,
+                               .pitch = job->pitch,
+                               .repeat = 1,
+                               .stream = job->stream,
+                               .mask = mask,
+                               .mask_stride = mask_stride};
+
+    bits.offset = job->offset + b->sample * job->index_sample + b->head * job->index_head +
+                  b->row * job->pitch + b->col;
+    job->mask_kernel(&bits);
+}
+
+/*
+ * The keep bits of a block, and *stride between its rows. Where a mask is written, that is done
+ * here, and for all keys: bits of scores that a row does not see are the generator's too.
+ */
+static inline const uint8_t *bits_of(const struct bitdrop_attention_job *job, const struct block *b,
+                                     uint8_t *room, size_t *stride)
+{
+    if (job->mask != NULL) {
+        uint8_t *rows = job->mask + row_of_all(job, b) * job->mask_stride;
+
+        if (job->stream != NULL)
+            make_bits(job, b, job->keys, rows, job->mask_stride);
+        *stride = job->mask_stride;
+        return rows + b->col / 8;
+    }
+    if (job->stream == NULL || b->cols == 0)
+        return NULL;
+    *stride = parts_of(b->cols, 8);
+    make_bits(job, b, b->cols, room, *stride);
+    return room;
+}
+
+/* The bias of a block, as numbers. */
+static inline struct rows bias_of(const struct bitdrop_attention_job *job, const struct block *b,
+                                  unsigned char *room)
+{
+    const struct bitdrop_heads *m = &job->bias;
+    const unsigned char *from;
+    const size_t number = job->kernels->number, count = m->strides[2] == 0 ? 1 : b->rows;
+    const size_t stride = count == 1 ? 0 : row_bytes(job, b->cols);
+
+    if (m->at == NULL)
+        return (struct rows){NULL, 0};
+    from = head_row(m, b->sample, b->head, b->row) + b->col * job->size;
+    if (job->size == number)
+        return (struct rows){from, m->strides[2]};
+    for (size_t r = 0; r < count; r++)
+        job->kernels->widen(room + r * stride, from + r * m->strides[2], b->cols);
+    return (struct rows){room, stride};
+}
+
+static inline unsigned char *lse_of(const struct bitdrop_attention_job *job, const struct block *b)
+{
+    return job->lse == NULL ? NULL : job->lse + row_of_all(job, b) * job->kernels->number;
+}
+
+/* Scratch memory for a block of both passes. */
+struct block_room {
+    unsigned char *scores, *bias;
+    uint8_t *bits;
+    size_t stride;
+};
+
+static inline void take_block(struct block_room *r, struct room *room,
+                              const struct bitdrop_attention_job *job, size_t rows, size_t cols)
+{
+    r->stride = score_stride(job, cols);
+    r->scores = take(room, rows * r->stride);
+    r->bits = (uint8_t *)take(room, rows * parts_of(cols, 8));
+    r->bias = job->bias.at != NULL && job->size != job->kernels->number
+                  ? take(room, rows * row_bytes(job, cols))
+                  : NULL;
+}
+
+static inline struct bitdrop_score_block score_block(const struct bitdrop_attention_job *job,
+                                                     const struct block *b,
+                                                     const struct block_room *r)
+{
+    const struct rows bias = bias_of(job, b, r->bias);
+    struct bitdrop_score_block s = {.rows = b->rows,
+                                    .cols = b->cols,
+                                    .seen = b->seen,
+                                    .scores = r->scores,
+                                    .stride = r->stride,
+                                    .bias = bias.at,
+                                    .bias_stride = bias.stride,
+                                    .x_scale = job->x_scale,
+                                    .y_scale = job->y_scale,
+                                    .lse = lse_of(job, b)};
+
+    s.keep = bits_of(job, b, r->bits, &s.keep_stride);
+    return s;
+}
+
+static inline void store_rows(const struct bitdrop_attention_job *job,
+                              const struct bitdrop_heads *m, size_t sample, size_t head, size_t row,
+                              size_t rows, size_t cols, const unsigned char *from,
+                              const unsigned char *factor, size_t factor_step)
+{
+    unsigned char *to = m->at + sample * m->strides[0] + head * m->strides[1] + row * m->strides[2];
+
+    for (size_t r = 0; r < rows; r++)
+        job->kernels->narrow(to + r * m->strides[2], from + r * row_bytes(job, cols), cols,
+                             factor + r * factor_step);
+}
+
+/* The unit at which a task begins: all have as many, or one more. */
+static inline size_t first_unit(size_t units, size_t tasks, size_t task)
+{
+    return units / tasks * task + smaller(units % tasks, task);
+}
+
+static inline void run_tasks(const struct bitdrop_attention_job *job,
+                             void (*task)(void *argument, size_t index))
+{
+    struct bitdrop_attention_job copy = *job;
+
+    if (job->tasks > 1)
+        job->parallel->run(job->parallel->context, job->tasks, task, &copy);
+    else
+        task(&copy, 0);
+}
+
+#endif

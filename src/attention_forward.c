@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The forward pass of attention. The scores of a block are made, turned into probabilities,
+ * multiplied with v, and forgotten. A task has successive units, each of which is every so many
+ * blocks of a head.
+ */
+#include "exact.h"
+
+#include "attention_block.h"
+
+struct forward {
+    const struct bitdrop_attention_job *job;
+    struct block_room block;
+    unsigned char *k, *v, *q, *turning, *out, *factor;
+    size_t rows; /* of a block */
+};
+
+static size_t take_forward(struct forward *f, const struct bitdrop_attention_job *job,
+                           unsigned char *base)
+{
+    struct room room = {base, 0};
+
+    f->job = job;
+    f->rows = block_rows(job, job->keys);
+    take_block(&f->block, &room, job, f->rows, job->keys);
+    f->k = take(&room, parts_of(job->keys, job->kernels->panel_cols) * panel_bytes(job, job->dim));
+    f->v = take(&room, job->keys * row_bytes(job, job->v_dim));
+    f->q = take(&room, f->rows * row_bytes(job, job->dim));
+    f->turning = take(&room, job->kernels->panel_cols * row_bytes(job, job->dim));
+    f->out = take(&room, f->rows * row_bytes(job, job->v_dim));
+    f->factor = take(&room, f->rows * job->kernels->number);
+    return room.used;
+}
+
+static void forward_block(const struct forward *f, const struct block *b, struct rows v)
+{
+    const struct bitdrop_attention_job *job = f->job;
+    struct bitdrop_score_block s = score_block(job, b, &f->block);
+
+    s.factor = f->factor;
+    if (b->cols > 0) {
+        const struct rows q =
+            rows_of(job, &job->q, b->sample, b->head, b->row, b->rows, job->dim, f->q);
+
+        product_with_turned(job, b->rows, b->cols, job->dim, q, f->k, s.scores, s.stride);
+    }
+    job->kernels->forward_rows(&s);
+    if (b->cols > 0)
+        product_with_rows(job, b->rows, job->v_dim, b->cols, (struct rows){s.scores, s.stride},
+                          false, v, f->out, false);
+    else
+        memset(f->out, 0, b->rows * row_bytes(job, job->v_dim));
+    store_rows(job, &job->out, b->sample, b->head, b->row, b->rows, job->v_dim, f->out, f->factor,
+               job->kernels->number);
+}
+
+/* Every `parts`-th block of a head: with causal ones each part has short and long rows. */
+static void forward_part(const struct forward *f, size_t unit, size_t part, size_t parts)
+{
+    const struct bitdrop_attention_job *job = f->job;
+    struct block b = {.sample = unit / job->heads, .head = unit % job->heads};
+    const size_t kv_head = b.head / job->group;
+    const size_t last = columns_seen(job, job->queries - 1, 0, job->keys);
+    struct rows v = {NULL, 0};
+
+    if (last > 0) {
+        turn_rows(job, &job->k, b.sample, kv_head, 0, last, job->dim, f->k, f->turning);
+        v = rows_of(job, &job->v, b.sample, kv_head, 0, last, job->v_dim, f->v);
+    }
+    for (size_t row = part * f->rows; row < job->queries; row += parts * f->rows) {
+        block_begin(&b, job, row, f->rows, 0, job->keys);
+        forward_block(f, &b, v);
+    }
+}
+
+static size_t common_divisor(size_t a, size_t b)
+{
+    while (b != 0) {
+        const size_t rest = a % b;
+
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* So many parts of a head that tasks have equal numbers of them, or nearly. */
+static size_t forward_parts(const struct bitdrop_attention_job *job)
+{
+    enum { EVEN = 8 }; /* units of a task that hide one more */
+    const size_t units = job->batch * job->heads;
+
+    if (job->tasks <= 1 || units / job->tasks >= EVEN)
+        return 1;
+    return smaller(job->tasks / common_divisor(job->tasks, units),
+                   parts_of(job->queries, block_rows(job, job->keys)));
+}
+
+static void forward_task(void *argument, size_t index)
+{
+    const struct bitdrop_attention_job *job = argument;
+    const size_t parts = forward_parts(job), units = job->batch * job->heads * parts;
+    struct forward f;
+    const size_t bytes = take_forward(&f, job, NULL);
+
+    take_forward(&f, job, job->scratch + index * bytes);
+    for (size_t u = first_unit(units, job->tasks, index),
+                end = first_unit(units, job->tasks, index + 1);
+         u < end; u++)
+        forward_part(&f, u / parts, u % parts, parts);
+}
+
+void bitdrop_attention_run_forward(const struct bitdrop_attention_job *job)
+{
+    run_tasks(job, forward_task);
+}
+
+size_t bitdrop_attention_forward_scratch(const struct bitdrop_attention_job *job)
+{
+    struct forward f;
+
+    return take_forward(&f, job, NULL) * job->tasks;
+}

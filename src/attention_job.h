@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A call of attention, checked, and the calls that run it. */
+#ifndef BITDROP_ATTENTION_JOB_H
+#define BITDROP_ATTENTION_JOB_H
+
+#include "attention.h"
+
+/* A matrix for each head of each sample. */
+struct bitdrop_heads {
+    unsigned char *at;
+    size_t strides[3]; /* bytes from sample to sample, head to head, row to row */
+};
+
+/* Arguments of a call: all sizes > 0, all strides filled in. */
+struct bitdrop_attention_job {
+    const struct bitdrop_attention_kernels *kernels;
+    bitdrop_kernel *mask_kernel;
+    size_t size; /* bytes of an element */
+
+    size_t batch, heads, group; /* group: heads that share one of k and v */
+    size_t queries, keys, dim, v_dim;
+    bool causal;
+    int64_t causal_first;
+    double x_scale, y_scale;
+
+    struct bitdrop_heads q, k, v, out, bias; /* bias.at NULL: none */
+    struct bitdrop_heads dout, dq, dk, dv;   /* backward */
+    unsigned char *lse;                      /* NULL: not wanted */
+
+    uint64_t offset;                          /* of the first probability of the whole */
+    uint64_t index_head, index_sample, pitch; /* probabilities of the whole in a head and so on */
+    const struct bitdrop_stream *stream;      /* makes the bits; NULL: they are given */
+    uint8_t *mask;                            /* written if they are made, or read; NULL: none */
+    size_t mask_stride;
+
+    unsigned char *scratch;
+    const bitdrop_parallel *parallel;
+    size_t tasks;
+};
+
+/* Bytes of scratch memory. */
+size_t bitdrop_attention_forward_scratch(const struct bitdrop_attention_job *job);
+size_t bitdrop_attention_backward_scratch(const struct bitdrop_attention_job *job);
+
+void bitdrop_attention_run_forward(const struct bitdrop_attention_job *job);
+void bitdrop_attention_run_backward(const struct bitdrop_attention_job *job);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of bytes at three strides, and whether two such sets share a byte. */
+#ifndef BITDROP_REGION_H
+#define BITDROP_REGION_H
+
+#include "span.h"
+
+enum { REGION_LEVELS = 3 };
+
+/* Rows in ascending order. A level without use has a count of 1. */
+struct region {
+    uintptr_t base;
+    size_t bytes;                                       /* of a row */
+    size_t count[REGION_LEVELS], stride[REGION_LEVELS]; /* bytes; from the largest stride down */
+    bool apart; /* no two rows share a byte. If not, the region is one row with all of them */
+};
+
+static inline void region_swap(struct region *r, int i)
+{
+    const size_t count = r->count[i], stride = r->stride[i];
+
+    r->count[i] = r->count[i + 1];
+    r->stride[i] = r->stride[i + 1];
+    r->count[i + 1] = count;
+    r->stride[i + 1] = stride;
+}
+
+/* Bytes from the first to the last of the levels from `level` on. */
+static inline size_t region_extent(const struct region *r, int level)
+{
+    size_t bytes = r->bytes;
+
+    for (int i = level; i < REGION_LEVELS; i++)
+        bytes += (r->count[i] - 1) * r->stride[i];
+    return bytes;
+}
+
+/*
+ * cols elements of `size` bytes in each row; counts > 0, strides in elements. False if they reach
+ * past the end of the address space.
+ */
+static inline bool region_make(struct region *r, const void *base,
+                               const size_t count[REGION_LEVELS],
+                               const size_t stride[REGION_LEVELS], size_t cols, size_t size)
+{
+    size_t room = UINTPTR_MAX - (uintptr_t)base;
+
+    *r = (struct region){.base = (uintptr_t)base, .apart = true};
+    if (__builtin_mul_overflow(cols, size, &r->bytes) || r->bytes > room)
+        return false;
+    room -= r->bytes;
+    for (int i = 0; i < REGION_LEVELS; i++) {
+        size_t all;
+
+        r->count[i] = count[i];
+        r->stride[i] = 0;
+        if (count[i] == 1)
+            continue;
+        if (__builtin_mul_overflow(stride[i], size, &r->stride[i]) ||
+            __builtin_mul_overflow(r->stride[i], count[i] - 1, &all) || all > room)
+            return false;
+        room -= all;
+        r->apart &= stride[i] != 0;
+        if (stride[i] == 0)
+            r->count[i] = 1;
+    }
+    for (int last = REGION_LEVELS - 1; last > 0; last--)
+        for (int i = 0; i < last; i++)
+            if (r->stride[i] < r->stride[i + 1])
+                region_swap(r, i);
+    for (int i = 0; i < REGION_LEVELS; i++)
+        if (r->count[i] > 1 && r->stride[i] < region_extent(r, i + 1)) {
+            r->bytes = region_extent(r, 0);
+            r->count[0] = r->count[1] = r->count[2] = 1;
+            r->apart = false;
+        }
+    for (int i = REGION_LEVELS - 1; i >= 0 && (r->count[i] == 1 || r->stride[i] == r->bytes); i--) {
+        r->bytes *= r->count[i]; /* rows without gaps are one */
+        r->count[i] = 1;
+    }
+    return true;
+}
+
+static inline uintptr_t region_row(const struct region *r, size_t row)
+{
+    uintptr_t at = r->base;
+
+    for (int i = REGION_LEVELS - 1; i >= 0; i--) {
+        at += row % r->count[i] * r->stride[i];
+        row /= r->count[i];
+    }
+    return at;
+}
+
+/* Exact, but for a region whose own rows share bytes. */
+static inline bool regions_overlap(const struct region *a, const struct region *b)
+{
+    const size_t a_rows = a->count[0] * a->count[1] * a->count[2];
+    const size_t b_rows = b->count[0] * b->count[1] * b->count[2];
+
+    if (a->base + region_extent(a, 0) <= b->base || b->base + region_extent(b, 0) <= a->base)
+        return false;
+    for (size_t i = 0, j = 0; i < a_rows && j < b_rows;) {
+        if (region_row(a, i) + a->bytes <= region_row(b, j))
+            i++;
+        else if (region_row(b, j) + b->bytes <= region_row(a, i))
+            j++;
+        else
+            return true;
+    }
+    return false;
+}
+
+#endif

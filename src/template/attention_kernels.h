@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What attention calls (attention.h), for one type of numbers. Included once for each, with
+ *
+ *   COMPUTE  f32 or f64
+ *
+ * which it undefines, behind vec.h and vec_product.h. It leaves <compute>_product and so on;
+ * template/attention_table.h makes tables of them.
+ *
+ * A strip is 32 scores, those of one word of keep bits. Scores past the last one that a row sees
+ * are taken as -infinity up to the end of their strip, which lies in the padding of the block.
+ */
+#ifndef COMPUTE
+#error "define COMPUTE"
+#endif
+
+#define PASTE_(a, b) a##_##b
+#define PASTE(a, b) PASTE_(a, b)
+#define C(name) PASTE(COMPUTE, name)
+
+#include "template/product.h"
+
+enum {
+    C(STRIP_VECTORS) = WORD_ELEMENTS / C(LANES),
+    C(STRIP_BYTES) = WORD_ELEMENTS * sizeof(C(number))
+};
+
+/* Keep bits of a strip of n scores, all of them kept if there is no mask; behind them 0. */
+static keep_bits C(strip_bits)(const uint8_t *keep, size_t col, size_t n,
+                               uint8_t room[WORD_ELEMENTS / 8])
+{
+    if (n == WORD_ELEMENTS && keep != NULL)
+        return keep_bits_load(keep + col / 8);
+    if (keep == NULL)
+        store_le32(room, (uint32_t)((UINT64_C(1) << n) - 1));
+    else
+        store_le32(room, bits_few(keep, col, n));
+    return keep_bits_load(room);
+}
+
+/* scale * score + bias of a strip of n scores. */
+FORCE_INLINE void C(scaled_strip)(const unsigned char *score, const unsigned char *bias,
+                                  C(vec) scale, size_t n, C(vec) t[C(STRIP_VECTORS)])
+{
+    uint8_t room[WORD_ELEMENTS / 8];
+
+    for (int v = 0; v < C(STRIP_VECTORS); v++) {
+        const size_t at = (size_t)v * C(LANES);
+
+        t[v] = C(mul)(scale, C(load)(score + at * sizeof(C(number))));
+        if (bias != NULL && at < n)
+            t[v] = C(add)(t[v], C(load_few)(bias + at * sizeof(C(number)), n - at));
+    }
+    if (n < WORD_ELEMENTS) {
+        const keep_bits lanes = C(strip_bits)(NULL, 0, n, room);
+
+        for (int v = 0; v < C(STRIP_VECTORS); v++)
+            t[v] = C(select)(C(keep)(lanes, v, 0), t[v], C(set1)(-INFINITY));
+    }
+}
+
+static size_t C(of_strip)(size_t left) { return left < WORD_ELEMENTS ? left : WORD_ELEMENTS; }
+
+static const unsigned char *C(bias_at)(const unsigned char *bias, size_t col)
+{
+    return bias == NULL ? NULL : bias + col * sizeof(C(number));
+}
+
+/* A NaN may be left out, and may come out: a row that has one is all NaN. */
+static C(number) C(row_greatest)(const unsigned char *score, const unsigned char *bias,
+                                 C(vec) scale, size_t seen)
+{
+    C(vec) most[C(STRIP_VECTORS)], t[C(STRIP_VECTORS)];
+
+    for (int v = 0; v < C(STRIP_VECTORS); v++)
+        most[v] = C(set1)(-INFINITY);
+    for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
+        const unsigned char *at = score + col * sizeof(C(number));
+
+        if (seen - col >= WORD_ELEMENTS && bias == NULL)
+            C(scaled_strip)(at, NULL, scale, WORD_ELEMENTS, t);
+        else
+            C(scaled_strip)(at, C(bias_at)(bias, col), scale, C(of_strip)(seen - col), t);
+        for (int v = 0; v < C(STRIP_VECTORS); v++)
+            most[v] = C(max)(t[v], most[v]);
+    }
+    for (int v = 1; v < C(STRIP_VECTORS); v++)
+        most[0] = C(max)(most[v], most[0]);
+    return C(greatest)(most[0]);
+}
+
+/* exp(t - base) where kept in the place of the scores. Returns the sum of all, dropped ones too. */
+static C(number) C(row_exps)(unsigned char *score, const unsigned char *bias, const uint8_t *keep,
+                             C(vec) scale, C(number) base, size_t seen)
+{
+    const C(vec) subtracted = C(set1)(base), end = C(set1)(C(EXP_END));
+    C(vec) sums[C(STRIP_VECTORS)], t[C(STRIP_VECTORS)];
+
+    for (int v = 0; v < C(STRIP_VECTORS); v++)
+        sums[v] = C(set1)(0);
+    for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
+        unsigned char *at = score + col * sizeof(C(number));
+        const size_t n = C(of_strip)(seen - col);
+        uint8_t room[WORD_ELEMENTS / 8];
+
+        C(scaled_strip)(at, C(bias_at)(bias, col), scale, n, t);
+        for (int v = 0; v < C(STRIP_VECTORS); v++)
+            t[v] = C(exp)(C(max)(end, C(sub)(t[v], subtracted)));
+        const keep_bits bits = C(strip_bits)(keep, col, n, room);
+        for (int v = 0; v < C(STRIP_VECTORS); v++) {
+            sums[v] = C(add)(sums[v], t[v]);
+            C(store)(at + (size_t)v * sizeof(C(vec)), C(only)(C(keep)(bits, v, 0), t[v]));
+        }
+    }
+    for (int v = 1; v < C(STRIP_VECTORS); v++)
+        sums[0] = C(add)(sums[0], sums[v]);
+    return C(sum)(sums[0]);
+}
+
+/* All probabilities of a row with a NaN or +infinity are NaN; what is dropped is +0 as ever. */
+static void C(row_of_nans)(unsigned char *score, const uint8_t *keep, size_t seen)
+{
+    for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
+        uint8_t room[WORD_ELEMENTS / 8];
+        const keep_bits bits = C(strip_bits)(keep, col, C(of_strip)(seen - col), room);
+
+        for (int v = 0; v < C(STRIP_VECTORS); v++)
+            C(store)
+            (score + col * sizeof(C(number)) + (size_t)v * sizeof(C(vec)),
+             C(only)(C(keep)(bits, v, 0), C(set1)(NAN)));
+    }
+}
+
+/* +0 from the strip behind the last column that is seen to the end of the block. */
+static void C(clear_unseen)(unsigned char *row, size_t seen, size_t cols)
+{
+    const size_t begin = (seen + WORD_ELEMENTS - 1) / WORD_ELEMENTS * WORD_ELEMENTS;
+
+    if (begin < cols)
+        memset(row + begin * sizeof(C(number)), 0, (cols - begin) * sizeof(C(number)));
+}
+
+static C(number) C(log_of)(C(number) x)
+{
+    C(number) log[C(LANES)];
+
+    C(store)(log, C(log)(C(set1)(x)));
+    return log[0];
+}
+
+static void C(forward_row)(const struct bitdrop_score_block *b, size_t row)
+{
+    unsigned char *score = b->scores + row * b->stride;
+    const unsigned char *bias = b->bias == NULL ? NULL : b->bias + row * b->bias_stride;
+    const uint8_t *keep = b->keep == NULL ? NULL : b->keep + row * b->keep_stride;
+    const size_t seen = b->seen[row];
+    const C(vec) scale = C(set1)(b->x_scale);
+    const C(number) greatest = C(row_greatest)(score, bias, scale, seen);
+    const C(number) base = greatest == -(C(number))INFINITY ? 0 : greatest;
+    const C(number) sum = C(row_exps)(score, bias, keep, scale, base, seen);
+    C(number) factor = 0, lse = -(C(number))INFINITY;
+
+    if (sum > 0) {
+        factor = (C(number))b->y_scale / sum;
+        lse = greatest + C(log_of)(sum);
+    } else if (sum != 0) {
+        C(row_of_nans)(score, keep, seen);
+        factor = 1;
+        lse = sum;
+    }
+    C(clear_unseen)(score, seen, b->cols);
+    memcpy(b->factor + row * sizeof factor, &factor, sizeof factor);
+    if (b->lse != NULL)
+        memcpy(b->lse + row * sizeof lse, &lse, sizeof lse);
+}
+
+static void C(forward_rows)(const struct bitdrop_score_block *b)
+{
+    for (size_t row = 0; row < b->rows; row++)
+        C(forward_row)(b, row);
+}
+
+/* D of the probabilities in the place of the scores, their gradient in that of the gradients. */
+static void C(backward_row)(const struct bitdrop_score_block *b, size_t row)
+{
+    unsigned char *score = b->scores + row * b->stride, *grad = b->grads + row * b->stride;
+    const unsigned char *bias = b->bias == NULL ? NULL : b->bias + row * b->bias_stride;
+    const uint8_t *keep = b->keep == NULL ? NULL : b->keep + row * b->keep_stride;
+    const C(vec) scale = C(set1)(b->x_scale), y_scale = C(set1)(b->y_scale);
+    const C(vec) end = C(set1)(C(EXP_END));
+    size_t seen = b->seen[row];
+    C(number) lse, dot;
+
+    memcpy(&lse, b->lse + row * sizeof lse, sizeof lse);
+    memcpy(&dot, b->dots + row * sizeof dot, sizeof dot);
+    if (lse == -(C(number))INFINITY)
+        seen = 0;
+    const C(vec) subtracted = C(set1)(lse), dots = C(set1)(dot);
+    for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
+        const size_t at = col * sizeof(C(number)), n = C(of_strip)(seen - col);
+        uint8_t room[2][WORD_ELEMENTS / 8];
+        C(vec) t[C(STRIP_VECTORS)];
+
+        C(scaled_strip)(score + at, C(bias_at)(bias, col), scale, n, t);
+        for (int v = 0; v < C(STRIP_VECTORS); v++)
+            t[v] = C(exp)(C(max)(end, C(sub)(t[v], subtracted)));
+        const keep_bits bits = C(strip_bits)(keep, col, n, room[0]);
+        const keep_bits lanes = C(strip_bits)(NULL, 0, n, room[1]);
+        for (int v = 0; v < C(STRIP_VECTORS); v++) {
+            const size_t in_strip = (size_t)v * sizeof(C(vec));
+            const C(mask) kept = C(keep)(bits, v, 0);
+            const C(vec) g = C(only)(kept, C(mul)(C(load)(grad + at + in_strip), y_scale));
+            const C(vec) change = C(mul)(C(mul)(scale, t[v]), C(sub)(g, dots));
+
+            C(store)(score + at + in_strip, C(only)(kept, C(mul)(t[v], y_scale)));
+            C(store)(grad + at + in_strip, C(only)(C(keep)(lanes, v, 0), change));
+        }
+    }
+    C(clear_unseen)(score, seen, b->cols);
+    C(clear_unseen)(grad, seen, b->cols);
+}
+
+static void C(backward_rows)(const struct bitdrop_score_block *b)
+{
+    for (size_t row = 0; row < b->rows; row++)
+        C(backward_row)(b, row);
+}
+
+/* Rows are padded with +0 to whole vectors. */
+static void C(dots)(unsigned char *to, const unsigned char *x, const unsigned char *y,
+                    size_t stride, size_t rows, size_t n)
+{
+    for (size_t row = 0; row < rows; row++, x += stride, y += stride) {
+        C(vec) sum = C(set1)(0);
+
+        for (size_t col = 0; col < n; col += C(LANES))
+            sum = C(mul_add)(C(load)(x + col * sizeof(C(number))),
+                             C(load)(y + col * sizeof(C(number))), sum);
+        const C(number) dot = C(sum)(sum);
+        memcpy(to + row * sizeof dot, &dot, sizeof dot);
+    }
+}
+
+static void C(add_row)(unsigned char *to, const unsigned char *from, size_t n)
+{
+    for (size_t i = 0; i < n; i += C(LANES)) {
+        const size_t at = i * sizeof(C(number));
+
+        C(store)(to + at, C(add)(C(load)(to + at), C(load)(from + at)));
+    }
+}
+
+/*
+ * A square of as many rows as a vector has lanes. Rows and columns change places in log2(LANES)
+ * steps, each of which moves the highest bit of a row's number to the lowest bit of the column's.
+ */
+static void C(turn_square)(C(vec) row[C(LANES)])
+{
+    for (int step = 1; step < C(LANES); step *= 2) {
+        C(vec) next[C(LANES)];
+
+#pragma GCC unroll 16
+        for (int i = 0; i < C(LANES) / 2; i++)
+            C(zip)(row[i], row[i + C(LANES) / 2], &next[2 * i], &next[2 * i + 1]);
+#pragma GCC unroll 16
+        for (int i = 0; i < C(LANES); i++)
+            row[i] = next[i];
+    }
+}
+
+static void C(turn)(unsigned char *panel, const unsigned char *from, size_t stride, size_t rows,
+                    size_t n)
+{
+    const size_t panel_row = PRODUCT_VECTORS * sizeof(C(vec));
+
+    for (size_t first = 0; first < rows; first += C(LANES), panel += sizeof(C(vec)))
+        for (size_t col = 0; col < n; col += C(LANES)) {
+            const size_t some = n - col < C(LANES) ? n - col : C(LANES);
+            C(vec) square[C(LANES)];
+
+            for (size_t i = 0; i < C(LANES); i++)
+                square[i] = first + i < rows
+                                ? C(load)(from + (first + i) * stride + col * sizeof(C(number)))
+                                : C(set1)(0);
+            C(turn_square)(square);
+            for (size_t i = 0; i < some; i++)
+                C(store)(panel + (col + i) * panel_row, square[i]);
+        }
+}
+
+#undef PASTE_
+#undef PASTE
+#undef C
+#undef COMPUTE

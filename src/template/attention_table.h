@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What attention calls, of an ISA, and a table of it for each dtype. The includer has included its
+ * vec.h and vec_product.h, and defines
+ *
+ *   ATTENTION  the table's name: bitdrop_attention_<isa>
+ */
+#ifndef ATTENTION
+#error "define ATTENTION"
+#endif
+
+#include <math.h>
+
+#include "attention.h"
+#include "template/number.h"
+#include "template/work.h"
+
+#define COMPUTE f32
+#include "template/attention_kernels.h"
+
+#define COMPUTE f64
+#include "template/attention_kernels.h"
+
+#define DTYPE f32
+#define LOAD_NUMBERS f32_load
+#define STORE_NUMBERS f32_store
+#define COMPUTE f32
+#define BYTES 4
+#include "template/attention_convert.h"
+
+#define DTYPE f64
+#define LOAD_NUMBERS f64_load
+#define STORE_NUMBERS f64_store
+#define COMPUTE f64
+#define BYTES 8
+#include "template/attention_convert.h"
+
+#define DTYPE f16
+#define LOAD_NUMBERS f16_load_f32
+#define STORE_NUMBERS f16_store_f32
+#define COMPUTE f32
+#define BYTES 2
+#include "template/attention_convert.h"
+
+#define DTYPE bf16
+#define LOAD_NUMBERS bf16_load_f32
+#define STORE_NUMBERS bf16_store_f32
+#define COMPUTE f32
+#define BYTES 2
+#include "template/attention_convert.h"
+
+#define TABLE_OF(dtype, compute)                                                                   \
+    {                                                                                              \
+        .number = sizeof(compute##_number), .lanes = compute##_LANES,                              \
+        .panel_cols = PRODUCT_VECTORS * compute##_LANES, .widen = dtype##_widen_row,               \
+        .narrow = dtype##_narrow_row, .turn = compute##_turn, .product = compute##_product,        \
+        .forward_rows = compute##_forward_rows, .backward_rows = compute##_backward_rows,          \
+        .dots = compute##_dots, .add = compute##_add_row                                           \
+    }
+
+const struct bitdrop_attention_kernels ATTENTION[BITDROP_DTYPE_COUNT] = {
+    TABLE_OF(f32, f32), TABLE_OF(f64, f64), TABLE_OF(f16, f32), TABLE_OF(bf16, f32)};
