@@ -54,6 +54,7 @@ struct check {
     X(shards, "rows and columns of a matrix against the whole")                                    \
     X(activations, "GELU and SiLU: errors, specials, flags, and the same on each ISA")             \
     X(softmax, "softmax and its backward pass: values, shapes, places, and the same on each ISA")  \
+    X(attention, "attention and its backward pass: values, masks, strides, tasks and parts")       \
     X(gaussian, "noise: its distribution, the same on each ISA, and flags")                        \
     X(gradients, "backward calls against differences of forward calls")                            \
     X(unrelated, "neighbouring seeds, streams and offsets")                                        \

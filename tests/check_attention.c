@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attention against attention.c, in guarded memory: random sizes, strides, grouped heads, biases,
+ * causal rows, masks that are stored and remade. The same in tasks, by the other kind of mask, and
+ * by parts of the heads must leave the same bytes.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention.h"
+#include "check.h"
+#include "guard.h"
+#include "oracle.h"
+
+enum { MOST_NUMBERS = 60000, MOST_SCORES = 120000, SCRATCH_BYTES = 32 << 20 };
+
+enum { Q, K, V, BIAS, DOUT, OUT, DQ, DK, DV, TENSORS };
+static const char *const names[TENSORS] = {"q", "k", "v", "bias", "dout", "out", "dq", "dk", "dv"};
+
+/* Rows in guarded memory, with gaps between them. */
+struct tensor {
+    struct guard guard;
+    unsigned char *at;
+    size_t count[3], strides[3], cols; /* strides in elements */
+    double *number, *error;            /* dense */
+};
+
+struct run {
+    struct check *c;
+    bitdrop_config cfg;
+    bitdrop_dtype dtype;
+    size_t bytes;
+    bitdrop_attention a;
+    struct tensor t[TENSORS];
+    unsigned char *lse, *scratch;
+    struct attention_result lse_wanted;
+    double *lse_number;
+    uint8_t *mask;
+    size_t mask_bytes, rows;
+};
+
+static size_t bytes_of(bitdrop_dtype t) { return t == BITDROP_F64 ? 8 : t == BITDROP_F32 ? 4 : 2; }
+
+/* In [-1, 1). */
+static double random_unit(struct check *c) { return (double)(int64_t)check_random(c) * 0x1p-63; }
+
+static void *allocate(size_t bytes)
+{
+    void *p = malloc(bytes);
+
+    if (p == NULL) {
+        perror("malloc");
+        exit(2);
+    }
+    return p;
+}
+
+static size_t numbers_of(const struct tensor *t)
+{
+    return t->count[0] * t->count[1] * t->count[2] * t->cols;
+}
+
+static size_t offset_of(const struct tensor *t, size_t dense)
+{
+    const size_t col = dense % t->cols, row = dense / t->cols;
+
+    return row / t->count[2] / t->count[1] * t->strides[0] +
+           row / t->count[2] % t->count[1] * t->strides[1] + row % t->count[2] * t->strides[2] +
+           col;
+}
+
+/* Strides for the levels in this order, the innermost first, and gaps at random. */
+static void choose_strides(struct check *c, struct tensor *t, const int order[3])
+{
+    const size_t gap = check_below(c, 2) ? 0 : check_below(c, 9);
+    size_t stride = t->cols + gap;
+
+    for (int i = 0; i < 3; i++) {
+        t->strides[order[i]] = stride;
+        stride *= t->count[order[i]];
+        stride += check_below(c, 3) == 0 ? check_below(c, 5) : 0;
+    }
+}
+
+static void tensor_new(struct run *r, int which, size_t heads, size_t rows, size_t cols)
+{
+    static const int orders[3][3] = {{2, 1, 0}, {1, 2, 0}, {1, 0, 2}};
+    struct check *c = r->c;
+    struct tensor *t = &r->t[which];
+
+    *t = (struct tensor){.count = {r->a.batch, heads, rows}, .cols = cols};
+    choose_strides(c, t, orders[check_below(c, 3)]);
+    if (which == DQ || which == DK || which == DV)
+        memcpy(t->strides, r->t[which - DQ + Q].strides, sizeof t->strides);
+    if (which == OUT)
+        memcpy(t->strides, r->t[DOUT].strides, sizeof t->strides);
+    t->number = allocate(numbers_of(t) * sizeof *t->number);
+    t->error = allocate(numbers_of(t) * sizeof *t->error);
+    const size_t total = (offset_of(t, numbers_of(t) - 1) + 1) * r->bytes;
+    t->guard = guard_new(total);
+    guard_reset(&t->guard);
+    t->at = check_below(c, 2) ? guard_front(&t->guard, 0) : guard_back(&t->guard, total, 0);
+}
+
+static void tensor_free(struct tensor *t)
+{
+    guard_free(&t->guard);
+    free(t->number);
+    free(t->error);
+}
+
+/* Random elements, and the same as numbers. */
+static void tensor_fill(struct run *r, int which)
+{
+    struct tensor *t = &r->t[which];
+
+    for (size_t i = 0; i < numbers_of(t); i++) {
+        unsigned char *at = t->at + offset_of(t, i) * r->bytes;
+        double x = 2 * random_unit(r->c);
+
+        if (which == BIAS && check_below(r->c, 6) == 0)
+            x = -INFINITY;
+        if (which == BIAS && check_below(r->c, 3000) == 0)
+            x = check_below(r->c, 2) ? INFINITY : NAN;
+        oracle_put(r->dtype, x, at);
+        t->number[i] = oracle_number(r->dtype, at);
+    }
+    memcpy(t->guard.shadow, t->guard.base, t->guard.size);
+}
+
+static size_t random_size(struct check *c, size_t most)
+{
+    return check_below(c, 4) ? 1 + check_below(c, 40) : 1 + check_below(c, most);
+}
+
+static void choose_sizes(struct run *r)
+{
+    bitdrop_attention *a = &r->a;
+    struct check *c = r->c;
+
+    do {
+        *a = (bitdrop_attention){.batch = 1 + check_below(c, 2), .kv_heads = 1 + check_below(c, 3)};
+        a->heads = a->kv_heads * (1 + check_below(c, 3));
+        a->queries = random_size(c, 300);
+        a->keys = random_size(c, check_below(c, 4) ? 300 : 1200);
+        a->dim = random_size(c, 130);
+        a->v_dim = check_below(c, 2) ? a->dim : random_size(c, 130);
+    } while (a->batch * a->heads * a->queries * a->keys > MOST_SCORES ||
+             a->batch * a->heads * (a->queries + a->keys) * (a->dim + a->v_dim) > MOST_NUMBERS);
+}
+
+static void choose(struct run *r)
+{
+    static const double scales[] = {0, 0.125, -0.3, 1};
+    bitdrop_attention *a = &r->a;
+    struct check *c = r->c;
+
+    r->cfg = check_random_config(c);
+    r->cfg.p = check_below(c, 3) ? (double)check_below(c, 10) / 10 : r->cfg.p;
+    r->cfg.offset >>= 1;
+    r->cfg.mask_use = (uint8_t)check_below(c, 2);
+    r->dtype = (bitdrop_dtype)check_below(c, BITDROP_DTYPE_COUNT);
+    r->bytes = bytes_of(r->dtype);
+    choose_sizes(r);
+    a->scale = scales[check_below(c, 4)];
+    a->causal = (uint32_t)check_below(c, 2);
+    if (a->causal)
+        a->causal_first = check_below(c, 2) ? (int64_t)a->keys - (int64_t)a->queries
+                                            : (int64_t)check_below(c, 60) - 30;
+    a->index_heads = a->heads + check_below(c, 2);
+    a->index_queries = a->queries + check_below(c, 3);
+    a->index_keys = a->keys + (check_below(c, 2) ? 0 : check_below(c, 500));
+    r->rows = a->batch * a->heads * a->queries;
+    r->mask_bytes = r->rows * ((a->keys + 7) / 8);
+}
+
+static void make_tensors(struct run *r)
+{
+    bitdrop_attention *a = &r->a;
+
+    tensor_new(r, Q, a->heads, a->queries, a->dim);
+    tensor_new(r, K, a->kv_heads, a->keys, a->dim);
+    tensor_new(r, V, a->kv_heads, a->keys, a->v_dim);
+    tensor_new(r, BIAS, a->heads, a->queries, a->keys);
+    tensor_new(r, DOUT, a->heads, a->queries, a->v_dim);
+    tensor_new(r, OUT, a->heads, a->queries, a->v_dim);
+    tensor_new(r, DQ, a->heads, a->queries, a->dim);
+    tensor_new(r, DK, a->kv_heads, a->keys, a->dim);
+    tensor_new(r, DV, a->kv_heads, a->keys, a->v_dim);
+    for (int i = Q; i <= DOUT; i++)
+        tensor_fill(r, i);
+    memcpy(a->q_strides, r->t[Q].strides, sizeof a->q_strides);
+    memcpy(a->k_strides, r->t[K].strides, sizeof a->k_strides);
+    memcpy(a->v_strides, r->t[V].strides, sizeof a->v_strides);
+    memcpy(a->out_strides, r->t[OUT].strides, sizeof a->out_strides);
+    if (check_below(r->c, 2)) {
+        a->bias = r->t[BIAS].at;
+        memcpy(a->bias_strides, r->t[BIAS].strides, sizeof a->bias_strides);
+    }
+    r->lse = allocate(r->rows * 8);
+    r->lse_number = allocate(r->rows * sizeof(double));
+    r->lse_wanted.number = allocate(r->rows * sizeof(double));
+    r->lse_wanted.error = allocate(r->rows * sizeof(double));
+    r->mask = allocate(r->mask_bytes);
+}
+
+static void free_tensors(struct run *r)
+{
+    for (int i = 0; i < TENSORS; i++)
+        tensor_free(&r->t[i]);
+    free(r->lse);
+    free(r->lse_number);
+    free(r->lse_wanted.number);
+    free(r->lse_wanted.error);
+    free(r->mask);
+}
+
+static void fail(const struct run *r, const char *what)
+{
+    const bitdrop_attention *a = &r->a;
+
+    check_fail(r->c,
+               "attention, dtype %d: %s; batch %zu heads %zu/%zu queries %zu keys %zu dim %zu/%zu "
+               "scale %g bias %d causal %" PRIu32 " %" PRId64 " p %a offset %" PRIu64
+               " mask_use %d",
+               r->dtype, what, a->batch, a->heads, a->kv_heads, a->queries, a->keys, a->dim,
+               a->v_dim, a->scale, a->bias != NULL, a->causal, a->causal_first, r->cfg.p,
+               r->cfg.offset, r->cfg.mask_use);
+}
+
+/* Where a call puts its results: the tensors of the run, or others. */
+struct results {
+    unsigned char *out, *lse, *dq, *dk, *dv;
+    uint8_t *mask;
+};
+
+static struct results results_of(const struct run *r)
+{
+    return (struct results){r->t[OUT].at, r->lse, r->t[DQ].at, r->t[DK].at, r->t[DV].at, r->mask};
+}
+
+/* Scratch memory holds NaNs before each call. */
+static void call_both(struct run *r, const bitdrop_config *cfg, const struct results *to)
+{
+    const bitdrop_attention *a = &r->a;
+    uint8_t *mask = cfg->mask_use == BITDROP_MASK_STORED ? to->mask : NULL;
+    const size_t bytes = bitdrop_attention_scratch_bytes(cfg, r->dtype, a);
+    bitdrop_status status;
+
+    if (bytes == 0 || bytes > SCRATCH_BYTES) {
+        fail(r, "scratch_bytes");
+        return;
+    }
+    memset(r->scratch, 0xFF, bytes);
+    status = bitdrop_attention_forward(cfg, r->dtype, a, r->t[Q].at, r->t[K].at, r->t[V].at,
+                                       to->out, to->lse, mask, r->scratch);
+    if (status != BITDROP_OK)
+        fail(r, bitdrop_status_string(status));
+    memset(r->scratch, 0xFF, bytes);
+    status = bitdrop_attention_backward(cfg, r->dtype, a, r->t[DOUT].at, r->t[Q].at, r->t[K].at,
+                                        r->t[V].at, to->out, to->lse, to->dq, to->dk, to->dv, mask,
+                                        r->scratch);
+    if (status != BITDROP_OK)
+        fail(r, bitdrop_status_string(status));
+}
+
+static void expect_mask(struct run *r)
+{
+    const bitdrop_attention *a = &r->a;
+    const size_t stride = (a->keys + 7) / 8;
+
+    for (size_t row = 0; row < r->rows; row++) {
+        const size_t i = row % a->queries, h = row / a->queries % a->heads;
+        const size_t b = row / a->queries / a->heads;
+        const uint64_t first = ((b * a->index_heads + h) * a->index_queries + i) * a->index_keys;
+
+        for (size_t j = 0; j < 8 * stride; j++) {
+            const bool bit = r->mask[row * stride + j / 8] >> (j % 8) & 1;
+
+            if (bit != (j < a->keys && oracle_keep(&r->cfg, r->cfg.offset + first + j))) {
+                fail(r, "a mask bit");
+                return;
+            }
+        }
+    }
+}
+
+/* Rounding to the dtype, and a unit of what is computed. */
+static double rounding(bitdrop_dtype t)
+{
+    return t == BITDROP_F64   ? 0x1p-52
+           : t == BITDROP_F32 ? 0x1p-23
+           : t == BITDROP_F16 ? 0x1p-10
+                              : 0x1p-7;
+}
+
+static double unit_of(const struct run *r) { return r->dtype == BITDROP_F64 ? 0x1p-50 : 0x1p-21; }
+
+static void expect_numbers(struct run *r, const char *name, const double *got, const double *wanted,
+                           const double *error, size_t n, double round)
+{
+    char what[200];
+
+    for (size_t i = 0; i < n; i++) {
+        const double least = r->dtype == BITDROP_F16 ? 0x1p-24 : 0x1p-120;
+        const bool same = got[i] == wanted[i] || (got[i] != got[i] && wanted[i] != wanted[i]) ||
+                          fabs(got[i] - wanted[i]) <= error[i] + round * fabs(wanted[i]) + least;
+
+        if (!same) {
+            snprintf(what, sizeof what, "%s %zu of %zu is %.9g, not %.9g +- %.1e", name, i, n,
+                     got[i], wanted[i], error[i] + round * fabs(wanted[i]));
+            fail(r, what);
+            return;
+        }
+    }
+    r->c->cases++;
+}
+
+/* Elements as numbers; what lies between rows must be as it was. */
+static void read_tensor(struct run *r, int which, double *number)
+{
+    struct tensor *t = &r->t[which];
+
+    for (size_t i = 0; i < numbers_of(t); i++) {
+        const unsigned char *at = t->at + offset_of(t, i) * r->bytes;
+
+        number[i] = oracle_number(r->dtype, at);
+        memcpy(guard_shadow(&t->guard, at), at, r->bytes);
+    }
+    if (guard_difference(&t->guard) != NULL)
+        fail(r, names[which]);
+}
+
+static void expect_values(struct run *r)
+{
+    const struct attention_case reference = {.cfg = &r->cfg,
+                                             .a = &r->a,
+                                             .in = {r->t[Q].number, r->t[K].number, r->t[V].number,
+                                                    r->t[DOUT].number, NULL, r->lse_number,
+                                                    r->a.bias == NULL ? NULL : r->t[BIAS].number},
+                                             .unit = unit_of(r)};
+    struct attention_case backward = reference;
+    struct attention_result want[TENSORS];
+    double *got[TENSORS];
+
+    for (int i = OUT; i < TENSORS; i++) {
+        want[i] = (struct attention_result){r->t[i].number, r->t[i].error};
+        got[i] = allocate(numbers_of(&r->t[i]) * sizeof(double));
+        read_tensor(r, i, got[i]);
+    }
+    for (size_t i = 0; i < r->rows; i++)
+        r->lse_number[i] = oracle_number(r->dtype == BITDROP_F64 ? BITDROP_F64 : BITDROP_F32,
+                                         r->lse + i * (r->dtype == BITDROP_F64 ? 8 : 4));
+    attention_forward(&reference, &want[OUT], &r->lse_wanted);
+    backward.in.out = got[OUT];
+    attention_backward(&backward, &want[DQ], &want[DK], &want[DV]);
+    expect_numbers(r, "lse", r->lse_number, r->lse_wanted.number, r->lse_wanted.error, r->rows, 0);
+    for (int i = OUT; i < TENSORS; i++) {
+        expect_numbers(r, names[i], got[i], want[i].number, want[i].error, numbers_of(&r->t[i]),
+                       rounding(r->dtype));
+        free(got[i]);
+    }
+}
+
+static void run_backwards(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                          void *argument)
+{
+    (void)context;
+    while (tasks-- > 0)
+        task(argument, tasks);
+}
+
+/* Copies of the results, in buffers with the same gaps. */
+struct copies {
+    struct results to;
+    unsigned char *buffer[TENSORS];
+};
+
+static struct copies copies_new(const struct run *r)
+{
+    struct copies c = {.to = results_of(r)};
+    unsigned char **const at[TENSORS] = {
+        [OUT] = &c.to.out, [DQ] = &c.to.dq, [DK] = &c.to.dk, [DV] = &c.to.dv};
+
+    for (int i = OUT; i < TENSORS; i++) {
+        const struct guard *g = &r->t[i].guard;
+
+        c.buffer[i] = allocate(g->size);
+        memset(c.buffer[i], 0xA5, g->size);
+        *at[i] = c.buffer[i] + (r->t[i].at - g->base);
+    }
+    c.to.lse = allocate(r->rows * 8);
+    c.to.mask = allocate(r->mask_bytes);
+    return c;
+}
+
+static void copies_compare_and_free(struct run *r, struct copies *c, const char *what)
+{
+    bool same = memcmp(c->to.lse, r->lse, r->rows * (r->dtype == BITDROP_F64 ? 8 : 4)) == 0;
+
+    for (int i = OUT; i < TENSORS; i++) {
+        same &= memcmp(c->buffer[i], r->t[i].guard.base, r->t[i].guard.size) == 0;
+        free(c->buffer[i]);
+    }
+    if (!same)
+        fail(r, what);
+    free(c->to.lse);
+    free(c->to.mask);
+    r->c->cases++;
+}
+
+static void expect_same_in_tasks(struct run *r)
+{
+    const bitdrop_parallel parallel = {.run = run_backwards, .tasks = 2 + check_below(r->c, 6)};
+    bitdrop_config cfg = r->cfg;
+    struct copies c = copies_new(r);
+
+    cfg.parallel = &parallel;
+    cfg.mask_use = !r->cfg.mask_use;
+    call_both(r, &cfg, &c.to);
+    copies_compare_and_free(r, &c, "in tasks, and by the other kind of mask, it differs");
+}
+
+/* The heads from `first` on of the last sample, as a call of its own. */
+static void expect_same_in_parts(struct run *r)
+{
+    const bitdrop_attention whole = r->a;
+    const size_t group = whole.heads / whole.kv_heads, kv_first = check_below(r->c, whole.kv_heads);
+    const size_t first = kv_first * group, sample = whole.batch - 1;
+    struct copies c = copies_new(r);
+    struct tensor kept[TENSORS];
+    bitdrop_config cfg = r->cfg;
+    const size_t lse_bytes = r->dtype == BITDROP_F64 ? 8 : 4;
+    const size_t row = (sample * whole.heads + first) * whole.queries;
+
+    memcpy(kept, r->t, sizeof kept);
+    for (int i = OUT; i < TENSORS; i++)
+        memcpy(c.buffer[i], r->t[i].guard.base, r->t[i].guard.size);
+    memcpy(c.to.lse, r->lse, r->rows * lse_bytes);
+    r->a.batch = 1;
+    r->a.heads -= first;
+    r->a.kv_heads -= kv_first;
+    for (int i = 0; i < TENSORS; i++) {
+        const bool of_kv = i == K || i == V || i == DK || i == DV;
+
+        r->t[i].at +=
+            (sample * r->t[i].strides[0] + (of_kv ? kv_first : first) * r->t[i].strides[1]) *
+            r->bytes;
+    }
+    if (whole.bias != NULL)
+        r->a.bias = r->t[BIAS].at;
+    cfg.offset += (sample * whole.index_heads + first) * whole.index_queries * whole.index_keys;
+    cfg.mask_use = BITDROP_MASK_REMADE;
+    const struct results part = {
+        c.to.out + (r->t[OUT].at - kept[OUT].at), c.to.lse + row * lse_bytes,
+        c.to.dq + (r->t[DQ].at - kept[DQ].at),    c.to.dk + (r->t[DK].at - kept[DK].at),
+        c.to.dv + (r->t[DV].at - kept[DV].at),    NULL};
+    call_both(r, &cfg, &part);
+    memcpy(r->t, kept, sizeof kept);
+    r->a = whole;
+    copies_compare_and_free(r, &c, "as a part it differs");
+}
+
+static void check_one(struct run *r)
+{
+    const struct results results = results_of(r);
+
+    call_both(r, &r->cfg, &results);
+    if (r->cfg.mask_use == BITDROP_MASK_STORED)
+        expect_mask(r);
+    expect_values(r);
+    expect_same_in_tasks(r);
+    expect_same_in_parts(r);
+    for (int i = Q; i <= DOUT; i++)
+        if (guard_difference(&r->t[i].guard) != NULL)
+            fail(r, names[i]);
+}
+
+void check_attention(struct check *c)
+{
+    void *memory = allocate(SCRATCH_BYTES + 64);
+
+    for (size_t i = 0; i < 120 / c->thin + 4; i++) {
+        struct run r = {.c = c};
+
+        r.scratch = (unsigned char *)(((uintptr_t)memory + 63) / 64 * 64);
+        choose(&r);
+        make_tensors(&r);
+        check_one(&r);
+        free_tensors(&r);
+    }
+    free(memory);
+}
