@@ -10,8 +10,8 @@
 
 /*
  * c = a * b, or c += a * b, each product summed from the first step of the depth to the last and
- * then added. Strides are in bytes. A factor is what one step multiplies: a number, or for
- * AVX512_BF16 two of bf16.
+ * then added. Strides are in bytes. A factor is what one step multiplies: a number, or two elements
+ * of bf16 with AVX512_BF16, which are two successive ones of a row of a, and of a column of b.
  */
 struct bitdrop_product {
     size_t rows, cols, depth; /* of c, and factors of a row of a; all > 0 */
@@ -24,13 +24,21 @@ struct bitdrop_product {
     bool add;
 };
 
-/* A block of scores, and what becomes of it. Numbers are of the type that is computed in. */
+/*
+ * A block of scores, and what becomes of it. Numbers are of the type that is computed in. The
+ * forward pass leaves exp(score - greatest) where kept, +0 elsewhere, in the place of the scores,
+ * as factors of a row. The backward pass leaves D of the probabilities there, and the gradient of q
+ * k^T in grads and grad_rows: in both of the former as factors of a column, in the last of a row.
+ * Where a factor is a pair, two rows become the first of them, and grads and grad_rows are apart.
+ */
 struct bitdrop_score_block {
     size_t rows, cols;
-    const size_t *seen;        /* of each row, the first so many columns */
-    unsigned char *scores;     /* q k^T; then what the pass leaves there */
-    size_t stride;             /* bytes, of scores and grads */
-    unsigned char *grads;      /* backward: dout v^T, then that of the scores */
+    const size_t *seen;       /* of each row, the first so many columns */
+    unsigned char *scores;    /* q k^T */
+    unsigned char *grads;     /* backward: dout v^T */
+    size_t stride;            /* bytes, of these; rows are padded to strips of 32 */
+    unsigned char *grad_rows; /* backward */
+    size_t grad_stride;
     const unsigned char *bias; /* NULL: none */
     size_t bias_stride;        /* bytes; 0: the same for all rows */
     const uint8_t *keep;       /* NULL: all are kept */
@@ -42,23 +50,26 @@ struct bitdrop_score_block {
 };
 
 struct bitdrop_attention_kernels {
-    size_t number; /* bytes of a number */
-    size_t lanes;  /* numbers of a vector */
+    size_t number;   /* bytes of a number, and of a factor */
+    size_t elements; /* of a factor: 1 or 2 */
+    size_t lanes;    /* numbers of a vector */
     size_t panel_cols;
 
-    /* n elements of a row to numbers, and +0 behind them up to a whole vector. */
+    /* n elements of a row to numbers or factors, and +0 behind them up to a whole vector. */
     void (*widen)(unsigned char *to, const void *from, size_t n);
+    void (*factors)(unsigned char *to, const void *from, size_t n);
+    /* Rows of n elements to half as many rows of factors, which are pairs of two rows. NULL: the
+     * rows that `factors` makes are what is multiplied. */
+    void (*pair)(unsigned char *to, const void *from, size_t stride, size_t rows, size_t n);
     /* n numbers times a factor, to elements. */
     void (*narrow)(void *to, const unsigned char *from, size_t n, const unsigned char *factor);
-    /* Turns `rows` rows of n numbers into one panel, of which a row has panel_cols numbers. */
+    /* Turns `rows` rows of n factors into one panel, of which a row has panel_cols factors. */
     void (*turn)(unsigned char *panel, const unsigned char *from, size_t stride, size_t rows,
                  size_t n);
     void (*product)(const struct bitdrop_product *p);
-    /* scores: exp(score - greatest) where kept. */
     void (*forward_rows)(const struct bitdrop_score_block *b);
-    /* scores: D of the probabilities; grads: the gradient of q k^T. */
     void (*backward_rows)(const struct bitdrop_score_block *b);
-    /* The dot products of rows of n numbers. */
+    /* The dot products of rows of n factors. */
     void (*dots)(unsigned char *to, const unsigned char *x, const unsigned char *y, size_t stride,
                  size_t rows, size_t n);
     /* to += from, n numbers. */
@@ -69,6 +80,7 @@ struct bitdrop_attention_kernels {
 extern const struct bitdrop_attention_kernels bitdrop_attention_scalar[BITDROP_DTYPE_COUNT];
 extern const struct bitdrop_attention_kernels bitdrop_attention_avx2[BITDROP_DTYPE_COUNT];
 extern const struct bitdrop_attention_kernels bitdrop_attention_avx512[BITDROP_DTYPE_COUNT];
+extern const struct bitdrop_attention_kernels bitdrop_attention_avx512_bf16[BITDROP_DTYPE_COUNT];
 extern const struct bitdrop_attention_kernels bitdrop_attention_neon[BITDROP_DTYPE_COUNT];
 
 #endif

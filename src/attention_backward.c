@@ -13,7 +13,8 @@
 struct backward {
     const struct bitdrop_attention_job *job;
     struct block_room block;
-    unsigned char *grads, *q, *dout, *out, *dots;
+    unsigned char *grads, *grad_rows, *q, *dout, *out, *dots;
+    unsigned char *paired_q, *paired_dout;
     unsigned char *k_turned, *v_turned, *k, *turning, *dk, *dv;
     unsigned char *dq; /* of all queries of the heads of a group; NULL: in chunk_grads */
     size_t rows, keys; /* of a block */
@@ -44,15 +45,19 @@ static size_t take_backward(struct backward *w, const struct bitdrop_attention_j
     w->rows = block_rows(job, w->keys);
     const size_t dim = row_bytes(job, job->dim), v_dim = row_bytes(job, job->v_dim);
     const size_t panels = parts_of(w->keys, job->kernels->panel_cols);
+    const bool pairs = job->kernels->pair != NULL;
     take_block(&w->block, &room, job, w->rows, w->keys);
     w->grads = take(&room, w->rows * w->block.stride);
+    w->grad_rows = pairs ? take(&room, w->rows * w->block.stride / 2) : w->grads;
+    w->paired_q = pairs ? take(&room, paired_bytes(job, w->rows, job->dim)) : NULL;
+    w->paired_dout = pairs ? take(&room, paired_bytes(job, w->rows, job->v_dim)) : NULL;
     w->q = take(&room, w->rows * dim);
     w->dout = take(&room, w->rows * v_dim);
     w->out = take(&room, w->rows * v_dim);
     w->dots = take(&room, w->rows * job->kernels->number);
-    w->k_turned = take(&room, panels * panel_bytes(job, job->dim));
-    w->v_turned = take(&room, panels * panel_bytes(job, job->v_dim));
-    w->k = take(&room, w->keys * dim);
+    w->k_turned = take(&room, panels * panel_bytes(job, factors_of(job, job->dim)));
+    w->v_turned = take(&room, panels * panel_bytes(job, factors_of(job, job->v_dim)));
+    w->k = take(&room, paired_bytes(job, w->keys, job->dim));
     w->turning = take(&room, job->kernels->panel_cols * larger(dim, v_dim));
     w->dk = take(&room, w->keys * dim);
     w->dv = take(&room, w->keys * v_dim);
@@ -78,7 +83,17 @@ static void row_dots(const struct backward *w, const struct block *b, struct row
     const struct rows out =
         rows_of(job, &job->out, b->sample, b->head, b->row, b->rows, job->v_dim, w->out);
 
-    job->kernels->dots(w->dots, dout.at, out.at, out.stride, b->rows, job->v_dim);
+    job->kernels->dots(w->dots, dout.at, out.at, out.stride, b->rows, factors_of(job, job->v_dim));
+}
+
+/* The rows of a block of q or dout, for products that sum over them. */
+static struct rows paired_block(const struct backward *w, const struct block *b,
+                                const struct bitdrop_heads *m, size_t cols, struct rows rows,
+                                unsigned char *room)
+{
+    if (w->job->kernels->pair == NULL)
+        return rows;
+    return paired_rows(w->job, m, b->sample, b->head, b->row, b->rows, cols, room);
 }
 
 /* dq: of the rows of the block. */
@@ -90,18 +105,24 @@ static void backward_block(const struct backward *w, const struct block *b, stru
         rows_of(job, &job->q, b->sample, b->head, b->row, b->rows, job->dim, w->q);
     const struct rows dout =
         rows_of(job, &job->dout, b->sample, b->head, b->row, b->rows, job->v_dim, w->dout);
+    const struct rows paired_q = paired_block(w, b, &job->q, job->dim, q, w->paired_q);
+    const struct rows paired_dout =
+        paired_block(w, b, &job->dout, job->v_dim, dout, w->paired_dout);
     struct bitdrop_score_block s = score_block(job, b, &w->block);
-    const struct rows probs = {s.scores, s.stride}, grads = {w->grads, s.stride};
 
     row_dots(w, b, dout);
     s.grads = w->grads;
+    s.grad_rows = w->grad_rows;
+    s.grad_stride = job->kernels->pair == NULL ? s.stride : s.stride / 2;
     s.dots = w->dots;
     product_with_turned(job, b->rows, b->cols, job->dim, q, w->k_turned, s.scores, s.stride);
     product_with_turned(job, b->rows, b->cols, job->v_dim, dout, w->v_turned, s.grads, s.stride);
     job->kernels->backward_rows(&s);
-    product_with_rows(job, b->cols, job->v_dim, b->rows, probs, true, dout, w->dv, true);
-    product_with_rows(job, b->cols, job->dim, b->rows, grads, true, q, w->dk, true);
-    product_with_rows(job, b->rows, job->dim, b->cols, grads, false, k, dq, add);
+    const struct rows probs = {s.scores, s.stride}, grads = {s.grads, s.stride};
+    const struct rows grad_rows = {s.grad_rows, s.grad_stride};
+    product_with_rows(job, b->cols, job->v_dim, b->rows, probs, true, paired_dout, w->dv, true);
+    product_with_rows(job, b->cols, job->dim, b->rows, grads, true, paired_q, w->dk, true);
+    product_with_rows(job, b->rows, job->dim, b->cols, grad_rows, false, k, dq, add);
 }
 
 /* The factor of a gradient, in either type. */
@@ -122,7 +143,7 @@ static void backward_chunk(const struct backward *w, size_t sample, size_t kv_he
 
     turn_rows(job, &job->k, sample, kv_head, col, count, job->dim, w->k_turned, w->turning);
     turn_rows(job, &job->v, sample, kv_head, col, count, job->v_dim, w->v_turned, w->turning);
-    const struct rows k = rows_of(job, &job->k, sample, kv_head, col, count, job->dim, w->k);
+    const struct rows k = paired_rows(job, &job->k, sample, kv_head, col, count, job->dim, w->k);
     memset(w->dk, 0, count * dim);
     memset(w->dv, 0, count * v_dim);
     for (size_t i = 0; i < job->group; i++) {

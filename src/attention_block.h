@@ -46,6 +46,12 @@ static inline size_t row_bytes(const struct bitdrop_attention_job *job, size_t n
     return round_up(n, job->kernels->lanes) * job->kernels->number;
 }
 
+/* Factors of n elements. */
+static inline size_t factors_of(const struct bitdrop_attention_job *job, size_t n)
+{
+    return parts_of(n, job->kernels->elements);
+}
+
 static inline size_t score_stride(const struct bitdrop_attention_job *job, size_t cols)
 {
     return (round_up(cols, larger(STRIP, job->kernels->panel_cols)) + PADDING) *
@@ -82,19 +88,36 @@ struct rows {
     size_t stride;
 };
 
-/* Rows as numbers: where they are, if they are that and dense, or else in `room`. */
+/* Rows as factors: where they are, if they are that and dense, or else in `room`. */
 static inline struct rows rows_of(const struct bitdrop_attention_job *job,
                                   const struct bitdrop_heads *m, size_t sample, size_t head,
                                   size_t row, size_t count, size_t cols, unsigned char *room)
 {
     const unsigned char *from = head_row(m, sample, head, row);
-    const size_t stride = row_bytes(job, cols);
+    const size_t stride = row_bytes(job, factors_of(job, cols));
+    const bool are_factors = job->size * job->kernels->elements == job->kernels->number;
 
-    if (job->size == job->kernels->number && m->strides[2] == stride && stride == cols * job->size)
+    if (are_factors && m->strides[2] == stride && stride == cols * job->size)
         return (struct rows){from, stride};
     for (size_t r = 0; r < count; r++)
-        job->kernels->widen(room + r * stride, from + r * m->strides[2], cols);
+        job->kernels->factors(room + r * stride, from + r * m->strides[2], cols);
     return (struct rows){room, stride};
+}
+
+/* Rows for products that sum over them. */
+static inline struct rows paired_rows(const struct bitdrop_attention_job *job,
+                                      const struct bitdrop_heads *m, size_t sample, size_t head,
+                                      size_t row, size_t count, size_t cols, unsigned char *room)
+{
+    if (job->kernels->pair == NULL)
+        return rows_of(job, m, sample, head, row, count, cols, room);
+    job->kernels->pair(room, head_row(m, sample, head, row), m->strides[2], count, cols);
+    return (struct rows){room, row_bytes(job, cols)};
+}
+
+static inline size_t paired_bytes(const struct bitdrop_attention_job *job, size_t rows, size_t cols)
+{
+    return factors_of(job, rows) * row_bytes(job, cols);
 }
 
 /* Panels of `count` rows, turned: the product with them is one with their transpose. */
@@ -102,13 +125,13 @@ static inline void turn_rows(const struct bitdrop_attention_job *job, const stru
                              size_t sample, size_t head, size_t row, size_t count, size_t cols,
                              unsigned char *panels, unsigned char *room)
 {
-    const size_t at_once = job->kernels->panel_cols;
+    const size_t at_once = job->kernels->panel_cols, factors = factors_of(job, cols);
 
-    for (size_t done = 0; done < count; done += at_once, panels += panel_bytes(job, cols)) {
+    for (size_t done = 0; done < count; done += at_once, panels += panel_bytes(job, factors)) {
         const size_t some = smaller(count - done, at_once);
         const struct rows rows = rows_of(job, m, sample, head, row + done, some, cols, room);
 
-        job->kernels->turn(panels, rows.at, rows.stride, some, cols);
+        job->kernels->turn(panels, rows.at, rows.stride, some, factors);
     }
 }
 
@@ -117,40 +140,44 @@ static inline void product_with_turned(const struct bitdrop_attention_job *job, 
                                        size_t cols, size_t depth, struct rows a,
                                        const unsigned char *b, unsigned char *c, size_t c_row)
 {
-    const size_t number = job->kernels->number;
+    const size_t number = job->kernels->number, factors = factors_of(job, depth);
 
     job->kernels->product(&(struct bitdrop_product){.rows = rows,
                                                     .cols = cols,
-                                                    .depth = depth,
+                                                    .depth = factors,
                                                     .a = a.at,
                                                     .a_row = a.stride,
                                                     .a_depth = number,
                                                     .b = b,
                                                     .b_depth = job->kernels->panel_cols * number,
-                                                    .b_panel = panel_bytes(job, depth),
+                                                    .b_panel = panel_bytes(job, factors),
                                                     .c = c,
                                                     .c_row = c_row});
 }
 
-/* a * b or, with a turned, a's transpose * b; the rows of b are `cols` long. */
+/*
+ * a * b or, with a turned, a's transpose * b. The rows of b are paired_rows, `cols` long, and so
+ * are those of a that is turned.
+ */
 static inline void product_with_rows(const struct bitdrop_attention_job *job, size_t rows,
                                      size_t cols, size_t depth, struct rows a, bool turned,
                                      struct rows b, unsigned char *c, bool add)
 {
     const size_t number = job->kernels->number;
 
-    job->kernels->product(&(struct bitdrop_product){.rows = rows,
-                                                    .cols = cols,
-                                                    .depth = depth,
-                                                    .a = a.at,
-                                                    .a_row = turned ? number : a.stride,
-                                                    .a_depth = turned ? a.stride : number,
-                                                    .b = b.at,
-                                                    .b_depth = b.stride,
-                                                    .b_panel = job->kernels->panel_cols * number,
-                                                    .c = c,
-                                                    .c_row = row_bytes(job, cols),
-                                                    .add = add});
+    job->kernels->product(
+        &(struct bitdrop_product){.rows = rows,
+                                  .cols = cols,
+                                  .depth = factors_of(job, depth),
+                                  .a = a.at,
+                                  .a_row = turned ? number : a.stride,
+                                  .a_depth = turned ? a.stride * job->kernels->elements : number,
+                                  .b = b.at,
+                                  .b_depth = b.stride,
+                                  .b_panel = job->kernels->panel_cols * number,
+                                  .c = c,
+                                  .c_row = row_bytes(job, cols),
+                                  .add = add});
 }
 
 /* Columns from `first` on that a row sees, of `count`. */

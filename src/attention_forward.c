@@ -23,8 +23,9 @@ static size_t take_forward(struct forward *f, const struct bitdrop_attention_job
     f->job = job;
     f->rows = block_rows(job, job->keys);
     take_block(&f->block, &room, job, f->rows, job->keys);
-    f->k = take(&room, parts_of(job->keys, job->kernels->panel_cols) * panel_bytes(job, job->dim));
-    f->v = take(&room, job->keys * row_bytes(job, job->v_dim));
+    f->k = take(&room, parts_of(job->keys, job->kernels->panel_cols) *
+                           panel_bytes(job, factors_of(job, job->dim)));
+    f->v = take(&room, paired_bytes(job, job->keys, job->v_dim));
     f->q = take(&room, f->rows * row_bytes(job, job->dim));
     f->turning = take(&room, job->kernels->panel_cols * row_bytes(job, job->dim));
     f->out = take(&room, f->rows * row_bytes(job, job->v_dim));
@@ -65,7 +66,7 @@ static void forward_part(const struct forward *f, size_t unit, size_t part, size
 
     if (last > 0) {
         turn_rows(job, &job->k, b.sample, kv_head, 0, last, job->dim, f->k, f->turning);
-        v = rows_of(job, &job->v, b.sample, kv_head, 0, last, job->v_dim, f->v);
+        v = paired_rows(job, &job->v, b.sample, kv_head, 0, last, job->v_dim, f->v);
     }
     for (size_t row = part * f->rows; row < job->queries; row += parts * f->rows) {
         block_begin(&b, job, row, f->rows, 0, job->keys);

@@ -95,7 +95,7 @@ static void forward_row(const struct attention_case *c, size_t b, size_t h, size
             continue;
         for (size_t d = 0; d < a->v_dim; d++) {
             out[d] += p * v[d];
-            error[d] += c->unit * (worst + s.error) * fabs(p * v[d]);
+            error[d] += (c->unit * (worst + s.error) + c->factor) * fabs(p * v[d]);
         }
     }
 }
@@ -120,7 +120,7 @@ static void accumulate(const struct attention_case *c, struct attention_result *
                        double x, double size, double units)
 {
     to->number[at] += x;
-    to->error[at] += c->unit * size * units;
+    to->error[at] += size * (c->unit * units + c->factor);
 }
 
 static void clear(struct attention_result *r, size_t n)

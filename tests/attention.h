@@ -28,6 +28,8 @@ struct attention_case {
     const bitdrop_attention *a;
     struct attention_tensors in;
     double unit;
+    double factor; /* the relative error of a probability or gradient that is rounded before it is
+                      multiplied */
 };
 
 void attention_forward(const struct attention_case *c, struct attention_result *out,

@@ -351,12 +351,13 @@ static void read_tensor(struct run *r, int which, double *number)
 
 static void expect_values(struct run *r)
 {
-    const struct attention_case reference = {.cfg = &r->cfg,
-                                             .a = &r->a,
-                                             .in = {r->t[Q].number, r->t[K].number, r->t[V].number,
-                                                    r->t[DOUT].number, NULL, r->lse_number,
-                                                    r->a.bias == NULL ? NULL : r->t[BIAS].number},
-                                             .unit = unit_of(r)};
+    const struct attention_case reference = {
+        .cfg = &r->cfg,
+        .a = &r->a,
+        .in = {r->t[Q].number, r->t[K].number, r->t[V].number, r->t[DOUT].number, NULL,
+               r->lse_number, r->a.bias == NULL ? NULL : r->t[BIAS].number},
+        .unit = unit_of(r),
+        .factor = r->dtype == BITDROP_BF16 ? 0x1p-8 : 0}; /* AVX512_BF16 multiplies bf16 */
     struct attention_case backward = reference;
     struct attention_result want[TENSORS];
     double *got[TENSORS];

@@ -18,7 +18,7 @@ const struct bitdrop_kernels bitdrop_kernels_avx512_bf16 = {
     .isa = ISA,
     .mask = kernel_mask,
     .bodies = {f32_kernels, f64_kernels, f16_kernels, bitdrop_avx512_bf16_row},
-    .attention = ATTENTION,
+    .attention = bitdrop_attention_avx512_bf16,
 };
 #endif
 

@@ -3,6 +3,8 @@
 #ifndef BITDROP_AVX512_VEC_PRODUCT_H
 #define BITDROP_AVX512_VEC_PRODUCT_H
 
+#include "template/number.h"
+
 /* 24 sums, and 5 registers for what is added to them. */
 enum { PRODUCT_ROWS = 6, PRODUCT_VECTORS = 4 };
 
@@ -58,5 +60,51 @@ static inline void bf16_store_f32(void *p, bf16_vec a)
     f32_store(p, low);
     f32_store((uint8_t *)p + 64, high);
 }
+
+#ifdef WITH_AVX512_BF16
+/*
+ * Pairs of bf16 in the lanes of a vector, the first in the lower half. Their instruction takes
+ * denormals for 0.
+ */
+typedef f32_vec pair_vec;
+typedef f32_number pair_number;
+enum { pair_LANES = f32_LANES };
+
+static inline pair_vec pair_set1(double x) { return f32_set1(x); }
+static inline pair_vec pair_load(const void *p) { return f32_load(p); }
+static inline void pair_store(void *p, pair_vec a) { f32_store(p, a); }
+static inline pair_vec pair_add(pair_vec a, pair_vec b) { return f32_add(a, b); }
+static inline pair_vec pair_broadcast(const void *p) { return f32_broadcast(p); }
+
+/* Both products of each lane added to the number in c. */
+static inline f32_vec pair_mul_add(pair_vec a, pair_vec b, f32_vec c)
+{
+    return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
+}
+
+/* Numbers rounded to bf16: those of a, then those of b. */
+static inline pair_vec pair_pack(f32_vec a, f32_vec b)
+{
+    return (pair_vec)_mm512_cvtne2ps_pbh(b, a);
+}
+
+/* Of each lane, a number of a and one of b. */
+static inline pair_vec pair_of(f32_vec a, f32_vec b)
+{
+    const __m512i in_order =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+
+    return (pair_vec)_mm512_permutexvar_epi16(in_order, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+}
+
+/* The first n elements as numbers, and +0 behind them. */
+static inline f32_vec pair_load_half(const void *p, size_t n)
+{
+    const __m256i half = _mm256_maskz_loadu_epi16((__mmask16)few_lanes(n < 16 ? n : 16), p);
+
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+#endif
 
 #endif

@@ -126,18 +126,18 @@ static void C(row_of_nans)(unsigned char *score, const uint8_t *keep, size_t see
 
         for (int v = 0; v < C(STRIP_VECTORS); v++)
             C(store)
-            (score + col * sizeof(C(number)) + (size_t)v * sizeof(C(vec)),
-             C(only)(C(keep)(bits, v, 0), C(set1)(NAN)));
+        (score + col * sizeof(C(number)) + (size_t)v * sizeof(C(vec)),
+         C(only)(C(keep)(bits, v, 0), C(set1)(NAN)));
     }
 }
 
-/* +0 from the strip behind the last column that is seen to the end of the block. */
+/* +0 from the strip behind the last column that is seen to that of the end of the block. */
 static void C(clear_unseen)(unsigned char *row, size_t seen, size_t cols)
 {
-    const size_t begin = (seen + WORD_ELEMENTS - 1) / WORD_ELEMENTS * WORD_ELEMENTS;
+    const size_t begin = (seen + WORD_ELEMENTS - 1) / WORD_ELEMENTS * C(STRIP_BYTES);
+    const size_t end = (cols + WORD_ELEMENTS - 1) / WORD_ELEMENTS * C(STRIP_BYTES);
 
-    if (begin < cols)
-        memset(row + begin * sizeof(C(number)), 0, (cols - begin) * sizeof(C(number)));
+    memset(row + begin, 0, end - begin);
 }
 
 static C(number) C(log_of)(C(number) x)

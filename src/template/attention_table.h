@@ -3,7 +3,8 @@
  * What attention calls, of an ISA, and a table of it for each dtype. The includer has included its
  * vec.h and vec_product.h, and defines
  *
- *   ATTENTION  the table's name: bitdrop_attention_<isa>
+ *   ATTENTION   the table's name: bitdrop_attention_<isa>
+ *   BF16_PAIRS  if vec_product.h has products of pairs of bf16
  */
 #ifndef ATTENTION
 #error "define ATTENTION"
@@ -49,14 +50,29 @@
 #define BYTES 2
 #include "template/attention_convert.h"
 
+/* The row passes leave the gradients by columns and by rows in one place. */
 #define TABLE_OF(dtype, compute)                                                                   \
     {                                                                                              \
-        .number = sizeof(compute##_number), .lanes = compute##_LANES,                              \
+        .number = sizeof(compute##_number), .elements = 1, .lanes = compute##_LANES,               \
         .panel_cols = PRODUCT_VECTORS * compute##_LANES, .widen = dtype##_widen_row,               \
-        .narrow = dtype##_narrow_row, .turn = compute##_turn, .product = compute##_product,        \
-        .forward_rows = compute##_forward_rows, .backward_rows = compute##_backward_rows,          \
-        .dots = compute##_dots, .add = compute##_add_row                                           \
+        .factors = dtype##_widen_row, .narrow = dtype##_narrow_row, .turn = compute##_turn,        \
+        .product = compute##_product, .forward_rows = compute##_forward_rows,                      \
+        .backward_rows = compute##_backward_rows, .dots = compute##_dots, .add = compute##_add_row \
     }
 
+#ifdef BF16_PAIRS
+#include "template/attention_pairs.h"
+#define TABLE_OF_BF16                                                                              \
+    {                                                                                              \
+        .number = sizeof(f32_number), .elements = 2, .lanes = f32_LANES,                           \
+        .panel_cols = PRODUCT_VECTORS * f32_LANES, .widen = bf16_widen_row,                        \
+        .factors = pair_factors, .pair = pair_rows, .narrow = bf16_narrow_row, .turn = f32_turn,   \
+        .product = pair_product, .forward_rows = pair_forward_rows,                                \
+        .backward_rows = pair_backward_rows, .dots = pair_dots, .add = f32_add_row                 \
+    }
+#else
+#define TABLE_OF_BF16 TABLE_OF(bf16, f32)
+#endif
+
 const struct bitdrop_attention_kernels ATTENTION[BITDROP_DTYPE_COUNT] = {
-    TABLE_OF(f32, f32), TABLE_OF(f64, f64), TABLE_OF(f16, f32), TABLE_OF(bf16, f32)};
+    TABLE_OF(f32, f32), TABLE_OF(f64, f64), TABLE_OF(f16, f32), TABLE_OF_BF16};

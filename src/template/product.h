@@ -13,7 +13,8 @@
 FORCE_INLINE void C(product_tile)(int rows, int vectors, const struct bitdrop_product *p,
                                   const unsigned char *a, const unsigned char *b, unsigned char *c)
 {
-    const size_t a_row = p->a_row, a_depth = p->a_depth, b_depth = p->b_depth;
+    const size_t a_row = p->a_row, a_depth = p->a_depth, b_depth = p->b_depth, c_row = p->c_row;
+    const bool add = p->add;
     C(vec) sum[PRODUCT_ROWS][PRODUCT_VECTORS];
 
 #pragma GCC unroll 8
@@ -42,9 +43,9 @@ FORCE_INLINE void C(product_tile)(int rows, int vectors, const struct bitdrop_pr
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++) {
-            unsigned char *at = c + (size_t)i * p->c_row + (size_t)v * sizeof(C(vec));
+            unsigned char *at = c + (size_t)i * c_row + (size_t)v * sizeof(C(vec));
 
-            C(store)(at, p->add ? C(add)(C(load)(at), sum[i][v]) : sum[i][v]);
+            C(store)(at, add ? C(add)(C(load)(at), sum[i][v]) : sum[i][v]);
         }
 }
 

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bf16 with a product of pairs: what attention calls where a factor is two elements. Scores and
+ * sums are f32. A part of template/attention_table.h.
+ */
+#ifndef BITDROP_TEMPLATE_ATTENTION_PAIRS_H
+#define BITDROP_TEMPLATE_ATTENTION_PAIRS_H
+
+#define C(name) pair_##name
+#include "template/product.h"
+#undef C
+
+enum { PAIR_BYTES = 4 };
+
+/* The elements of a row, and +0 behind them up to a whole vector. */
+static void pair_factors(unsigned char *to, const void *from, size_t n)
+{
+    const size_t bytes = 2 * n, vector = sizeof(f32_vec);
+
+    memcpy(to, from, bytes);
+    memset(to + bytes, 0, (bytes + vector - 1) / vector * vector - bytes);
+}
+
+/* Row r of the pairs is rows 2 r and 2 r + 1; behind the last row comes one of +0. */
+static void pair_rows(unsigned char *to, const void *from, size_t stride, size_t rows, size_t n)
+{
+    const size_t lanes = f32_LANES, to_stride = (n + lanes - 1) / lanes * sizeof(f32_vec);
+
+    for (size_t r = 0; r < rows; r += 2, to += to_stride) {
+        const unsigned char *first = (const unsigned char *)from + r * stride;
+        const unsigned char *second = r + 1 < rows ? first + stride : NULL;
+
+        for (size_t i = 0; i < n; i += lanes)
+            f32_store(
+                to + PAIR_BYTES * i,
+                pair_of(pair_load_half(first + 2 * i, n - i),
+                        second == NULL ? f32_set1(0) : pair_load_half(second + 2 * i, n - i)));
+    }
+}
+
+/* The row of a block: f32 to half as many factors, in its place. */
+static void pair_pack_row(unsigned char *row, size_t cols)
+{
+    for (size_t col = 0; col < cols; col += 2 * f32_LANES) {
+        const unsigned char *from = row + PAIR_BYTES * col;
+
+        f32_store(row + 2 * col, pair_pack(f32_load(from), f32_load(from + sizeof(f32_vec))));
+    }
+}
+
+static void pair_forward_rows(const struct bitdrop_score_block *b)
+{
+    f32_forward_rows(b);
+    for (size_t r = 0; r < b->rows; r++)
+        pair_pack_row(b->scores + r * b->stride, b->cols);
+}
+
+/* Two rows of f32 become a row of pairs in the place of the first. */
+static void pair_up(unsigned char *first, const unsigned char *second, size_t cols)
+{
+    for (size_t at = 0; at < PAIR_BYTES * cols; at += sizeof(f32_vec))
+        f32_store(first + at, pair_of(f32_load(first + at),
+                                      second == NULL ? f32_set1(0) : f32_load(second + at)));
+}
+
+static void pair_backward_rows(const struct bitdrop_score_block *b)
+{
+    f32_backward_rows(b);
+    for (size_t r = 0; r < b->rows; r++) {
+        for (size_t col = 0; col < b->cols; col += 2 * f32_LANES) {
+            const unsigned char *from = b->grads + r * b->stride + PAIR_BYTES * col;
+
+            f32_store(b->grad_rows + r * b->grad_stride + 2 * col,
+                      pair_pack(f32_load(from), f32_load(from + sizeof(f32_vec))));
+        }
+    }
+    for (size_t r = 0; r < b->rows; r += 2) {
+        const bool has_second = r + 1 < b->rows;
+        const size_t at = r * b->stride, next = at + b->stride;
+
+        pair_up(b->scores + at, has_second ? b->scores + next : NULL, b->cols);
+        pair_up(b->grads + at, has_second ? b->grads + next : NULL, b->cols);
+    }
+}
+
+/* Rows are padded with +0 to whole vectors. */
+static void pair_dots(unsigned char *to, const unsigned char *x, const unsigned char *y,
+                      size_t stride, size_t rows, size_t n)
+{
+    for (size_t r = 0; r < rows; r++, x += stride, y += stride) {
+        f32_vec sum = f32_set1(0);
+
+        for (size_t at = 0; at < PAIR_BYTES * n; at += sizeof(f32_vec))
+            sum = pair_mul_add(f32_load(x + at), f32_load(y + at), sum);
+        const float dot = f32_sum(sum);
+        memcpy(to + r * sizeof dot, &dot, sizeof dot);
+    }
+}
+
+#endif
