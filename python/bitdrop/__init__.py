@@ -10,6 +10,7 @@ any shape, or matrices whose rows are contiguous. Results are new NumPy arrays, 
 - forward_add, backward_add: with a bias before it and a residual after it.
 - forward_act, backward_act: with an activation before it.
 - forward_softmax, backward_softmax: with a softmax of each row before it, for attention.
+- attention, attention_backward: attention with dropout on its probabilities, none of which is kept.
 - forward_alpha, backward_alpha: alpha dropout, for networks of SELU.
 - gaussian: multiplicative Gaussian noise.
 - math: where softmax, the activations except "relu", and noise take exp and its like from, SLEEF or libm.
@@ -59,6 +60,7 @@ Calls release the GIL, and any thread may make them; an array must not change du
 
 from __future__ import annotations
 
+from ._attention import attention, attention_backward
 from ._dlpack import SupportsDLPack
 from ._dropout import (
     backward,
@@ -85,6 +87,8 @@ __all__ = [
     "BitdropValueError",
     "MissingPackageError",
     "SupportsDLPack",
+    "attention",
+    "attention_backward",
     "backward",
     "backward_act",
     "backward_add",

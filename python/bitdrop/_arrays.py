@@ -42,35 +42,45 @@ class View(NamedTuple):
         return math.prod(self.shape)
 
 
-def view(x: Array | None, name: str) -> View:
-    """The memory of a NumPy array or DLPack tensor, or an error that says what to change."""
+# Address, dtype, shape, strides in elements (None: contiguous), whether it may be written, and what owns it.
+_Memory = tuple[int, str, tuple[int, ...], tuple[int, ...] | None, bool, object]
+
+
+def memory(x: Array | None, name: str) -> _Memory:
+    """The memory of a NumPy array or DLPack tensor of any strides, or an error that says what to change."""
     if isinstance(x, np.ndarray):
-        return _view_numpy(x, name)
+        return _memory_numpy(x, name)
     if x is not None and hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
-        return _view_dlpack(x, name)
+        return _memory_dlpack(x, name)
     raise BitdropTypeError(f"{name} must be a NumPy array or a tensor with __dlpack__, not {type(x).__name__}")
 
 
-def _view_numpy(x: npt.NDArray[Any], name: str) -> View:
+def _memory_numpy(x: npt.NDArray[Any], name: str) -> _Memory:
     flags, itemsize = x.flags, x.itemsize
-    row_stride = None
+    strides = None
     if not flags.c_contiguous:
         if any(stride % itemsize for stride in x.strides):
             raise _not_contiguous(name, x.shape, x.strides, "bytes")
-        row_stride = _row_stride(name, x.shape, tuple(s // itemsize for s in x.strides))
+        strides = tuple(s // itemsize for s in x.strides)
     dtype = _NAMES.get(x.dtype) or (x.dtype.name if x.dtype.isnative else str(x.dtype))
     address = x.ctypes.data
     _check_alignment(name, address, itemsize)
-    return View(address, dtype, x.shape, row_stride, flags.writeable, x)
+    return address, dtype, x.shape, strides, flags.writeable, x
 
 
-def _view_dlpack(x: SupportsDLPack, name: str) -> View:
+def _memory_dlpack(x: SupportsDLPack, name: str) -> _Memory:
     t = _dlpack.borrow(x, name)
-    row_stride = None if t.strides is None else _row_stride(name, t.shape, t.strides)
     _check_alignment(name, t.address, t.itemsize)
     # Producers from before DLPack 1 do not say that their arrays must not be written.
     writable = t.writable and type(x).__module__.partition(".")[0] not in _IMMUTABLE
-    return View(t.address, t.dtype, t.shape, row_stride, writable, t.capsule)
+    return t.address, t.dtype, t.shape, t.strides, writable, t.capsule
+
+
+def view(x: Array | None, name: str) -> View:
+    """A view of contiguous elements or of rows, or an error that says what to change."""
+    address, dtype, shape, strides, writable, owner = memory(x, name)
+    row_stride = None if strides is None else _row_stride(name, shape, strides)
+    return View(address, dtype, shape, row_stride, writable, owner)
 
 
 def _check_alignment(name: str, address: int, itemsize: int) -> None:
@@ -104,12 +114,17 @@ def _row_stride(name: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> 
 def data(x: Array | None, name: str) -> View:
     """A view of what dropout is applied to."""
     v = view(x, name)
-    if v.dtype not in CODES:
+    check_data(v.dtype, name)
+    return v
+
+
+def check_data(dtype: str, name: str) -> None:
+    """An error unless dropout can be applied to that dtype."""
+    if dtype not in CODES:
         raise BitdropTypeError(
             f"{name} must be float16, float32, float64 or bfloat16 of this machine's byte order, "
-            f"not {v.dtype}: convert it, say to float32"
+            f"not {dtype}: convert it, say to float32"
         )
-    return v
 
 
 def _check_like(v: View, name: str, like: View) -> None:
@@ -149,32 +164,42 @@ def row_bias(x: Array, name: str, like: View) -> View:
     return v
 
 
-def row_numbers(x: Array, name: str, like: View) -> View:
-    """A view of an output of one number for each row of the first input."""
+def row_numbers(x: Array, name: str, of: str, shape: tuple[int, ...], *, written: bool) -> View:
+    """A view of one number for each row of data of a dtype: shape is that of the rows."""
     v = data(x, name)
-    dtype = "float64" if like.dtype == "float64" else "float32"
-    if v.dtype != dtype or v.shape != like.shape[:-1] or v.row_stride is not None:
+    dtype = row_number(of)
+    if v.dtype != dtype or v.shape != shape or v.row_stride is not None:
         raise (BitdropTypeError if v.dtype != dtype else BitdropValueError)(
-            f"{name} must be {dtype} of shape {like.shape[:-1]} and contiguous, not {v.dtype} of shape {v.shape}"
+            f"{name} must be {dtype} of shape {shape} and contiguous, not {v.dtype} of shape {v.shape}"
         )
-    _check_writable(v, name)
+    if written:
+        check_writable(v.writable, name)
     return v
+
+
+def row_number(of: str) -> str:
+    """The dtype of a number that sums up a row of data of a dtype."""
+    return "float64" if of == "float64" else "float32"
 
 
 def output(out: Array | None, like: View, name: str = "out") -> tuple[Any, View]:
     """Out and its view; a new NumPy array where out is None."""
     if out is None:
-        dtype = _bfloat16() if like.dtype == "bfloat16" else np.dtype(like.dtype)
-        return _new(like.shape, dtype, like.dtype)
+        return _new(like.shape, numpy_dtype(like.dtype), like.dtype)
     v = data(out, name)
     _check_like(v, name, like)
-    _check_writable(v, name)
+    check_writable(v.writable, name)
     return out, v
 
 
 def _new(shape: tuple[int, ...], dtype: npt.DTypeLike, name: str) -> tuple[Any, View]:
     array = np.empty(shape, dtype)
     return array, View(array.ctypes.data, name, shape, None, True, array)
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The dtype of data with that name."""
+    return _bfloat16() if name == "bfloat16" else np.dtype(name)
 
 
 def _bfloat16() -> np.dtype[Any]:
@@ -188,8 +213,9 @@ def _bfloat16() -> np.dtype[Any]:
     return bfloat16
 
 
-def _check_writable(v: View, name: str) -> None:
-    if not v.writable:
+def check_writable(writable: bool, name: str) -> None:
+    """An error unless an output may be written."""
+    if not writable:
         raise BitdropValueError(
             f"{name} cannot be written: it is read-only, immutable or exported as a copy; "
             f"pass another, or leave {name}= away"
@@ -212,7 +238,7 @@ def mask_output(mask: Array | None, shape: tuple[int, ...], name: str) -> tuple[
     if mask is None:
         return _new(shape, np.uint8, "uint8")
     v = mask_input(mask, name)
-    _check_writable(v, name)
+    check_writable(v.writable, name)
     return mask, v
 
 
@@ -231,5 +257,5 @@ def flags_output(out: Array | None, shape: tuple[int, ...]) -> tuple[Any, View]:
     v = flags(out, "out")
     if v.shape != shape:
         raise BitdropValueError(f"out must have shape {shape}, not {v.shape}")
-    _check_writable(v, "out")
+    check_writable(v.writable, "out")
     return out, v

@@ -47,6 +47,15 @@ class MaskOptions(StreamOptions, total=False):
     first_row: int
 
 
+class AttentionOptions(StreamOptions, total=False):
+    """Of attention."""
+
+    scaling: str
+    index_heads: int | None
+    index_queries: int | None
+    index_keys: int | None
+
+
 class InferOptions(IsaOptions, total=False):
     """Of calls on data."""
 
@@ -58,11 +67,11 @@ class CallOptions(MaskOptions, InferOptions, total=False):
     """Of calls on data that take or make bits."""
 
 
-_ROWS = frozenset(("pitch", "unit", "mask_repeat", "first_row"))
+_ROWS = frozenset(("pitch", "unit", "mask_repeat", "first_row", "index_heads", "index_queries", "index_keys"))
 
 
 def split(function: str, options: Mapping[str, Any], allowed: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options that go to the config, and those about rows. Other names are an error."""
+    """The options that go to the config, and those about rows or a whole. Other names are an error."""
     if not options:
         return {}, {}
     names = allowed.__optional_keys__
@@ -175,6 +184,13 @@ def forward(
     return run(name, p, inputs, options, seed=seed, out=out, mask=mask, remade=remade, soft=soft)
 
 
+def mask_or_seed() -> BitdropTypeError:
+    """The error of a backward call that has both or neither."""
+    return BitdropTypeError(
+        "pass either mask, as the forward call returned it, or the forward call's seed, to make the bits again"
+    )
+
+
 def backward(
     name: str,
     p: float,
@@ -188,9 +204,7 @@ def backward(
 ) -> Any:
     """An operation that reads a mask, or makes its bits again from the seed: its output."""
     if (mask is None) == (seed is None):
-        raise BitdropTypeError(
-            "pass either mask, as the forward call returned it, or the forward call's seed, to make the bits again"
-        )
+        raise mask_or_seed()
     return run(
         name, p, inputs, options, mask=mask, seed=0 if seed is None else seed, out=out, remade=mask is None, soft=soft
     )[0]

@@ -126,6 +126,64 @@ class Softmax(ctypes.Structure):
     lse: int | None
 
 
+class Attention(ctypes.Structure):
+    """bitdrop_attention."""
+
+    _fields_ = (
+        ("batch", c_size_t),
+        ("heads", c_size_t),
+        ("kv_heads", c_size_t),
+        ("queries", c_size_t),
+        ("keys", c_size_t),
+        ("dim", c_size_t),
+        ("v_dim", c_size_t),
+        ("scale", c_double),
+        ("q_strides", c_size_t * 3),
+        ("k_strides", c_size_t * 3),
+        ("v_strides", c_size_t * 3),
+        ("out_strides", c_size_t * 3),
+        ("bias", c_void_p),
+        ("bias_strides", c_size_t * 3),
+        ("causal", c_uint32),
+        ("flags", c_uint32),
+        ("causal_first", c_int64),
+        ("index_heads", c_size_t),
+        ("index_queries", c_size_t),
+        ("index_keys", c_size_t),
+        ("reserved", c_uint64 * 4),
+    )
+    batch: int
+    heads: int
+    kv_heads: int
+    queries: int
+    keys: int
+    dim: int
+    v_dim: int
+    scale: float
+    q_strides: ctypes.Array[c_size_t]
+    k_strides: ctypes.Array[c_size_t]
+    v_strides: ctypes.Array[c_size_t]
+    out_strides: ctypes.Array[c_size_t]
+    bias: int | None
+    bias_strides: ctypes.Array[c_size_t]
+    causal: int
+    flags: int
+    causal_first: int
+    index_heads: int
+    index_queries: int
+    index_keys: int
+
+    def __str__(self) -> str:
+        """Sizes, strides and what else says something."""
+        parts = []
+        for name, _ in self._fields_[:-1]:
+            value = getattr(self, name)
+            value = tuple(value) if isinstance(value, ctypes.Array) else value
+            if value not in (None, 0, (0, 0, 0)) and name != "bias":
+                parts.append(f"{name} = {value}")
+        return ", ".join(parts)
+
+
 class Parallel(ctypes.Structure):
     """bitdrop_parallel."""
 
@@ -138,7 +196,7 @@ class Parallel(ctypes.Structure):
 # ---- Loading.
 
 VERSION = (0, 2)  # of the library that this module was written for: it alone has these layouts
-_LAYOUTS = {"config": Config, "2d": Shape2D, "softmax": Softmax, "parallel": Parallel}
+_LAYOUTS = {"config": Config, "2d": Shape2D, "softmax": Softmax, "parallel": Parallel, "attention": Attention}
 
 
 def check(loaded: Any) -> None:
@@ -202,7 +260,7 @@ def raise_status(status: int, function: Any, arguments: tuple[Any, ...]) -> None
     if not status:
         return
     cfg = arguments[0]
-    sizes = [str(value) for value in arguments if isinstance(value, Shape2D)]
+    sizes = [str(value) for value in arguments if isinstance(value, (Shape2D, Attention))]
     sizes += [str(value) for kind, value in zip(function.argtypes, arguments, strict=False) if kind is c_size_t]
     size = sizes[0] if "=" in sizes[0] else f"n = {' x '.join(sizes)}"
     given = size
@@ -229,6 +287,12 @@ forward = declare_call("bitdrop_forward", *_flat, c_void_p)
 backward = declare_call("bitdrop_backward", *_flat, c_void_p)
 recompute = declare_call("bitdrop_recompute", *_flat)
 
+# Attention: (config, dtype, structure, address, ...).
+_attention = (ctypes.POINTER(Config), c_int, ctypes.POINTER(Attention))
+attention_forward = declare_call("bitdrop_attention_forward", *_attention, *[c_void_p] * 7)
+attention_backward = declare_call("bitdrop_attention_backward", *_attention, *[c_void_p] * 11)
+attention_scratch_bytes = _declare("bitdrop_attention_scratch_bytes", c_size_t, *_attention)
+
 # ---- Values that are checked here.
 
 
@@ -242,14 +306,26 @@ def probability(p: Any) -> float:
     raise BitdropValueError(f"p must lie in [0, 1], not be {p!r}")
 
 
-def integer(value: Any, name: str, bits: int) -> int:
-    """Value as an unsigned integer of so many bits, or an error that names it."""
+def integer(value: Any, name: str, bits: int, *, signed: bool = False) -> int:
+    """Value as an integer of so many bits, unsigned or signed, or an error that names it."""
     try:
         result = operator.index(value)
     except TypeError:
         raise BitdropTypeError(f"{name} must be an integer, not {value!r}") from None
-    if not 0 <= result < 1 << bits:
-        raise BitdropValueError(f"{name} must lie in [0, 2**{bits}), not be {result}")
+    bits -= signed
+    if not (-1 << bits if signed else 0) <= result < 1 << bits:
+        raise BitdropValueError(f"{name} must lie in [{f'-2**{bits}' if signed else 0}, 2**{bits}), not be {result}")
+    return result
+
+
+def scale(value: Any) -> float:
+    """The scale of a softmax, or an error. The library's 0 for a default is not for callers."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        raise BitdropTypeError(f"scale must be a number, not {value!r}") from None
+    if result == 0:
+        raise BitdropValueError("scale must not be 0")
     return result
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from . import _arrays, _library, _shapes
 from ._arrays import Array, View
-from .errors import BitdropTypeError, BitdropValueError
+from .errors import BitdropValueError
 
 _SIZE_BITS = 8 * ctypes.sizeof(ctypes.c_size_t)
 
@@ -55,15 +55,11 @@ def _check_rows(bias: View, soft: _library.Softmax, count: int, first_row: int) 
 
 def structure(soft: Soft, first: View, rows: _shapes.Rows, bias: View | None) -> _library.Softmax:
     """The library's structure, of checked values."""
-    try:
-        scale = float(soft.scale)
-    except (TypeError, ValueError):
-        raise BitdropTypeError(f"scale must be a number, not {soft.scale!r}") from None
-    if scale == 0:
-        raise BitdropValueError("scale must not be 0")
-    result = _library.Softmax(scale=scale, causal_rows=_library.integer(soft.causal_rows, "causal_rows", 64))
-    shifted = _library.integer(soft.causal_first + (1 << 63), "causal_first + 2**63", 64)
-    result.causal_first = shifted - (1 << 63)
+    result = _library.Softmax(
+        scale=_library.scale(soft.scale),
+        causal_rows=_library.integer(soft.causal_rows, "causal_rows", 64),
+        causal_first=_library.integer(soft.causal_first, "causal_first", 64, signed=True),
+    )
     if bias is not None:
         if soft.bias_block is None and soft.bias_repeat is None:
             block, repeat = _broadcast(bias.shape, first.shape)
@@ -74,5 +70,5 @@ def structure(soft: Soft, first: View, rows: _shapes.Rows, bias: View | None) ->
         result.bias_stride = bias.row_stride or 0
         _check_rows(bias, result, _shapes.rows_and_cols(first.shape)[0], rows.first_row)
     if soft.lse is not None:
-        result.lse = _arrays.row_numbers(soft.lse, "lse", first).address
+        result.lse = _arrays.row_numbers(soft.lse, "lse", first.dtype, first.shape[:-1], written=True).address
     return result
