@@ -3,8 +3,9 @@
 
 Data are arrays of float16, float32, float64 or bfloat16 (of ml_dtypes): NumPy arrays, or CPU
 tensors of any framework that speaks DLPack, which are taken without a copy. They are contiguous of
-any shape, or matrices whose rows are contiguous. Results are new NumPy arrays, or are written to
-``out``, which may be such a tensor and may be the input itself, and which is then returned.
+any shape, or matrices whose rows are contiguous; attention says what it takes. Results are new
+NumPy arrays, or are written to ``out``, which may be such a tensor, and which is then returned. It
+may be the input itself, except in attention.
 
 - forward, backward, recompute, infer: dropout alone.
 - forward_add, backward_add: with a bias before it and a residual after it.
@@ -24,7 +25,8 @@ Masks are uint8, 1 bit an element, 1 = kept:
 - flat, of ``ceil(n / 8)`` bytes: ``numpy.packbits(keep.ravel(), bitorder="little")``. This is what
   a call makes of contiguous arrays where nothing speaks of rows.
 - a row of ``ceil(cols / 8)`` bytes for each row: ``numpy.packbits(keep, axis=1, bitorder="little")``.
-  This is what a call makes if a row stride, a bias, softmax, pitch, mask_repeat or first_row is involved.
+  This is what attention makes, and a call in which a row stride, a bias, softmax, pitch, mask_repeat or first_row is
+  involved.
 - with ``unit="row"`` flat, and 1 bit a row.
 
 A mask that is passed decides by its number of dimensions. The first two hold the same bytes where
