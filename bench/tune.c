@@ -231,7 +231,8 @@ static void print_entry(const struct bitdrop_tuning *t)
     print_bytes(t->inputs_from);
     printf(", ");
     print_bytes(t->output_from);
-    printf("}},\nCPUID leaf 1 EAX, for tests/test_dispatch.c: 0x%08X\n", (unsigned)eax);
+    printf(", %s}},\nCPUID leaf 1 EAX, for tests/test_dispatch.c: 0x%08X\n",
+           t->bf16_pairs ? "true" : "false", (unsigned)eax);
 }
 
 static int tune(double seconds)

@@ -222,6 +222,14 @@ static double scale_of_kept(const bitdrop_config *cfg, bool given)
     return 1 / (1 - cfg->p);
 }
 
+static const struct bitdrop_attention_kernels *kernels_of(bitdrop_dtype t,
+                                                          const struct bitdrop_kernels *kernels)
+{
+    if (t == BITDROP_BF16 && kernels->attention_pairs != NULL && bitdrop_tuning()->bf16_pairs)
+        return kernels->attention_pairs;
+    return &kernels->attention[t];
+}
+
 /* Of arguments that are right, without buffers: enough to know how much scratch memory it takes. */
 static struct bitdrop_attention_job job_of(const struct call *c,
                                            const struct bitdrop_kernels *kernels)
@@ -231,7 +239,7 @@ static struct bitdrop_attention_job job_of(const struct call *c,
     const uint64_t in_head = pitch * or_else(a->index_queries, a->queries);
 
     return (struct bitdrop_attention_job){
-        .kernels = &kernels->attention[c->dtype],
+        .kernels = kernels_of(c->dtype, kernels),
         .mask_kernel = kernels->mask,
         .size = dtype_bytes[c->dtype],
         .batch = a->batch,

@@ -80,7 +80,9 @@ struct bitdrop_attention_kernels {
 extern const struct bitdrop_attention_kernels bitdrop_attention_scalar[BITDROP_DTYPE_COUNT];
 extern const struct bitdrop_attention_kernels bitdrop_attention_avx2[BITDROP_DTYPE_COUNT];
 extern const struct bitdrop_attention_kernels bitdrop_attention_avx512[BITDROP_DTYPE_COUNT];
-extern const struct bitdrop_attention_kernels bitdrop_attention_avx512_bf16[BITDROP_DTYPE_COUNT];
 extern const struct bitdrop_attention_kernels bitdrop_attention_neon[BITDROP_DTYPE_COUNT];
+
+/* Of bf16 by products of pairs, which rounds probabilities to bf16 before it multiplies them. */
+extern const struct bitdrop_attention_kernels bitdrop_attention_pairs_avx512;
 
 #endif

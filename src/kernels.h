@@ -97,9 +97,10 @@ struct bitdrop_attention_kernels; /* attention.h */
 
 struct bitdrop_kernels {
     bitdrop_isa isa;
-    bitdrop_kernel *mask;                               /* makes bits and applies none */
-    bitdrop_kernel *const *bodies[BITDROP_DTYPE_COUNT]; /* bodies[dtype][body] */
-    const struct bitdrop_attention_kernels *attention;  /* one for each dtype */
+    bitdrop_kernel *mask;                                    /* makes bits and applies none */
+    bitdrop_kernel *const *bodies[BITDROP_DTYPE_COUNT];      /* bodies[dtype][body] */
+    const struct bitdrop_attention_kernels *attention;       /* one for each dtype */
+    const struct bitdrop_attention_kernels *attention_pairs; /* of bf16; NULL: the CPU has none */
 };
 
 /* Of the AVX-512 table for CPUs with AVX512_BF16, from a file with further flags. */

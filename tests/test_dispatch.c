@@ -7,7 +7,9 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "check.h"
 #include "cpu/cpu.h"
 #include "dispatch.h"
 
@@ -135,7 +137,7 @@ Test(dispatch, made_up_models)
 
 Test(dispatch, what_is_prefetched)
 {
-    const struct bitdrop_tuning t = {"made up", 0, 4096, true, 100, 200};
+    const struct bitdrop_tuning t = {"made up", 0, 4096, true, 100, 200, false};
     const struct {
         size_t bytes;
         bool streaming, inputs, output;
@@ -338,6 +340,22 @@ Test(dispatch, small_calls_cut_a_large_one)
     cr_expect_arr_eq(pieces, whole, sizeof whole);
 }
 
+/* Attention in bf16 by pairs, which the tuning of this CPU may leave out. */
+Test(dispatch, attention_by_pairs)
+{
+    const struct bitdrop_tuning tuning = {.bf16_pairs = true};
+    struct check c = {.isa = BITDROP_ISA_AVX512, .thin = 1};
+
+    if (bitdrop_kernels_for(BITDROP_ISA_AVX512, SIZE_MAX, SIZE_MAX) == NULL ||
+        bitdrop_kernels_for(BITDROP_ISA_AVX512, SIZE_MAX, SIZE_MAX)->attention_pairs == NULL)
+        cr_skip_test("this machine has no AVX512_BF16");
+    bitdrop_set_tuning(&tuning);
+    c.random = c.seed = (uint64_t)time(NULL);
+    check_attention(&c);
+    cr_assert_gt(c.cases, 0);
+    cr_assert_eq(c.failures, 0, "%zu failures, see above", c.failures);
+}
+
 Test(dispatch, environment_empty) { expect_environment("", best()); }
 Test(dispatch, environment_auto) { expect_environment("auto", best()); }
 Test(dispatch, environment_scalar) { expect_environment("scalar", BITDROP_ISA_SCALAR); }
@@ -356,7 +374,7 @@ Test(dispatch, environment_of_another_machine)
 }
 
 #ifdef __x86_64__
-const size_t expected_tests = 25;
+const size_t expected_tests = 26;
 #else
-const size_t expected_tests = 24;
+const size_t expected_tests = 25;
 #endif

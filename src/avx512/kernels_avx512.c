@@ -18,7 +18,8 @@ const struct bitdrop_kernels bitdrop_kernels_avx512_bf16 = {
     .isa = ISA,
     .mask = kernel_mask,
     .bodies = {f32_kernels, f64_kernels, f16_kernels, bitdrop_avx512_bf16_row},
-    .attention = bitdrop_attention_avx512_bf16,
+    .attention = ATTENTION,
+    .attention_pairs = &bitdrop_attention_pairs_avx512,
 };
 #endif
 

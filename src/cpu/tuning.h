@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is fastest on a CPU. None of it changes a bit of a result. docs/tuning.md says how each
- * entry was measured, and how to measure a CPU that has none.
+ * What is fastest on a CPU. Of results only attention in bf16 depends on it, by bf16_pairs.
+ * docs/tuning.md says how each entry was measured, and how to measure a CPU that has none.
  */
 #ifndef BITDROP_TUNING_H
 #define BITDROP_TUNING_H
@@ -17,6 +17,7 @@ struct bitdrop_tuning {
     bool streamed_inputs;  /* prefetch the inputs of calls with streaming stores */
     size_t inputs_from;    /* prefetch those of other calls that write so many bytes or more, */
     size_t output_from;    /* and their output from so many bytes on; SIZE_MAX: never */
+    bool bf16_pairs;       /* multiply bf16 by AVX512_BF16 in attention, rather than as f32 */
 };
 
 /* What a call prefetches. */

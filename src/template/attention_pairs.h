@@ -1,10 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bf16 with a product of pairs: what attention calls where a factor is two elements. Scores and
- * sums are f32. A part of template/attention_table.h.
+ * sums are f32. The includer has included its vec.h and a vec_product.h that has pairs, and defines
+ *
+ *   ATTENTION_PAIRS  the name of the kernels
  */
-#ifndef BITDROP_TEMPLATE_ATTENTION_PAIRS_H
-#define BITDROP_TEMPLATE_ATTENTION_PAIRS_H
+#ifndef ATTENTION_PAIRS
+#error "define ATTENTION_PAIRS"
+#endif
+
+#include <math.h>
+
+#include "attention.h"
+#include "template/number.h"
+#include "template/work.h"
+
+#define COMPUTE f32
+#include "template/attention_kernels.h"
+
+#define DTYPE bf16
+#define LOAD_NUMBERS bf16_load_f32
+#define STORE_NUMBERS bf16_store_f32
+#define COMPUTE f32
+#define BYTES 2
+#include "template/attention_convert.h"
 
 #define C(name) pair_##name
 #include "template/product.h"
@@ -97,4 +116,19 @@ static void pair_dots(unsigned char *to, const unsigned char *x, const unsigned 
     }
 }
 
-#endif
+const struct bitdrop_attention_kernels ATTENTION_PAIRS = {
+    .number = sizeof(f32_number),
+    .elements = 2,
+    .lanes = f32_LANES,
+    .panel_cols = PRODUCT_VECTORS * f32_LANES,
+    .widen = bf16_widen_row,
+    .factors = pair_factors,
+    .pair = pair_rows,
+    .narrow = bf16_narrow_row,
+    .turn = f32_turn,
+    .product = pair_product,
+    .forward_rows = pair_forward_rows,
+    .backward_rows = pair_backward_rows,
+    .dots = pair_dots,
+    .add = f32_add_row,
+};

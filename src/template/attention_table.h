@@ -3,8 +3,7 @@
  * What attention calls, of an ISA, and a table of it for each dtype. The includer has included its
  * vec.h and vec_product.h, and defines
  *
- *   ATTENTION   the table's name: bitdrop_attention_<isa>
- *   BF16_PAIRS  if vec_product.h has products of pairs of bf16
+ *   ATTENTION  the table's name: bitdrop_attention_<isa>
  */
 #ifndef ATTENTION
 #error "define ATTENTION"
@@ -60,19 +59,5 @@
         .backward_rows = compute##_backward_rows, .dots = compute##_dots, .add = compute##_add_row \
     }
 
-#ifdef BF16_PAIRS
-#include "template/attention_pairs.h"
-#define TABLE_OF_BF16                                                                              \
-    {                                                                                              \
-        .number = sizeof(f32_number), .elements = 2, .lanes = f32_LANES,                           \
-        .panel_cols = PRODUCT_VECTORS * f32_LANES, .widen = bf16_widen_row,                        \
-        .factors = pair_factors, .pair = pair_rows, .narrow = bf16_narrow_row, .turn = f32_turn,   \
-        .product = pair_product, .forward_rows = pair_forward_rows,                                \
-        .backward_rows = pair_backward_rows, .dots = pair_dots, .add = f32_add_row                 \
-    }
-#else
-#define TABLE_OF_BF16 TABLE_OF(bf16, f32)
-#endif
-
 const struct bitdrop_attention_kernels ATTENTION[BITDROP_DTYPE_COUNT] = {
-    TABLE_OF(f32, f32), TABLE_OF(f64, f64), TABLE_OF(f16, f32), TABLE_OF_BF16};
+    TABLE_OF(f32, f32), TABLE_OF(f64, f64), TABLE_OF(f16, f32), TABLE_OF(bf16, f32)};

@@ -70,7 +70,7 @@ FORCE_INLINE void C(product_columns)(int vectors, const struct bitdrop_product *
 #undef ROWS
 }
 
-static void C(product)(const struct bitdrop_product *p)
+static inline void C(product)(const struct bitdrop_product *p)
 {
     const size_t panel = PRODUCT_VECTORS * C(LANES);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention again, for CPUs that have AVX512_BF16. */
+/* Attention in bf16 by products of pairs, for CPUs that have AVX512_BF16. */
 #include "have.h"
 
 #if BITDROP_HAVE_AVX512_BF16
@@ -9,9 +9,8 @@
 #include "avx512/vec.h"
 #include "avx512/vec_product.h"
 
-#define ATTENTION bitdrop_attention_avx512_bf16
-#define BF16_PAIRS
-#include "template/attention_table.h"
+#define ATTENTION_PAIRS bitdrop_attention_pairs_avx512
+#include "template/attention_pairs.h"
 
 #include "template/target_end.h"
 #endif
