@@ -55,6 +55,8 @@ struct check {
     X(activations, "GELU and SiLU: errors, specials, flags, and the same on each ISA")             \
     X(softmax, "softmax and its backward pass: values, shapes, places, and the same on each ISA")  \
     X(attention, "attention and its backward pass: values, masks, strides, tasks and parts")       \
+    X(attention_statuses, "the same of its status table, and what counts as an overlap")           \
+    X(attention_gradients, "its backward pass against differences of its forward pass")            \
     X(gaussian, "noise: its distribution, the same on each ISA, and flags")                        \
     X(gradients, "backward calls against differences of forward calls")                            \
     X(unrelated, "neighbouring seeds, streams and offsets")                                        \
