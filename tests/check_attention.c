@@ -10,22 +10,15 @@
 #include <string.h>
 
 #include "attention.h"
+#include "call.h"
 #include "check.h"
-#include "guard.h"
 #include "oracle.h"
+#include "tensor.h"
 
 enum { MOST_NUMBERS = 60000, MOST_SCORES = 120000, SCRATCH_BYTES = 32 << 20 };
 
 enum { Q, K, V, BIAS, DOUT, OUT, DQ, DK, DV, TENSORS };
 static const char *const names[TENSORS] = {"q", "k", "v", "bias", "dout", "out", "dq", "dk", "dv"};
-
-/* Rows in guarded memory, with gaps between them. */
-struct tensor {
-    struct guard guard;
-    unsigned char *at;
-    size_t count[3], strides[3], cols; /* strides in elements */
-    double *number, *error;            /* dense */
-};
 
 struct run {
     struct check *c;
@@ -41,93 +34,24 @@ struct run {
     size_t mask_bytes, rows;
 };
 
-static size_t bytes_of(bitdrop_dtype t) { return t == BITDROP_F64 ? 8 : t == BITDROP_F32 ? 4 : 2; }
-
 /* In [-1, 1). */
 static double random_unit(struct check *c) { return (double)(int64_t)check_random(c) * 0x1p-63; }
 
-static void *allocate(size_t bytes)
-{
-    void *p = malloc(bytes);
-
-    if (p == NULL) {
-        perror("malloc");
-        exit(2);
-    }
-    return p;
-}
-
-static size_t numbers_of(const struct tensor *t)
-{
-    return t->count[0] * t->count[1] * t->count[2] * t->cols;
-}
-
-static size_t offset_of(const struct tensor *t, size_t dense)
-{
-    const size_t col = dense % t->cols, row = dense / t->cols;
-
-    return row / t->count[2] / t->count[1] * t->strides[0] +
-           row / t->count[2] % t->count[1] * t->strides[1] + row % t->count[2] * t->strides[2] +
-           col;
-}
-
-/* Strides for the levels in this order, the innermost first, and gaps at random. */
-static void choose_strides(struct check *c, struct tensor *t, const int order[3])
-{
-    const size_t gap = check_below(c, 2) ? 0 : check_below(c, 9);
-    size_t stride = t->cols + gap;
-
-    for (int i = 0; i < 3; i++) {
-        t->strides[order[i]] = stride;
-        stride *= t->count[order[i]];
-        stride += check_below(c, 3) == 0 ? check_below(c, 5) : 0;
-    }
-}
-
-static void tensor_new(struct run *r, int which, size_t heads, size_t rows, size_t cols)
-{
-    static const int orders[3][3] = {{2, 1, 0}, {1, 2, 0}, {1, 0, 2}};
-    struct check *c = r->c;
-    struct tensor *t = &r->t[which];
-
-    *t = (struct tensor){.count = {r->a.batch, heads, rows}, .cols = cols};
-    choose_strides(c, t, orders[check_below(c, 3)]);
-    if (which == DQ || which == DK || which == DV)
-        memcpy(t->strides, r->t[which - DQ + Q].strides, sizeof t->strides);
-    if (which == OUT)
-        memcpy(t->strides, r->t[DOUT].strides, sizeof t->strides);
-    t->number = allocate(numbers_of(t) * sizeof *t->number);
-    t->error = allocate(numbers_of(t) * sizeof *t->error);
-    const size_t total = (offset_of(t, numbers_of(t) - 1) + 1) * r->bytes;
-    t->guard = guard_new(total);
-    guard_reset(&t->guard);
-    t->at = check_below(c, 2) ? guard_front(&t->guard, 0) : guard_back(&t->guard, total, 0);
-}
-
-static void tensor_free(struct tensor *t)
-{
-    guard_free(&t->guard);
-    free(t->number);
-    free(t->error);
-}
-
-/* Random elements, and the same as numbers. */
-static void tensor_fill(struct run *r, int which)
+/* Random elements. Some of the bias hide a score, and very few are no numbers. */
+static void fill(struct run *r, int which)
 {
     struct tensor *t = &r->t[which];
 
-    for (size_t i = 0; i < numbers_of(t); i++) {
-        unsigned char *at = t->at + offset_of(t, i) * r->bytes;
+    for (size_t i = 0; i < tensor_numbers(t); i++) {
         double x = 2 * random_unit(r->c);
 
         if (which == BIAS && check_below(r->c, 6) == 0)
             x = -INFINITY;
         if (which == BIAS && check_below(r->c, 3000) == 0)
             x = check_below(r->c, 2) ? INFINITY : NAN;
-        oracle_put(r->dtype, x, at);
-        t->number[i] = oracle_number(r->dtype, at);
+        tensor_put(t, i, x);
     }
-    memcpy(t->guard.shadow, t->guard.base, t->guard.size);
+    tensor_settle(t);
 }
 
 static size_t random_size(struct check *c, size_t most)
@@ -178,7 +102,7 @@ static void choose(struct run *r)
     r->cfg.offset >>= 1;
     r->cfg.mask_use = (uint8_t)check_below(c, 2);
     r->dtype = (bitdrop_dtype)check_below(c, BITDROP_DTYPE_COUNT);
-    r->bytes = bytes_of(r->dtype);
+    r->bytes = dtype_bytes(r->dtype);
     choose_sizes(r);
     a->scale = scales[check_below(c, 4)];
     a->causal = (uint32_t)check_below(c, 2);
@@ -196,17 +120,21 @@ static void make_tensors(struct run *r)
 {
     bitdrop_attention *a = &r->a;
 
-    tensor_new(r, Q, a->heads, a->queries, a->dim);
-    tensor_new(r, K, a->kv_heads, a->keys, a->dim);
-    tensor_new(r, V, a->kv_heads, a->keys, a->v_dim);
-    tensor_new(r, BIAS, a->heads, a->queries, a->keys);
-    tensor_new(r, DOUT, a->heads, a->queries, a->v_dim);
-    tensor_new(r, OUT, a->heads, a->queries, a->v_dim);
-    tensor_new(r, DQ, a->heads, a->queries, a->dim);
-    tensor_new(r, DK, a->kv_heads, a->keys, a->dim);
-    tensor_new(r, DV, a->kv_heads, a->keys, a->v_dim);
+    const size_t of_q[3] = {a->batch, a->heads, a->queries};
+    const size_t of_k[3] = {a->batch, a->kv_heads, a->keys};
+    struct tensor *t = r->t;
+
+    t[Q] = tensor_new(r->c, r->dtype, of_q, a->dim, NULL);
+    t[K] = tensor_new(r->c, r->dtype, of_k, a->dim, NULL);
+    t[V] = tensor_new(r->c, r->dtype, of_k, a->v_dim, NULL);
+    t[BIAS] = tensor_new(r->c, r->dtype, of_q, a->keys, NULL);
+    t[DOUT] = tensor_new(r->c, r->dtype, of_q, a->v_dim, NULL);
+    t[OUT] = tensor_new(r->c, r->dtype, of_q, a->v_dim, t[DOUT].strides);
+    t[DQ] = tensor_new(r->c, r->dtype, of_q, a->dim, t[Q].strides);
+    t[DK] = tensor_new(r->c, r->dtype, of_k, a->dim, t[K].strides);
+    t[DV] = tensor_new(r->c, r->dtype, of_k, a->v_dim, t[V].strides);
     for (int i = Q; i <= DOUT; i++)
-        tensor_fill(r, i);
+        fill(r, i);
     memcpy(a->q_strides, r->t[Q].strides, sizeof a->q_strides);
     memcpy(a->k_strides, r->t[K].strides, sizeof a->k_strides);
     memcpy(a->v_strides, r->t[V].strides, sizeof a->v_strides);
@@ -215,11 +143,11 @@ static void make_tensors(struct run *r)
         a->bias = r->t[BIAS].at;
         memcpy(a->bias_strides, r->t[BIAS].strides, sizeof a->bias_strides);
     }
-    r->lse = allocate(r->rows * 8);
-    r->lse_number = allocate(r->rows * sizeof(double));
-    r->lse_wanted.number = allocate(r->rows * sizeof(double));
-    r->lse_wanted.error = allocate(r->rows * sizeof(double));
-    r->mask = allocate(r->mask_bytes);
+    r->lse = tensor_allocate(r->rows * 8);
+    r->lse_number = tensor_allocate(r->rows * sizeof(double));
+    r->lse_wanted.number = tensor_allocate(r->rows * sizeof(double));
+    r->lse_wanted.error = tensor_allocate(r->rows * sizeof(double));
+    r->mask = tensor_allocate(r->mask_bytes);
 }
 
 static void free_tensors(struct run *r)
@@ -334,21 +262,6 @@ static void expect_numbers(struct run *r, const char *name, const double *got, c
     r->c->cases++;
 }
 
-/* Elements as numbers; what lies between rows must be as it was. */
-static void read_tensor(struct run *r, int which, double *number)
-{
-    struct tensor *t = &r->t[which];
-
-    for (size_t i = 0; i < numbers_of(t); i++) {
-        const unsigned char *at = t->at + offset_of(t, i) * r->bytes;
-
-        number[i] = oracle_number(r->dtype, at);
-        memcpy(guard_shadow(&t->guard, at), at, r->bytes);
-    }
-    if (guard_difference(&t->guard) != NULL)
-        fail(r, names[which]);
-}
-
 static void expect_values(struct run *r)
 {
     const struct attention_case reference = {
@@ -364,8 +277,9 @@ static void expect_values(struct run *r)
 
     for (int i = OUT; i < TENSORS; i++) {
         want[i] = (struct attention_result){r->t[i].number, r->t[i].error};
-        got[i] = allocate(numbers_of(&r->t[i]) * sizeof(double));
-        read_tensor(r, i, got[i]);
+        got[i] = tensor_allocate(tensor_numbers(&r->t[i]) * sizeof(double));
+        if (!tensor_read(&r->t[i], got[i]))
+            fail(r, "something is written between the rows");
     }
     for (size_t i = 0; i < r->rows; i++)
         r->lse_number[i] = oracle_number(r->dtype == BITDROP_F64 ? BITDROP_F64 : BITDROP_F32,
@@ -375,7 +289,7 @@ static void expect_values(struct run *r)
     attention_backward(&backward, &want[DQ], &want[DK], &want[DV]);
     expect_numbers(r, "lse", r->lse_number, r->lse_wanted.number, r->lse_wanted.error, r->rows, 0);
     for (int i = OUT; i < TENSORS; i++) {
-        expect_numbers(r, names[i], got[i], want[i].number, want[i].error, numbers_of(&r->t[i]),
+        expect_numbers(r, names[i], got[i], want[i].number, want[i].error, tensor_numbers(&r->t[i]),
                        rounding(r->dtype));
         free(got[i]);
     }
@@ -404,12 +318,12 @@ static struct copies copies_new(const struct run *r)
     for (int i = OUT; i < TENSORS; i++) {
         const struct guard *g = &r->t[i].guard;
 
-        c.buffer[i] = allocate(g->size);
+        c.buffer[i] = tensor_allocate(g->size);
         memset(c.buffer[i], 0xA5, g->size);
         *at[i] = c.buffer[i] + (r->t[i].at - g->base);
     }
-    c.to.lse = allocate(r->rows * 8);
-    c.to.mask = allocate(r->mask_bytes);
+    c.to.lse = tensor_allocate(r->rows * 8);
+    c.to.mask = tensor_allocate(r->mask_bytes);
     return c;
 }
 
@@ -497,7 +411,7 @@ static void check_one(struct run *r)
 
 void check_attention(struct check *c)
 {
-    void *memory = allocate(SCRATCH_BYTES + 64);
+    void *memory = tensor_allocate(SCRATCH_BYTES + 64);
 
     for (size_t i = 0; i < 120 / c->thin + 4; i++) {
         struct run r = {.c = c};
