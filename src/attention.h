@@ -49,20 +49,29 @@ struct bitdrop_score_block {
     const unsigned char *dots; /* backward: sum of dout * out of each row */
 };
 
+struct bitdrop_copied_rows {
+    unsigned char *to;
+    size_t to_stride; /* bytes */
+    const unsigned char *from;
+    size_t stride;               /* bytes */
+    size_t rows, n;              /* elements of a row */
+    const unsigned char *factor; /* narrow: a number for each row; NULL: 1 */
+};
+
 struct bitdrop_attention_kernels {
     size_t number;   /* bytes of a number, and of a factor */
     size_t elements; /* of a factor: 1 or 2 */
     size_t lanes;    /* numbers of a vector */
     size_t panel_cols;
 
-    /* n elements of a row to numbers or factors, and +0 behind them up to a whole vector. */
-    void (*widen)(unsigned char *to, const void *from, size_t n);
-    void (*factors)(unsigned char *to, const void *from, size_t n);
-    /* Rows of n elements to half as many rows of factors, which are pairs of two rows. NULL: the
-     * rows that `factors` makes are what is multiplied. */
-    void (*pair)(unsigned char *to, const void *from, size_t stride, size_t rows, size_t n);
-    /* n numbers times a factor, to elements. */
-    void (*narrow)(void *to, const unsigned char *from, size_t n, const unsigned char *factor);
+    /* Elements to numbers or factors, and +0 behind each row up to a whole vector. */
+    void (*widen)(const struct bitdrop_copied_rows *c);
+    void (*factors)(const struct bitdrop_copied_rows *c);
+    /* Elements to half as many rows of factors, which are pairs of two rows. NULL: the rows that
+     * `factors` makes are what is multiplied. */
+    void (*pair)(const struct bitdrop_copied_rows *c);
+    /* Numbers, multiplied, to elements. */
+    void (*narrow)(const struct bitdrop_copied_rows *c);
     /* Turns `rows` rows of n factors into one panel, of which a row has panel_cols factors. */
     void (*turn)(unsigned char *panel, const unsigned char *from, size_t stride, size_t rows,
                  size_t n);

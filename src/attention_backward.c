@@ -125,16 +125,6 @@ static void backward_block(const struct backward *w, const struct block *b, stru
     product_with_rows(job, b->rows, job->dim, b->cols, grad_rows, false, k, dq, add);
 }
 
-/* The factor of a gradient, in either type. */
-static const unsigned char *no_factor(const struct bitdrop_attention_job *job)
-{
-    static const double one_f64 = 1;
-    static const float one_f32 = 1;
-
-    return job->kernels->number == sizeof one_f64 ? (const unsigned char *)&one_f64
-                                                  : (const unsigned char *)&one_f32;
-}
-
 static void backward_chunk(const struct backward *w, size_t sample, size_t kv_head, size_t chunk)
 {
     const struct bitdrop_attention_job *job = w->job;
@@ -159,14 +149,14 @@ static void backward_chunk(const struct backward *w, size_t sample, size_t kv_he
                 memset(dq + row * dim, 0, b.rows * dim);
         }
     }
-    store_rows(job, &job->dk, sample, kv_head, col, count, job->dim, w->dk, no_factor(job), 0);
-    store_rows(job, &job->dv, sample, kv_head, col, count, job->v_dim, w->dv, no_factor(job), 0);
+    store_rows(job, &job->dk, sample, kv_head, col, count, job->dim, w->dk, NULL);
+    store_rows(job, &job->dv, sample, kv_head, col, count, job->v_dim, w->dv, NULL);
 }
 
 static void store_dq(const struct bitdrop_attention_job *job, size_t sample, size_t head,
                      size_t row, size_t rows, const unsigned char *from)
 {
-    store_rows(job, &job->dq, sample, head, row, rows, job->dim, from, no_factor(job), 0);
+    store_rows(job, &job->dq, sample, head, row, rows, job->dim, from, NULL);
 }
 
 /* All chunks of one head of k and v, one after the other. */

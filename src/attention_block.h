@@ -99,8 +99,8 @@ static inline struct rows rows_of(const struct bitdrop_attention_job *job,
 
     if (are_factors && m->strides[2] == stride && stride == cols * job->size)
         return (struct rows){from, stride};
-    for (size_t r = 0; r < count; r++)
-        job->kernels->factors(room + r * stride, from + r * m->strides[2], cols);
+    job->kernels->factors(
+        &(struct bitdrop_copied_rows){room, stride, from, m->strides[2], .rows = count, .n = cols});
     return (struct rows){room, stride};
 }
 
@@ -111,7 +111,9 @@ static inline struct rows paired_rows(const struct bitdrop_attention_job *job,
 {
     if (job->kernels->pair == NULL)
         return rows_of(job, m, sample, head, row, count, cols, room);
-    job->kernels->pair(room, head_row(m, sample, head, row), m->strides[2], count, cols);
+    job->kernels->pair(&(struct bitdrop_copied_rows){room, row_bytes(job, cols),
+                                                     head_row(m, sample, head, row), m->strides[2],
+                                                     .rows = count, .n = cols});
     return (struct rows){room, row_bytes(job, cols)};
 }
 
@@ -275,8 +277,8 @@ static inline struct rows bias_of(const struct bitdrop_attention_job *job, const
     from = head_row(m, b->sample, b->head, b->row) + b->col * job->size;
     if (job->size == number)
         return (struct rows){from, m->strides[2]};
-    for (size_t r = 0; r < count; r++)
-        job->kernels->widen(room + r * stride, from + r * m->strides[2], b->cols);
+    job->kernels->widen(&(struct bitdrop_copied_rows){room, stride, from, m->strides[2],
+                                                      .rows = count, .n = b->cols});
     return (struct rows){room, stride};
 }
 
@@ -323,16 +325,16 @@ static inline struct bitdrop_score_block score_block(const struct bitdrop_attent
     return s;
 }
 
+/* Rows of numbers to where they belong; factor: of each row, NULL: 1. */
 static inline void store_rows(const struct bitdrop_attention_job *job,
                               const struct bitdrop_heads *m, size_t sample, size_t head, size_t row,
                               size_t rows, size_t cols, const unsigned char *from,
-                              const unsigned char *factor, size_t factor_step)
+                              const unsigned char *factor)
 {
     unsigned char *to = m->at + sample * m->strides[0] + head * m->strides[1] + row * m->strides[2];
 
-    for (size_t r = 0; r < rows; r++)
-        job->kernels->narrow(to + r * m->strides[2], from + r * row_bytes(job, cols), cols,
-                             factor + r * factor_step);
+    job->kernels->narrow(&(struct bitdrop_copied_rows){to, m->strides[2], from,
+                                                       row_bytes(job, cols), rows, cols, factor});
 }
 
 /* The unit at which a task begins: all have as many, or one more. */

@@ -51,8 +51,7 @@ static void forward_block(const struct forward *f, const struct block *b, struct
                           false, v, f->out, false);
     else
         memset(f->out, 0, b->rows * row_bytes(job, job->v_dim));
-    store_rows(job, &job->out, b->sample, b->head, b->row, b->rows, job->v_dim, f->out, f->factor,
-               job->kernels->number);
+    store_rows(job, &job->out, b->sample, b->head, b->row, b->rows, job->v_dim, f->out, f->factor);
 }
 
 /* Every `parts`-th block of a head: with causal ones each part has short and long rows. */

@@ -10,7 +10,7 @@
 #define T(name) PASTE(DTYPE, name)
 #define C(name) PASTE(COMPUTE, name)
 
-static void T(widen_row)(unsigned char *to, const void *from, size_t n)
+static inline void T(widen_row)(unsigned char *to, const void *from, size_t n)
 {
     const unsigned char *x = from;
     C(number) last[T(LANES)];
@@ -27,21 +27,35 @@ static void T(widen_row)(unsigned char *to, const void *from, size_t n)
     memcpy(to + i * sizeof(C(number)), last, n * sizeof(C(number)));
 }
 
-static void T(narrow_row)(void *to, const unsigned char *from, size_t n,
-                          const unsigned char *factor)
+static void T(widen_rows)(const struct bitdrop_copied_rows *c)
 {
-    unsigned char *y = to;
-    C(number) x;
+    for (size_t r = 0; r < c->rows; r++)
+        T(widen_row)(c->to + r * c->to_stride, c->from + r * c->stride, c->n);
+}
 
-    memcpy(&x, factor, sizeof x);
-    const C(vec) scale = C(set1)(x);
+static inline void T(narrow_row)(unsigned char *to, const unsigned char *from, size_t n,
+                                 C(number) factor)
+{
+    const C(vec) scale = C(set1)(factor);
+
     for (size_t i = 0; i < n; i += T(LANES)) {
         const T(packed) out = T(round)(T(mul)(LOAD_NUMBERS(from + i * sizeof(C(number))), scale));
 
         if (n - i >= T(LANES))
-            T(store)(y + i * BYTES, out);
+            T(store)(to + i * BYTES, out);
         else
-            T(store_few)(y + i * BYTES, out, n - i);
+            T(store_few)(to + i * BYTES, out, n - i);
+    }
+}
+
+static void T(narrow_rows)(const struct bitdrop_copied_rows *c)
+{
+    C(number) factor = 1;
+
+    for (size_t r = 0; r < c->rows; r++) {
+        if (c->factor != NULL)
+            memcpy(&factor, c->factor + r * sizeof factor, sizeof factor);
+        T(narrow_row)(c->to + r * c->to_stride, c->from + r * c->stride, c->n, factor);
     }
 }
 

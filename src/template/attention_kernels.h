@@ -228,7 +228,7 @@ static void C(backward_rows)(const struct bitdrop_score_block *b)
 
 /* Rows are padded with +0 to whole vectors. */
 static inline void C(dots)(unsigned char *to, const unsigned char *x, const unsigned char *y,
-                    size_t stride, size_t rows, size_t n)
+                           size_t stride, size_t rows, size_t n)
 {
     for (size_t row = 0; row < rows; row++, x += stride, y += stride) {
         C(vec) sum = C(set1)(0);

@@ -31,29 +31,35 @@
 
 enum { PAIR_BYTES = 4 };
 
-/* The elements of a row, and +0 behind them up to a whole vector. */
-static void pair_factors(unsigned char *to, const void *from, size_t n)
+/* The elements of each row, and +0 behind them up to a whole vector. */
+static void pair_factors(const struct bitdrop_copied_rows *c)
 {
-    const size_t bytes = 2 * n, vector = sizeof(f32_vec);
+    const size_t bytes = 2 * c->n, vector = sizeof(f32_vec);
 
-    memcpy(to, from, bytes);
-    memset(to + bytes, 0, (bytes + vector - 1) / vector * vector - bytes);
+    for (size_t r = 0; r < c->rows; r++) {
+        unsigned char *to = c->to + r * c->to_stride;
+
+        memcpy(to, c->from + r * c->stride, bytes);
+        memset(to + bytes, 0, (bytes + vector - 1) / vector * vector - bytes);
+    }
 }
 
 /* Row r of the pairs is rows 2 r and 2 r + 1; behind the last row comes one of +0. */
-static void pair_rows(unsigned char *to, const void *from, size_t stride, size_t rows, size_t n)
+static void pair_rows(const struct bitdrop_copied_rows *c)
 {
-    const size_t lanes = f32_LANES, to_stride = (n + lanes - 1) / lanes * sizeof(f32_vec);
+    unsigned char *to = c->to;
 
-    for (size_t r = 0; r < rows; r += 2, to += to_stride) {
-        const unsigned char *first = (const unsigned char *)from + r * stride;
-        const unsigned char *second = r + 1 < rows ? first + stride : NULL;
+    for (size_t r = 0; r < c->rows; r += 2, to += c->to_stride) {
+        const unsigned char *first = c->from + r * c->stride;
+        const bool has_second = r + 1 < c->rows;
 
-        for (size_t i = 0; i < n; i += lanes)
-            f32_store(
-                to + PAIR_BYTES * i,
-                pair_of(pair_load_half(first + 2 * i, n - i),
-                        second == NULL ? f32_set1(0) : pair_load_half(second + 2 * i, n - i)));
+        for (size_t i = 0; i < c->n; i += f32_LANES) {
+            const f32_vec a = pair_load_half(first + 2 * i, c->n - i);
+            const f32_vec b =
+                has_second ? pair_load_half(first + c->stride + 2 * i, c->n - i) : f32_set1(0);
+
+            f32_store(to + PAIR_BYTES * i, pair_of(a, b));
+        }
     }
 }
 
@@ -121,10 +127,10 @@ const struct bitdrop_attention_kernels ATTENTION_PAIRS = {
     .elements = 2,
     .lanes = f32_LANES,
     .panel_cols = PRODUCT_VECTORS * f32_LANES,
-    .widen = bf16_widen_row,
+    .widen = bf16_widen_rows,
     .factors = pair_factors,
     .pair = pair_rows,
-    .narrow = bf16_narrow_row,
+    .narrow = bf16_narrow_rows,
     .turn = f32_turn,
     .product = pair_product,
     .forward_rows = pair_forward_rows,

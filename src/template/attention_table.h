@@ -53,8 +53,8 @@
 #define TABLE_OF(dtype, compute)                                                                   \
     {                                                                                              \
         .number = sizeof(compute##_number), .elements = 1, .lanes = compute##_LANES,               \
-        .panel_cols = PRODUCT_VECTORS * compute##_LANES, .widen = dtype##_widen_row,               \
-        .factors = dtype##_widen_row, .narrow = dtype##_narrow_row, .turn = compute##_turn,        \
+        .panel_cols = PRODUCT_VECTORS * compute##_LANES, .widen = dtype##_widen_rows,              \
+        .factors = dtype##_widen_rows, .narrow = dtype##_narrow_rows, .turn = compute##_turn,      \
         .product = compute##_product, .forward_rows = compute##_forward_rows,                      \
         .backward_rows = compute##_backward_rows, .dots = compute##_dots, .add = compute##_add_row \
     }
