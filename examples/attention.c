@@ -202,9 +202,12 @@ static bool print_ways(const struct attention *a, const struct tensors *t,
     for (size_t i = 0; i < runs; i++)
         for (int way = 0; way < WAYS; way++)
             took[way * runs + i] = run(&w, way, t);
-    printf("\nforward and backward in f32; kept are q, k, v, out, and what is of each probability\n"
-           "%-24s %9s %10s %14s %13s %13s\n",
-           "", "ms", "kept, KiB", "a probability", "error of out", "of gradients");
+    printf(
+        "\nforward and backward in f32, one thread, medians of %zu; unfused products by OpenBLAS for "
+        "%s;\nkept are q, k, v, out, and for each probability so many bytes\n"
+        "%-24s %9s %10s %14s %13s %13s\n",
+        runs, openblas_get_corename(), "", "ms", "kept, KiB", "a probability", "error of out",
+        "of gradients");
     for (int way = 0; way < WAYS; way++) {
         const size_t bytes = way == BLOCKED ? w.blocked.kept_bytes : w.unfused[way].kept_bytes;
 
@@ -300,8 +303,8 @@ int main(int argc, char **argv)
     struct tensors exact = allocate_tensors(&a, sizeof(double));
     fill(qkv_elements(&a), 2, state, t.qkv, exact.qkv);
     fill(out_elements(&a), 1, state, t.dout, exact.dout);
-    printf("%zu sequences of %zu tokens, %zu heads of %zu, p = %g%s; one thread, medians of %zu\n",
-           a.batch, a.tokens, a.heads, a.dim, a.p, a.causal ? ", causal" : "", runs);
+    printf("%zu sequences of %zu tokens, %zu heads of %zu, p = %g%s\n", a.batch, a.tokens, a.heads,
+           a.dim, a.p, a.causal ? ", causal" : "");
     const bool gradients_right = check_gradients(&a, &exact);
     const bool ways_right = print_ways(&a, &t, &exact, runs);
     printf("all agree: %s\n", gradients_right && ways_right ? "yes" : "NO");
