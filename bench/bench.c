@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attention.h"
 #include "fail.h"
 #include "isas.h"
 #include "list.h"
@@ -163,35 +164,62 @@ static struct shim_result run_case(void *argument)
                                 .mask_bytes = case_mask_bytes(c)};
 }
 
-static bool is_wanted(const struct bench_case *c, const char *name)
+static struct shim_result run_attention(void *argument)
 {
-    if (options.isa != BITDROP_ISA_AUTO && c->isa != options.isa && c->kind == OPERATION)
+    struct attention_case *c = argument;
+    const struct attention_timing t =
+        attention_time(c, options.seconds > 0 ? options.seconds : TABLE_SECONDS);
+
+    attention_row(c, t);
+    return (struct shim_result){.seconds = t.call,
+                                .limit_seconds = t.by_cblas,
+                                .elements = (size_t)attention_scores(c),
+                                .bytes = 12 * attention_tensor_bytes(c)}; /* 4 and 8 tensors */
+}
+
+/* Whether the options ask for a case. The ISA of what has none is AUTO. */
+static bool is_wanted(const char *name, bitdrop_isa isa, bool in_quick, bool in_full)
+{
+    if (options.isa != BITDROP_ISA_AUTO && isa != BITDROP_ISA_AUTO && isa != options.isa)
         return false;
-    if (options.quick ? !list_in_quick(c) : options.filter == NULL && !list_in_full(c))
+    if (options.quick ? !in_quick : options.filter == NULL && !in_full)
         return false;
     return options.filter == NULL || regexec(&options.regex, name, 0, NULL, 0) == 0;
 }
 
-/* Registers a case that is wanted, or lists it. */
-static void add_case(const struct bench_case *c, void *argument)
+/* Registers a case with a body that takes a copy of it, or lists it. */
+static void add(const char *name, shim_body *run, const void *c, size_t bytes, size_t *count)
 {
-    size_t *count = argument;
-    char name[CASE_NAME_BYTES];
-    struct bench_case *kept = NULL;
+    void *kept;
 
-    case_name(c, name);
-    if (!is_wanted(c, name))
-        return;
     *count += 1;
     if (options.list) {
         puts(name);
         return;
     }
-    kept = malloc(sizeof *kept); /* lives as long as the program */
+    kept = malloc(bytes); /* lives as long as the program */
     if (kept == NULL)
         fail("no memory for the cases");
-    *kept = *c;
-    shim_register(name, run_case, kept);
+    shim_register(name, run, memcpy(kept, c, bytes));
+}
+
+static void add_case(const struct bench_case *c, void *count)
+{
+    const bitdrop_isa isa = c->kind == OPERATION ? c->isa : BITDROP_ISA_AUTO;
+    char name[CASE_NAME_BYTES];
+
+    case_name(c, name);
+    if (is_wanted(name, isa, list_in_quick(c), list_in_full(c)))
+        add(name, run_case, c, sizeof *c, count);
+}
+
+static void add_attention(const struct attention_case *c, void *count)
+{
+    char name[ATTENTION_NAME_BYTES];
+
+    attention_name(c, name);
+    if (is_wanted(name, c->isa, attention_in_quick(c), attention_in_full(c)))
+        add(name, run_attention, c, sizeof *c, count);
 }
 
 static void tell_context(void)
@@ -214,15 +242,18 @@ static int run_targets(void)
 
 static int run_cases(int argc, char **argv)
 {
-    size_t count = 0;
+    size_t operations = 0, count;
 
-    list_cases(add_case, &count);
+    list_cases(add_case, &operations);
+    count = operations;
+    attention_cases(add_attention, &count);
     if (count == 0)
         usage_error("no case matches; --list --filter=. names all", "");
     if (options.list)
         return 0;
     tell_context();
-    table_header();
+    if (operations > 0)
+        table_header();
     return shim_run(argc, argv);
 }
 

@@ -28,8 +28,10 @@ void run(benchmark::State &state, shim_body *body, void *argument)
     state.SetItemsProcessed(static_cast<int64_t>(r.elements));
     state.SetBytesProcessed(static_cast<int64_t>(r.bytes));
     state.counters["mask_bytes"] = static_cast<double>(r.mask_bytes);
-    state.counters["limit_seconds"] = r.limit_seconds;
-    state.counters["limit_ratio"] = r.seconds / r.limit_seconds;
+    if (r.limit_seconds > 0) {
+        state.counters["limit_seconds"] = r.limit_seconds;
+        state.counters["limit_ratio"] = r.seconds / r.limit_seconds;
+    }
 }
 } // namespace
 

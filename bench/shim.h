@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 struct shim_result {
-    double seconds, limit_seconds; /* of a call */
+    double seconds, limit_seconds; /* of a call; limit_seconds may be 0: not known */
     size_t elements, bytes, mask_bytes;
 };
 

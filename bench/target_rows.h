@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of the table of targets: targets.c prints them, and targets_math.c has some of its own. */
+/* Rows of the table of targets: targets.c prints them, and other targets_*.c have some. */
 #ifndef BITDROP_BENCH_TARGET_ROWS_H
 #define BITDROP_BENCH_TARGET_ROWS_H
 
@@ -36,5 +36,7 @@ void ratio_row(const struct target *t, bitdrop_isa isa, double seconds);
 
 /* Softmax, activations and noise. */
 void math_rows(bitdrop_isa isa, double seconds);
+
+void attention_rows(bitdrop_isa isa, double seconds);
 
 #endif

@@ -305,6 +305,7 @@ unsigned targets_run(bitdrop_isa isa, double seconds)
         ratio_row(&targets[i], isa, seconds);
     fused_rows(isa, seconds);
     math_rows(isa, seconds);
+    attention_rows(isa, seconds);
     memory_rows(isa, seconds);
     threads_row(isa, seconds);
     odd_row(OP_forward, true, false, isa, seconds);
