@@ -86,24 +86,30 @@ static void check_words(struct check *c)
 }
 
 /*
- * vec_blocks, vec_mul_pack and vec_planes_store together: the words of block g + i end up at 16 i.
+ * vec_blocks or vec_blocks_load, vec_mul_pack and vec_planes_store together: the words of the i-th
+ * block end up at 16 i.
  */
 static void check_planes(struct check *c)
 {
     uint8_t bytes[BLOCK_BYTES * LANES];
+    uint32_t block[LANES];
     const uint32_t g = (uint32_t)check_random(c) / LANES * LANES;
     const uint32_t key[2] = {random_word(c), random_word(c)};
-    vec dirt, b[2], planes[VECS];
+    const bool listed = check_below(c, 2);
+    vec dirt, counter, b[2], planes[VECS];
 
-    vec_mul(vec_blocks(g), 5, &dirt, &b[0]);
-    vec_mul(vec_blocks(g), 7, &dirt, &b[1]);
-    vec_mul_pack(vec_blocks(g), PHILOX_M1, b[0], &key[0], planes);
-    vec_mul_pack(vec_blocks(g), PHILOX_M0, b[1], &key[1], planes + VECS / 2);
+    for (uint32_t i = 0; i < LANES; i++)
+        block[i] = listed ? random_word(c) : g + i;
+    counter = listed ? vec_blocks_load(block) : vec_blocks(g);
+    vec_mul(counter, 5, &dirt, &b[0]);
+    vec_mul(counter, 7, &dirt, &b[1]);
+    vec_mul_pack(counter, PHILOX_M1, b[0], &key[0], planes);
+    vec_mul_pack(counter, PHILOX_M0, b[1], &key[1], planes + VECS / 2);
     vec_planes_store(bytes, planes);
     for (uint32_t i = 0; i < LANES; i++) {
-        const uint64_t m1 = (uint64_t)PHILOX_M1 * (g + i), m0 = (uint64_t)PHILOX_M0 * (g + i);
-        const uint32_t words[4] = {(uint32_t)(m1 >> 32) ^ 5 * (g + i) ^ key[0], (uint32_t)m1,
-                                   (uint32_t)(m0 >> 32) ^ 7 * (g + i) ^ key[1], (uint32_t)m0};
+        const uint64_t m1 = (uint64_t)PHILOX_M1 * block[i], m0 = (uint64_t)PHILOX_M0 * block[i];
+        const uint32_t words[4] = {(uint32_t)(m1 >> 32) ^ 5 * block[i] ^ key[0], (uint32_t)m1,
+                                   (uint32_t)(m0 >> 32) ^ 7 * block[i] ^ key[1], (uint32_t)m0};
 
         for (int w = 0; w < 4; w++)
             expect_word(c, "vec_mul_pack", (int)i, load_le32(bytes + 16 * i + 4 * w), words[w]);
@@ -114,7 +120,7 @@ static void check_planes(struct check *c)
 static void check_full(struct check *c)
 {
     uint8_t bytes[4 * FULL_LANES];
-    uint32_t a[LATE_WORDS], got[LATE_WORDS], sum[LATE_WORDS];
+    uint32_t a[LATE_WORDS], got[LATE_WORDS], sum[LATE_WORDS], block[TILE_BLOCKS];
     const uint32_t first = (uint32_t)check_below(c, TILE_WORDS);
     vec full[FULLS], lanes[CHAINS];
 
@@ -139,6 +145,14 @@ static void check_full(struct check *c)
     full_store(got, full_index(first));
     for (uint32_t i = 0; i < FULL_LANES; i++)
         expect_word(c, "full_index", (int)i, got[i], first + i);
+
+    for (int i = 0; i < TILE_BLOCKS; i++)
+        block[i] = random_word(c);
+    for (int i = 0; i < FULL_LANES; i++)
+        a[i] = (uint32_t)check_below(c, TILE_WORDS);
+    full_store(got, full_words(block, full_load(a)));
+    for (int i = 0; i < FULL_LANES; i++)
+        expect_word(c, "full_words", i, got[i], 4 * block[a[i] / 4] + a[i] % 4);
 }
 
 static void check_open_words(struct check *c)

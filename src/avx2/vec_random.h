@@ -42,6 +42,13 @@ static inline vec vec_blocks(uint32_t g)
     return _mm256_add_epi64(vec_set1(g), _mm256_setr_epi64x(0, 2, 1, 3));
 }
 
+static inline vec vec_blocks_load(const uint32_t *g)
+{
+    const __m128i blocks = _mm_loadu_si128((const __m128i *)g);
+
+    return _mm256_cvtepu32_epi64(_mm_shuffle_epi32(blocks, _MM_SHUFFLE(3, 1, 2, 0)));
+}
+
 static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
 {
     *lo = _mm256_mul_epu32(a, vec_set1(m));
@@ -84,6 +91,18 @@ static inline void full_store(uint32_t *p, vec a) { _mm256_storeu_si256((__m256i
 static inline vec full_index(uint32_t first)
 {
     return _mm256_add_epi32(vec_set1(first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+static inline vec full_words(const uint32_t *blocks, vec at)
+{
+    uint32_t block[FULL_LANES];
+
+    full_store(block, _mm256_srli_epi32(at, 2));
+    const vec number = _mm256_setr_epi32(
+        (int)blocks[block[0]], (int)blocks[block[1]], (int)blocks[block[2]], (int)blocks[block[3]],
+        (int)blocks[block[4]], (int)blocks[block[5]], (int)blocks[block[6]], (int)blocks[block[7]]);
+
+    return vec_or_and(_mm256_slli_epi32(number, 2), at, vec_set1(3));
 }
 
 static inline void full_spread(const vec full[1], vec lanes[CHAINS])

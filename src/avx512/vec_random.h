@@ -41,6 +41,14 @@ static inline vec vec_blocks(uint32_t g)
     return _mm512_add_epi64(vec_set1(g), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
+static inline vec vec_blocks_load(const uint32_t *g)
+{
+    const __m256i blocks = _mm256_loadu_si256((const __m256i *)g);
+
+    return _mm512_cvtepu32_epi64(
+        _mm256_permutevar8x32_epi32(blocks, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+}
+
 static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
 {
     *lo = _mm512_mul_epu32(a, vec_set1(m));
@@ -78,6 +86,19 @@ static inline vec full_index(uint32_t first)
 {
     return _mm512_add_epi32(
         vec_set1(first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+
+/* 32 of the 64 numbers fit in a permutation: bit 7 of an index says which half. */
+static inline vec full_words(const uint32_t *blocks, vec at)
+{
+    const vec block = _mm512_srli_epi32(at, 2);
+    const vec low = _mm512_permutex2var_epi32(full_load(blocks), block, full_load(blocks + 16));
+    const vec high =
+        _mm512_permutex2var_epi32(full_load(blocks + 32), block, full_load(blocks + 48));
+    const __mmask16 is_high = _mm512_test_epi32_mask(at, vec_set1(128));
+
+    return vec_or_and(_mm512_slli_epi32(_mm512_mask_mov_epi32(low, is_high, high), 2), at,
+                      vec_set1(3));
 }
 
 static inline void full_spread(const vec full[1], vec lanes[CHAINS])

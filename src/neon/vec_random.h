@@ -45,6 +45,8 @@ static inline vec vec_blocks(uint32_t g)
     return vaddq_u32(vec_set1(g), lane);
 }
 
+static inline vec vec_blocks_load(const uint32_t *g) { return vec_load(g); }
+
 static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
 {
     const uint32x4_t p01 = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vdup_n_u32(m)));

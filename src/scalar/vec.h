@@ -22,6 +22,7 @@ static inline vec vec_set1(uint32_t x) { return x; }
 static inline vec vec_load(const uint32_t *p) { return *p; }
 static inline void vec_store(uint32_t *p, vec a) { *p = a; }
 static inline vec vec_blocks(uint32_t g) { return g; }
+static inline vec vec_blocks_load(const uint32_t *g) { return *g; }
 static inline vec vec_add(vec a, vec b) { return a + b; }
 static inline vec vec_xor(vec a, vec b) { return a ^ b; }
 static inline vec vec_xor_key(vec a, vec b, const uint32_t *key) { return a ^ b ^ *key; }

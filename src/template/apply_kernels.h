@@ -43,10 +43,10 @@
 #define MAKE_RUNS_SHARED(name)
 #define RUNS_INTERLEAVED(name) T(runs_##name)
 #define MAKE_RUNS_INTERLEAVED(name)                                                                \
-    NOINLINE void T(runs_##name)(const struct bitdrop_stream *s, uint64_t g, size_t begin,         \
-                                 size_t end, uint8_t *keep, struct work *work)                     \
+    NOINLINE void T(runs_##name)(const struct bitdrop_stream *s, const struct blocks *blocks,      \
+                                 size_t bytes, uint8_t *keep, struct work *work)                   \
     {                                                                                              \
-        make_runs_interleaved(s, g, begin, end, keep, T(step_##name), work);                       \
+        make_runs_interleaved(s, blocks, bytes, keep, T(step_##name), work);                       \
     }
 #define RUNS_TWO_PHASES(name) RUNS_SHARED(name)
 #define MAKE_RUNS_TWO_PHASES(name) MAKE_RUNS_SHARED(name)

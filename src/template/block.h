@@ -12,7 +12,6 @@
 #include "template/late.h"
 
 enum {
-    BLOCK_WORDS = BLOCK_ELEMENTS / WORD_ELEMENTS,
     BLOCK_LATE_COUNTERS = 2, /* 8 late planes: 1 block in 512 has more to do */
     BLOCK_LATE_LANES = BLOCK_LATE_COUNTERS * BLOCK_WORDS,
     BLOCK_PLANES = EARLY_PLANES + BLOCK_LATE_COUNTERS * COUNTER_PLANES
@@ -83,12 +82,13 @@ static inline void block_late(const struct bitdrop_stream *s, uint64_t g,
 NOINLINE void block_rest(const struct bitdrop_stream *s, uint64_t g, const uint64_t block_open[2],
                          uint8_t keep[BLOCK_BYTES])
 {
+    const struct blocks block = {g, NULL};
     uint8_t k[RUN_BYTES] = {0}, open[RUN_BYTES] = {0};
     struct open_words list[2];
 
     memcpy(open, block_open, BLOCK_BYTES);
-    late_rest(s, g * BLOCK_WORDS, BLOCK_PLANES, k, &list[0],
-              open_words_gather(&list[0], 0, 0, open), &list[1], no_hook, no_hook, NULL);
+    late_rest(s, &block, BLOCK_PLANES, k, &list[0], open_words_gather(&list[0], 0, 0, open),
+              &list[1], no_hook, no_hook, NULL);
     for (int i = 0; i < BLOCK_BYTES; i++)
         keep[i] |= k[i];
 }
@@ -126,22 +126,23 @@ static inline void block_compare(const struct bitdrop_stream *s, uint64_t g,
         block_rest(s, g, (const uint64_t[2]){open[0], open[1]}, keep);
 }
 
-/* The keep bits of `count` blocks from block g on, two at a time: one hides the other's latency. */
-static inline void make_blocks(const struct bitdrop_stream *s, uint64_t g, size_t count,
-                               uint8_t *keep)
+/* The keep bits of the first `count` blocks, two at a time: one hides the other's latency. */
+static inline void make_blocks(const struct bitdrop_stream *s, const struct blocks *blocks,
+                               size_t count, uint8_t *keep)
 {
     struct block_random random[2];
 
-    for (; count > 0; g += 2, keep += 2 * BLOCK_BYTES) {
-        const bool both = count > 1;
+    for (size_t i = 0; i < count; i += 2, keep += 2 * BLOCK_BYTES) {
+        const bool both = count - i > 1;
+        const uint64_t g = blocks_number(blocks, i);
+        const uint64_t next = both ? blocks_number(blocks, i + 1) : 0;
 
         block_make_random(s, g, &random[0]);
         if (both)
-            block_make_random(s, g + 1, &random[1]);
+            block_make_random(s, next, &random[1]);
         block_compare(s, g, &random[0], keep);
         if (both)
-            block_compare(s, g + 1, &random[1], keep + BLOCK_BYTES);
-        count -= both ? 2 : 1;
+            block_compare(s, next, &random[1], keep + BLOCK_BYTES);
     }
 }
 

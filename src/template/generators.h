@@ -27,10 +27,12 @@ FORCE_INLINE void catch_up_shared(struct work *work, work_hook *step, size_t goa
         apply_some(work, work_waiting(work) - goal);
 }
 
-NOINLINE void make_runs_shared(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
-                               uint8_t *keep, struct work *work)
+NOINLINE void make_runs_shared(const struct bitdrop_stream *s, const struct blocks *blocks,
+                               size_t bytes, uint8_t *keep, struct work *work)
 {
-    make_runs(s, g, begin, end, keep, no_hook, apply_burst, catch_up_shared, work);
+    const struct blocks successive = {blocks->first, NULL};
+
+    make_runs(s, &successive, bytes, keep, no_hook, apply_burst, catch_up_shared, work);
 }
 
 /* That of masks alone and of whole rows: nothing waits while it runs. */
@@ -42,10 +44,10 @@ FORCE_INLINE void catch_up_none(struct work *work, work_hook *step, size_t goal)
     (void)goal;
 }
 
-NOINLINE void make_runs_alone(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
-                              uint8_t *keep, struct work *work)
+NOINLINE void make_runs_alone(const struct bitdrop_stream *s, const struct blocks *blocks,
+                              size_t bytes, uint8_t *keep, struct work *work)
 {
-    make_runs(s, g, begin, end, keep, no_hook, no_hook, catch_up_none, work);
+    make_runs(s, blocks, bytes, keep, no_hook, no_hook, catch_up_none, work);
 }
 
 /* That of one body and dtype, which applies a strip after each round. */
@@ -64,15 +66,16 @@ FORCE_INLINE void catch_up_interleaved(struct work *local, work_hook *step, size
     }
 }
 
-FORCE_INLINE void make_runs_interleaved(const struct bitdrop_stream *s, uint64_t g, size_t begin,
-                                        size_t end, uint8_t *keep, work_hook *step,
+FORCE_INLINE void make_runs_interleaved(const struct bitdrop_stream *s, const struct blocks *blocks,
+                                        size_t bytes, uint8_t *keep, work_hook *step,
                                         struct work *work)
 {
+    const struct blocks successive = {blocks->first, NULL};
     struct work local;
 
     work_copy(&local, work);
     local.original = work;
-    make_runs(s, g, begin, end, keep, step, no_hook, catch_up_interleaved, &local);
+    make_runs(s, &successive, bytes, keep, step, no_hook, catch_up_interleaved, &local);
     work_return(work, &local);
 }
 

@@ -9,7 +9,7 @@
  * can, and of the branches on random bits there are few.
  *
  * The includer's vec.h defines, beyond what open_words.h needs, vec_add, vec_load, vec_store,
- * full_load, full_store, full_spread and full_join.
+ * full_load, full_store, full_words, full_spread and full_join.
  */
 #ifndef BITDROP_TEMPLATE_LATE_H
 #define BITDROP_TEMPLATE_LATE_H
@@ -21,7 +21,29 @@ enum {
     NEXT_PLANES = CHAINS * COUNTER_PLANES /* run together when few words are left */
 };
 
-/* A Philox block in each lane of each chain: that of the word of index at[] and of plane[]. */
+/* Counter words 0 of LATE_WORDS words: `first` + at[]. */
+struct late_counters {
+    const uint32_t *at;
+    uint32_t first;
+};
+
+FORCE_INLINE struct late_counters late_counters(const struct blocks *b, const uint32_t *at,
+                                                uint32_t room[LATE_WORDS])
+{
+    if (b->list == NULL)
+        return (struct late_counters){at, (uint32_t)b->first * BLOCK_WORDS};
+    for (int v = 0; v < FULLS; v++)
+        full_store(room + v * FULL_LANES, full_words(b->list, full_load(at + v * FULL_LANES)));
+    return (struct late_counters){room, 0};
+}
+
+/* Counter word 1, which is the same for all of them. */
+static inline uint32_t late_counter1(const struct blocks *b)
+{
+    return (uint32_t)(b->first * BLOCK_WORDS >> 32);
+}
+
+/* A Philox block in each lane of each chain: of counter word 0 first + at[] and of plane[]. */
 FORCE_INLINE void late_random(const struct bitdrop_stream *s, uint32_t first, const vec at[CHAINS],
                               const struct philox_plane *const plane[CHAINS], vec random[CHAINS][4],
                               work_hook *step, struct work *work)
@@ -49,24 +71,25 @@ FORCE_INLINE void late_keep(uint8_t *keep, const uint32_t *at, const uint32_t *m
  * open are put behind the first `left` of the list; returns how many there are then.
  */
 FORCE_INLINE size_t late_first(const struct bitdrop_stream *s, const struct philox_plane *plane,
-                               uint32_t first, uint8_t *keep, const struct open_words *list,
-                               size_t i, struct open_words *rest, size_t left, work_hook *step,
-                               struct work *work)
+                               const struct blocks *blocks, uint8_t *keep,
+                               const struct open_words *list, size_t i, struct open_words *rest,
+                               size_t left, work_hook *step, struct work *work)
 {
     const bool last = s->planes <= EARLY_PLANES + COUNTER_PLANES;
     const struct philox_plane *planes[CHAINS];
-    uint32_t more[LATE_WORDS];
+    uint32_t more[LATE_WORDS], room[LATE_WORDS];
+    const struct late_counters counters = late_counters(blocks, list->at + i, room);
     vec random[CHAINS][4], at[CHAINS], full_at[FULLS], k[FULLS], o[FULLS];
 
     for (int v = 0; v < FULLS; v++) {
-        full_at[v] = full_load(list->at + i + v * FULL_LANES);
+        full_at[v] = full_load(counters.at + v * FULL_LANES);
         o[v] = full_load(list->open + i + v * FULL_LANES);
         k[v] = vec_set1(0);
     }
     full_spread(full_at, at);
     for (int c = 0; c < CHAINS; c++)
         planes[c] = plane;
-    late_random(s, first, at, planes, random, step, work);
+    late_random(s, counters.first, at, planes, random, step, work);
     for (unsigned q = 0; q < COUNTER_PLANES; q++) {
         const bool bit = bitdrop_threshold_bit(s, EARLY_PLANES + q);
         vec words[CHAINS], r[FULLS];
@@ -88,23 +111,25 @@ FORCE_INLINE size_t late_first(const struct bitdrop_stream *s, const struct phil
 
 /* The same of NEXT_PLANES planes, from j on, of LANES words. */
 FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
-                              const struct philox_plane plane[CHAINS], unsigned j, uint32_t first,
-                              uint8_t *keep, const struct open_words *list, size_t i,
-                              struct open_words *rest, size_t left, work_hook *step,
-                              struct work *work)
+                              const struct philox_plane plane[CHAINS], unsigned j,
+                              const struct blocks *blocks, uint8_t *keep,
+                              const struct open_words *list, size_t i, struct open_words *rest,
+                              size_t left, work_hook *step, struct work *work)
 {
     const struct philox_plane *planes[CHAINS];
-    uint32_t more[LANES];
-    vec random[CHAINS][4], at[CHAINS], open[CHAINS], full_at[FULLS], o[FULLS];
+    uint32_t more[LANES], room[LATE_WORDS];
+    const struct late_counters counters = late_counters(blocks, list->at + i, room);
+    vec random[CHAINS][4], counter[CHAINS], at[CHAINS], open[CHAINS], full_at[FULLS], o[FULLS];
     vec k = vec_set1(0);
 
     for (int c = 0; c < CHAINS; c++) {
         planes[c] = &plane[c];
+        counter[c] = vec_load(counters.at);
         at[c] = vec_load(list->at + i);
         open[c] = vec_set1(0);
     }
     open[0] = vec_load(list->open + i);
-    late_random(s, first, at, planes, random, step, work);
+    late_random(s, counters.first, counter, planes, random, step, work);
     for (unsigned p = 0; p < NEXT_PLANES; p++) /* no T has a 1 behind the last plane */
         compare_plane(&k, &open[0], random[p / COUNTER_PLANES][p % COUNTER_PLANES],
                       j + p < PLANES && bitdrop_threshold_bit(s, j + p));
@@ -122,10 +147,10 @@ FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
 }
 
 /*
- * Runs the planes from j on for the first `count` words of a list, and uses another one. first is
- * the absolute index / 32 of the word that keep begins with.
+ * Runs the planes from j on for the first `count` words of a list, and uses another one. keep is
+ * that of the blocks.
  */
-FORCE_INLINE void late_rest(const struct bitdrop_stream *s, uint64_t first, unsigned j,
+FORCE_INLINE void late_rest(const struct bitdrop_stream *s, const struct blocks *blocks, unsigned j,
                             uint8_t *keep, struct open_words *list, size_t count,
                             struct open_words *other, work_hook *step, work_hook *pause,
                             struct work *work)
@@ -137,10 +162,10 @@ FORCE_INLINE void late_rest(const struct bitdrop_stream *s, uint64_t first, unsi
         size_t left = 0;
 
         for (uint32_t c = 0; c < CHAINS; c++)
-            plane[c] = philox_plane(s, (uint32_t)(first >> 32), counter2 + c);
+            plane[c] = philox_plane(s, late_counter1(blocks), counter2 + c);
         open_words_pad(list, count);
         for (size_t i = 0; i < count; i += LANES) {
-            left = late_next(s, plane, j, (uint32_t)first, keep, list, i, rest, left, step, work);
+            left = late_next(s, plane, j, blocks, keep, list, i, rest, left, step, work);
             pause(work);
         }
         other = list;
@@ -150,25 +175,24 @@ FORCE_INLINE void late_rest(const struct bitdrop_stream *s, uint64_t first, unsi
 }
 
 /* All late planes, of the first `count` words of list[0]. Few words are left to late_rest. */
-FORCE_INLINE void late_planes(const struct bitdrop_stream *s, uint64_t first, uint8_t *keep,
-                              struct open_words list[2], size_t count, work_hook *step,
-                              work_hook *pause, struct work *work)
+FORCE_INLINE void late_planes(const struct bitdrop_stream *s, const struct blocks *blocks,
+                              uint8_t *keep, struct open_words list[2], size_t count,
+                              work_hook *step, work_hook *pause, struct work *work)
 {
     const bool many = count > LANES;
 
     if (many) {
-        const struct philox_plane plane = philox_plane(s, (uint32_t)(first >> 32), EARLY_PLANES);
+        const struct philox_plane plane = philox_plane(s, late_counter1(blocks), EARLY_PLANES);
         size_t left = 0;
 
         open_words_pad(&list[0], count);
         for (size_t i = 0; i < count; i += LATE_WORDS) {
-            left = late_first(s, &plane, (uint32_t)first, keep, &list[0], i, &list[1], left, step,
-                              work);
+            left = late_first(s, &plane, blocks, keep, &list[0], i, &list[1], left, step, work);
             pause(work);
         }
         count = left;
     }
-    late_rest(s, first, EARLY_PLANES + (many ? COUNTER_PLANES : 0), keep, &list[many], count,
+    late_rest(s, blocks, EARLY_PLANES + (many ? COUNTER_PLANES : 0), keep, &list[many], count,
               &list[!many], step, pause, work);
 }
 

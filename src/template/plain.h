@@ -27,6 +27,16 @@ static inline vec full_load(const uint32_t *p) { return vec_load(p); }
 static inline void full_store(uint32_t *p, vec a) { vec_store(p, a); }
 static inline vec full_index(uint32_t first) { return vec_blocks(first); }
 
+static inline vec full_words(const uint32_t *blocks, vec at)
+{
+    uint32_t word[LANES];
+
+    vec_store(word, at);
+    for (int i = 0; i < LANES; i++)
+        word[i] = blocks[word[i] / 4] * 4 + word[i] % 4;
+    return vec_load(word);
+}
+
 static inline vec full_load_bytes(const uint8_t *p)
 {
     uint32_t word[LANES];

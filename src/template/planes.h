@@ -3,8 +3,8 @@
  * The early planes: CHAINS * LANES blocks of 128 elements compared with T bit by bit from the top,
  * a plane at a time (docs/stream.md, "Keep or drop").
  *
- * The includer's vec.h defines, beyond what philox.h needs, VECS and vec_blocks, vec_mul_pack,
- * vec_planes_store, vec_and, vec_andnot, vec_or_and, vec_or.
+ * The includer's vec.h defines, beyond what philox.h needs, VECS, vec_blocks, vec_mul_pack,
+ * vec_blocks_load, vec_planes_store, vec_and, vec_andnot, vec_or_and, vec_or.
  */
 #ifndef BITDROP_TEMPLATE_PLANES_H
 #define BITDROP_TEMPLATE_PLANES_H
@@ -12,9 +12,40 @@
 #include "template/philox.h"
 
 enum {
+    TILE_BLOCKS = TILE_BYTES / BLOCK_BYTES,
+    BLOCK_WORDS = BLOCK_ELEMENTS / WORD_ELEMENTS,
     RUN_BLOCKS = CHAINS * LANES, /* made together */
     RUN_BYTES = RUN_BLOCKS * BLOCK_BYTES
 };
+
+/*
+ * Blocks that are made together: those from `first` on, or the listed ones, whose numbers have all
+ * but the low 30 bits of `first`. So the upper half of a counter is the same for all of them, that
+ * of a late plane too. list[i] has the low 32 bits of a number.
+ */
+struct blocks {
+    uint64_t first;
+    const uint32_t *list; /* NULL: successive blocks. Else room for TILE_BLOCKS numbers */
+};
+
+static inline uint64_t blocks_number(const struct blocks *b, size_t i)
+{
+    return b->list != NULL ? b->first >> 32 << 32 | b->list[i] : b->first + i;
+}
+
+static inline struct blocks blocks_from(const struct blocks *b, size_t i)
+{
+    return b->list != NULL ? (struct blocks){b->first, b->list + i}
+                           : (struct blocks){b->first + i, NULL};
+}
+
+/* Counter words 0 of LANES blocks from the i-th on. */
+static inline vec blocks_counters(const struct blocks *b, size_t i)
+{
+    if (b->list != NULL)
+        return vec_blocks_load(b->list + i);
+    return vec_blocks((uint32_t)b->first + (uint32_t)i);
+}
 
 /*
  * One plane: an element still open whose random bit differs from the threshold's is decided. Where
@@ -59,12 +90,12 @@ FORCE_INLINE void early_plane(const struct bitdrop_stream *s, const unsigned *ro
 }
 
 /*
- * keep of the RUN_BLOCKS blocks from block g, in the order and format of the mask; and, if T has
- * late planes, open.
+ * keep of RUN_BLOCKS blocks, in the order and format of the mask; and, if T has late planes, open.
+ * at is the number of the first of them among all blocks.
  */
 FORCE_INLINE void early_planes(const struct bitdrop_stream *s, const struct philox_plane *plane,
-                               uint64_t g, uint8_t *keep, uint8_t *open, work_hook *step,
-                               work_hook *pause, struct work *work)
+                               const struct blocks *blocks, size_t at, uint8_t *keep, uint8_t *open,
+                               work_hook *step, work_hook *pause, struct work *work)
 {
     const unsigned planes = s->planes < EARLY_PLANES ? s->planes : EARLY_PLANES;
     const uint32_t *last = s->key[s->rounds - 1];
@@ -72,7 +103,7 @@ FORCE_INLINE void early_planes(const struct bitdrop_stream *s, const struct phil
     vec k[CHAINS][VECS], o[CHAINS][VECS];
 
     for (int i = 0; i < CHAINS; i++) {
-        lanes[i] = philox_lanes(s, vec_blocks((uint32_t)g + (uint32_t)(i * LANES)));
+        lanes[i] = philox_lanes(s, blocks_counters(blocks, at + (size_t)i * LANES));
         for (int v = 0; v < VECS; v++) {
             k[i][v] = vec_set1(0);
             o[i][v] = vec_set1(UINT32_MAX);

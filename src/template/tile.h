@@ -29,22 +29,23 @@ struct tile {
 static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, size_t to,
                       uint8_t *keep)
 {
-    const uint64_t first = g + from / RUN_BYTES * RUN_BLOCKS;
+    const struct blocks blocks = {g + from / RUN_BYTES * RUN_BLOCKS, NULL};
     struct philox_plane plane[EARLY_PLANES];
     uint8_t k[RUN_BYTES], o[RUN_BYTES] = {0};
 
     if (FEW_BLOCKS > 0 && to - from <= FEW_BLOCKS * BLOCK_BYTES) {
-        make_blocks(s, g + from / BLOCK_BYTES, (to - from) / BLOCK_BYTES, keep + from);
+        const struct blocks few = {g + from / BLOCK_BYTES, NULL};
+
+        make_blocks(s, &few, (to - from) / BLOCK_BYTES, keep + from);
         return;
     }
     for (unsigned j = 0; j < EARLY_PLANES; j++)
         plane[j] = philox_plane(s, (uint32_t)(g >> 32), j);
-    early_planes(s, plane, first, k, o, no_hook, no_hook, NULL);
+    early_planes(s, plane, &blocks, 0, k, o, no_hook, no_hook, NULL);
     if (s->planes > EARLY_PLANES) {
         struct open_words list[2];
 
-        late_planes(s, first * BLOCK_WORDS, k, list, open_words_gather(list, 0, 0, o), no_hook,
-                    no_hook, NULL);
+        late_planes(s, &blocks, k, list, open_words_gather(list, 0, 0, o), no_hook, no_hook, NULL);
     }
     memcpy(keep + from, k + from % RUN_BYTES, to - from);
 }
@@ -59,15 +60,15 @@ static inline size_t work_waiting(const struct work *work)
 typedef void work_catch_up(struct work *work, work_hook *step, size_t goal);
 
 /*
- * Makes the bytes from begin to end - 1, which are whole runs. The strips that wait are spread over
- * them, so that memory is never idle for long; 1 in 8 is left for the late planes.
+ * Makes blocks whose bits are `bytes` bytes, which are whole runs. The strips that wait are spread
+ * over them, so that memory is never idle for long; 1 in 8 is left for the late planes.
  */
-FORCE_INLINE void make_runs(const struct bitdrop_stream *s, uint64_t g, size_t begin, size_t end,
-                            uint8_t *keep, work_hook *step, work_hook *pause,
+FORCE_INLINE void make_runs(const struct bitdrop_stream *s, const struct blocks *blocks,
+                            size_t bytes, uint8_t *keep, work_hook *step, work_hook *pause,
                             work_catch_up *catch_up, struct work *work)
 {
     size_t goal = work_waiting(work);
-    const size_t share = goal * 7 / 8 / ((end - begin) / RUN_BYTES);
+    const size_t share = goal * 7 / 8 / (bytes / RUN_BYTES);
     const unsigned planes = s->planes < EARLY_PLANES ? s->planes : EARLY_PLANES;
     struct philox_plane plane[EARLY_PLANES];
     _Alignas(64) uint8_t open[RUN_BYTES] = {0}; /* or gcc warns */
@@ -76,21 +77,21 @@ FORCE_INLINE void make_runs(const struct bitdrop_stream *s, uint64_t g, size_t b
 
     work->burst = share / planes + 1;
     for (unsigned j = 0; j < EARLY_PLANES; j++)
-        plane[j] = philox_plane(s, (uint32_t)(g >> 32), j);
-    for (size_t b = begin; b < end; b += RUN_BYTES) {
-        early_planes(s, plane, g + b / BLOCK_BYTES, keep + b, open, step, pause, work);
+        plane[j] = philox_plane(s, (uint32_t)(blocks->first >> 32), j);
+    for (size_t b = 0; b < bytes; b += RUN_BYTES) {
+        early_planes(s, plane, blocks, b / BLOCK_BYTES, keep + b, open, step, pause, work);
         if (s->planes > EARLY_PLANES)
-            found = open_words_gather(list, found, (uint32_t)(b - begin) / 4, open);
+            found = open_words_gather(list, found, (uint32_t)b / 4, open);
         goal -= share;
         catch_up(work, step, goal);
     }
     if (s->planes > EARLY_PLANES)
-        late_planes(s, g * BLOCK_WORDS + begin / 4, keep + begin, list, found, step, pause, work);
+        late_planes(s, blocks, keep, list, found, step, pause, work);
 }
 
 /* make_runs of one body and dtype, or of all. */
-typedef void make_runs_function(const struct bitdrop_stream *s, uint64_t g, size_t begin,
-                                size_t end, uint8_t *keep, struct work *work);
+typedef void make_runs_function(const struct bitdrop_stream *s, const struct blocks *blocks,
+                                size_t bytes, uint8_t *keep, struct work *work);
 
 /*
  * Makes the keep bits of elements first to last - 1 of tile index, unless they are there, and
@@ -127,8 +128,11 @@ NOINLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_stream
         begin = to;
     }
     if (end - begin >= RUN_BYTES) {
-        runs(s, g, begin, end / RUN_BYTES * RUN_BYTES, keep, work);
-        begin = end / RUN_BYTES * RUN_BYTES;
+        const struct blocks blocks = {g + begin / BLOCK_BYTES, NULL};
+        const size_t bytes = (end - begin) / RUN_BYTES * RUN_BYTES;
+
+        runs(s, &blocks, bytes, keep + begin, work);
+        begin += bytes;
     }
     if (begin < end)
         make_part(s, g, begin, end, keep);
