@@ -89,6 +89,29 @@ struct bitdrop_job {
 
 typedef void bitdrop_kernel(const struct bitdrop_job *job);
 
+/*
+ * Rows of keep bits without data, for code that applies them itself, block by block.
+ *
+ * Element (r, c) has the absolute index first + r * pitch + c, which is below 2^64 for each element
+ * that is seen. Where `causal` is set, row r sees the columns c < seen + r, and no others are made:
+ * blocks of 128 indices that no row sees cost nothing. Otherwise each row sees all of its columns.
+ *
+ * Row r lies at mask + r * stride, any address: bit c % 8 of byte c / 8 is that of column c. All
+ * (cols + 7) / 8 bytes of each row are written, and none between the rows. The bits of columns that
+ * a row does not see and those behind column cols - 1 are 0.
+ */
+struct bitdrop_mask_rows {
+    const struct bitdrop_stream *stream; /* of bitdrop_stream_make; any p */
+    uint64_t first, pitch;
+    size_t rows, cols; /* > 0 */
+    bool causal;
+    int64_t seen; /* by row 0, with causal: any number, also below 0 and above cols */
+    uint8_t *mask;
+    size_t stride; /* bytes, at least (cols + 7) / 8 */
+};
+
+typedef void bitdrop_mask_rows_kernel(const struct bitdrop_mask_rows *m);
+
 /* dtypes in the order of bitdrop_dtype: X(name, bytes). */
 #define BITDROP_DTYPES(X) X(f32, 4) X(f64, 8) X(f16, 2) X(bf16, 2)
 enum { BITDROP_DTYPE_COUNT = 4 };
@@ -98,6 +121,7 @@ struct bitdrop_attention_kernels; /* attention.h */
 struct bitdrop_kernels {
     bitdrop_isa isa;
     bitdrop_kernel *mask;                                    /* makes bits and applies none */
+    bitdrop_mask_rows_kernel *mask_rows;                     /* the same without a job */
     bitdrop_kernel *const *bodies[BITDROP_DTYPE_COUNT];      /* bodies[dtype][body] */
     const struct bitdrop_attention_kernels *attention;       /* one for each dtype */
     const struct bitdrop_attention_kernels *attention_pairs; /* of bf16; NULL: the CPU has none */

@@ -129,11 +129,12 @@ bitdrop_isa check_isa_named(const char *name)
 static const struct table {
     bitdrop_isa isa;
     bitdrop_isa_set extensions;
-    check_isa_function *philox, *vocabulary;
+    check_isa_function *philox, *vocabulary, *mask_rows;
 } tables[] = {
 #define TABLE(table, have, isa, extensions)                                                        \
     BITDROP_IF(have,                                                                               \
-               {BITDROP_ISA_##isa, extensions, check_philox_##table, check_vocabulary_##table}, )
+               {BITDROP_ISA_##isa, extensions, check_philox_##table, check_vocabulary_##table,     \
+                check_mask_rows_##table}, )
     BITDROP_TABLES(TABLE)};
 
 enum { TABLES = sizeof tables / sizeof *tables };
@@ -173,4 +174,12 @@ void check_vocabulary(struct check *c)
     for (size_t i = 0; i < TABLES; i++)
         if (runs_here(c, &tables[i]))
             tables[i].vocabulary(c);
+}
+
+/* The tables of one ISA have one. */
+void check_mask_rows(struct check *c)
+{
+    for (size_t i = 0; i < TABLES; i++)
+        if (tables[i].isa == c->isa && tables[i].extensions == 0)
+            tables[i].mask_rows(c);
 }

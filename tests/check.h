@@ -65,6 +65,7 @@ struct check {
     X(statuses, "each row of the status table, in its order, and nothing written")                 \
     X(overlaps, "what counts as an overlap")                                                       \
     X(masks, "bytes, counting, unpacking and packing of masks")                                    \
+    X(mask_rows, "rows of mask bits for blocks of scores: narrow, far apart, and causal")          \
     X(dropblock, "masks of DropBlock")                                                             \
     X(library, "names, versions, sizes, and activations that there are not")
 
@@ -111,10 +112,10 @@ void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n);
 /* The first of n elements that differs once all NaNs are made one; n if none does. */
 size_t check_difference(bitdrop_dtype t, const void *a, const void *b, size_t n);
 
-/* The vocabulary and Philox of each table that is built, compiled with its flags. */
+/* The vocabulary, Philox and mask rows of each table that is built, compiled with its flags. */
 typedef void check_isa_function(struct check *c);
 #define CHECK_TABLE(table, have, isa, extensions)                                                  \
-    check_isa_function check_vocabulary_##table, check_philox_##table;
+    check_isa_function check_vocabulary_##table, check_philox_##table, check_mask_rows_##table;
 BITDROP_TABLES(CHECK_TABLE)
 
 #endif

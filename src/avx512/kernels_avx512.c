@@ -17,6 +17,7 @@ _Static_assert(BITDROP_DTYPE_COUNT == 4, "a dtype is missing below");
 const struct bitdrop_kernels bitdrop_kernels_avx512_bf16 = {
     .isa = ISA,
     .mask = kernel_mask,
+    .mask_rows = kernel_mask_rows,
     .bodies = {f32_kernels, f64_kernels, f16_kernels, bitdrop_avx512_bf16_row},
     .attention = ATTENTION,
     .attention_pairs = &bitdrop_attention_pairs_avx512,

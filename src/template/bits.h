@@ -23,7 +23,26 @@ static inline void store_le32(uint8_t *p, uint32_t v)
     p[3] = (uint8_t)(v >> 24);
 }
 
-/* In one access, which compilers do not make of load_le32 and store_le32. */
+/* In one access, which compilers do not make of bytes in every place. */
+static inline uint64_t load_le64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof v);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    return v;
+}
+
+static inline void store_le64(uint8_t *p, uint64_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    memcpy(p, &v, sizeof v);
+}
+
 static inline void or_le32(uint8_t *p, uint32_t v)
 {
     uint32_t word;
@@ -57,6 +76,59 @@ static inline uint32_t bits_few(const uint8_t *bits, size_t i, size_t n)
     for (size_t b = 1; b <= 4; b++)
         out |= (uint64_t)p[b < last ? b : last] << (8 * b);
     return (uint32_t)(out >> phase) & ((UINT32_C(1) << n) - 1);
+}
+
+/* Bits `down` to `down` + 63, down < 8. Reads 16 bytes. */
+static inline uint64_t bits_64(const uint8_t *p, unsigned down)
+{
+    return load_le64(p) >> down | load_le64(p + 8) << 1 << (63 - down);
+}
+
+/* The lowest n bits of a number, 0 < n < 64, as (n + 7) / 8 bytes. */
+static inline void bits_store_few(uint8_t *dst, uint64_t bits, size_t n)
+{
+    const size_t bytes = (n + 7) / 8;
+
+    bits &= UINT64_MAX >> (64 - n);
+    if (bytes == 8) {
+        store_le64(dst, bits);
+        return;
+    }
+    if ((bytes & 4) != 0) {
+        store_le32(dst, (uint32_t)bits);
+        dst += 4;
+        bits >>= 32;
+    }
+    if ((bytes & 2) != 0) {
+        dst[0] = (uint8_t)bits;
+        dst[1] = (uint8_t)(bits >> 8);
+        dst += 2;
+        bits >>= 16;
+    }
+    if ((bytes & 1) != 0)
+        dst[0] = (uint8_t)bits;
+}
+
+enum { BITS_COPY_MARGIN = 16 };
+
+/*
+ * Bits i to i + n - 1 of src as the first of dst, and 0 behind them in the last byte. May read
+ * BITS_COPY_MARGIN bytes of src behind the one that holds the last bit.
+ */
+static inline void bits_copy(uint8_t *restrict dst, const uint8_t *restrict src, size_t i, size_t n)
+{
+    const unsigned down = i % 8;
+    const size_t whole = n / 64 * 8;
+
+    src += i / 8;
+    if (down == 0 && whole >= 256) { /* a call does not pay for less */
+        memcpy(dst, src, whole);
+    } else {
+        for (size_t b = 0; b < whole; b += 8)
+            store_le64(dst + b, bits_64(src + b, down));
+    }
+    if (n % 64 != 0)
+        bits_store_few(dst + whole, bits_64(src + whole, down), n % 64);
 }
 
 /*

@@ -145,20 +145,17 @@ static void run_generated(struct work *work, struct tile *tile, make_runs_functi
 
         if (job->mask != NULL && work->rows == NULL) /* work->rows stores it too */
             store_mask(job, row, col, batch.count, keep, first);
-        if (work->apply != NULL) {
-            apply_all(work);
-            work->row = row;
-            work->col = col;
-            work->left = batch.count;
-            work->keep = keep;
-            work->first = first;
-            if (work->rows == NULL)
-                take_next(work); /* so that strips wait when the next tile is begun */
-        }
+        apply_all(work);
+        work->row = row;
+        work->col = col;
+        work->left = batch.count;
+        work->keep = keep;
+        work->first = first;
+        if (work->rows == NULL)
+            take_next(work); /* so that strips wait when the next tile is begun */
         advance(job, &row, &col, batch.count);
     }
-    if (work->apply != NULL)
-        apply_all(work);
+    apply_all(work);
 }
 
 /* Rows that share their decisions: `first` to end - 1 of group `index`. */
@@ -315,7 +312,7 @@ static void run_rows(struct work *work, struct tile *tile)
     apply_equal_rows(work, &rows);
 }
 
-/* Applies a body, or none if only a mask is wanted, to a job. */
+/* Applies a body to a job. */
 NOINLINE void run_job(const struct bitdrop_job *job, const struct body *body)
 {
     struct tile tile;

@@ -14,6 +14,7 @@
 
 #include "isas.h"
 #include "template/job.h"
+#include "template/mask_rows.h"
 #include "template/noise.h"
 
 #define DTYPE f32
@@ -36,19 +37,12 @@
 #define BYTES 2
 #include "template/apply.h"
 
-/* Of a mask alone. */
-static void kernel_mask(const struct bitdrop_job *job)
-{
-    static const struct body none = {.runs = make_runs_alone};
-
-    run_job(job, &none);
-}
-
 #define ROW(t, bytes) t##_kernels,
 
 const struct bitdrop_kernels TABLE = {
     .isa = ISA,
     .mask = kernel_mask,
+    .mask_rows = kernel_mask_rows,
     .bodies = {BITDROP_DTYPES(ROW)},
     .attention = ATTENTION,
 };

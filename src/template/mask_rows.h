@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Masks by themselves: rows of keep bits (struct bitdrop_mask_rows). The blocks of a tile are made
+ * together, wherever in the matrix they lie, and then their bits are cut into rows. So a narrow row
+ * costs the blocks that it touches, and not a run.
+ *
+ * A tile may end within a row, or within the last block of one and the first of the next. What is
+ * cut of a row then is a multiple of CUT_COLUMNS, and what is left is less than a block, which is
+ * carried to the place in front of the next tile.
+ *
+ * The includer has included its vec.h.
+ */
+#ifndef BITDROP_TEMPLATE_MASK_ROWS_H
+#define BITDROP_TEMPLATE_MASK_ROWS_H
+
+#include "template/generators.h"
+
+enum {
+    LOW_BITS = 30, /* of the number of a block; the others are the same in a tile: struct blocks */
+    CUT_COLUMNS = 64,  /* less than a block */
+    CARRY = CACHE_LINE /* bytes in front of a tile: a block at their end, behind what aligns it */
+};
+_Static_assert(TILE_BLOCKS % RUN_BLOCKS == 0, "runs fill a tile");
+
+struct rows_tile {
+    struct blocks blocks; /* that are to be made */
+    size_t count;
+    uint32_t list[TILE_BLOCKS + FULL_LANES];
+    size_t rows;                /* that have blocks in this tile, or 1 if all rows are joined */
+    uint64_t base[TILE_BLOCKS]; /* of each: the bit of index e is e - base, modulo 2^64 */
+    _Alignas(CACHE_LINE) uint8_t bytes[CARRY + TILE_BYTES + BITS_COPY_MARGIN];
+    struct work nothing; /* what waits while it is made */
+};
+
+/* The next block that is to be listed, and how many follow in its row; if joined, in all rows. */
+struct rows_next {
+    size_t row;
+    uint64_t first; /* index of its column 0 */
+    uint64_t block, left;
+};
+
+/* The next element that is to be cut. */
+struct rows_cut {
+    size_t row, col;
+    uint64_t first;
+};
+
+/* Whether the blocks of all rows follow one another. */
+static inline bool rows_are_joined(const struct bitdrop_mask_rows *m)
+{
+    return !m->causal && m->pitch - m->cols < BLOCK_ELEMENTS;
+}
+
+/* The columns that a row sees. The rows behind it see as many or more. */
+static inline size_t seen_by_row(const struct bitdrop_mask_rows *m, size_t row)
+{
+    if (!m->causal || m->seen >= (int64_t)m->cols)
+        return m->cols;
+    const int64_t seen = m->seen + (int64_t)row;
+
+    return seen <= 0 ? 0 : smaller((size_t)seen, m->cols);
+}
+
+/* The blocks of n elements from index `first` on. */
+static inline void next_blocks(struct rows_next *next, uint64_t first, uint64_t n)
+{
+    next->block = first / BLOCK_ELEMENTS;
+    next->left = (first + n - 1) / BLOCK_ELEMENTS - next->block + 1;
+}
+
+/* Puts the next `some` blocks into the tile. */
+FORCE_INLINE void rows_list_some(struct rows_tile *tile, bool joined, const struct rows_next *next,
+                                 size_t some)
+{
+    if (tile->count == 0)
+        tile->blocks.first = next->block;
+    tile->base[tile->rows++] = (next->block - tile->count) * BLOCK_ELEMENTS;
+    for (size_t i = 0; !joined && i < some; i += FULL_LANES)
+        full_store(tile->list + tile->count + i, full_index((uint32_t)(next->block + i)));
+    tile->count += some;
+}
+
+/* The same of a row that does not fit as a whole. */
+static void rows_list_part(struct rows_tile *tile, bool joined, struct rows_next *next)
+{
+    const uint64_t end = ((next->block >> LOW_BITS) + 1) << LOW_BITS;
+    size_t some = TILE_BLOCKS - tile->count;
+
+    if (tile->count > 0 && next->block >> LOW_BITS != tile->blocks.first >> LOW_BITS)
+        some = 0;
+    if (some > next->left)
+        some = (size_t)next->left;
+    if (some > end - next->block)
+        some = (size_t)(end - next->block);
+    if (some == 0)
+        return;
+    rows_list_some(tile, joined, next, some);
+    next->block += some;
+    next->left -= some;
+}
+
+/*
+ * Lists the blocks of a tile. The branch is there because it is predicted: a minimum would make
+ * each row wait for the one before.
+ */
+FORCE_INLINE void rows_list(const struct bitdrop_mask_rows *m, bool joined, struct rows_next *next,
+                            struct rows_tile *tile)
+{
+    tile->count = tile->rows = 0;
+    while (next->row < m->rows) {
+        const uint64_t end = next->block + next->left - 1;
+
+        if (next->left > TILE_BLOCKS - tile->count ||
+            end >> LOW_BITS != (tile->count > 0 ? tile->blocks.first : next->block) >> LOW_BITS) {
+            rows_list_part(tile, joined, next);
+            break;
+        }
+        rows_list_some(tile, joined, next, (size_t)next->left);
+        next->row = joined ? m->rows : next->row + 1;
+        next->first += m->pitch;
+        next_blocks(next, next->first, seen_by_row(m, next->row));
+    }
+    tile->blocks.list = tile->rows == 1 ? NULL : tile->list;
+    /* Blocks of which nothing is used fill the last run: any, but not what memory holds. */
+    for (size_t i = tile->count; !joined && i % RUN_BLOCKS != 0; i++)
+        tile->list[i] = 0;
+}
+
+static void rows_make(const struct bitdrop_stream *s, struct rows_tile *tile)
+{
+    uint8_t *const keep = tile->bytes + CARRY;
+    const size_t rest = tile->count % RUN_BLOCKS;
+    const size_t in_runs = tile->count - rest + (rest > FEW_BLOCKS ? RUN_BLOCKS : 0);
+
+    if (s->drop_all || s->planes == 0) {
+        memset(keep, s->drop_all ? 0 : 0xFF, tile->count * BLOCK_BYTES);
+        return;
+    }
+    if (in_runs > 0)
+        make_runs_alone(s, &tile->blocks, in_runs * BLOCK_BYTES, keep, &tile->nothing);
+    if (in_runs < tile->count) {
+        const struct blocks few = blocks_from(&tile->blocks, in_runs);
+
+        make_blocks(s, &few, rest, keep + in_runs * BLOCK_BYTES);
+    }
+}
+
+/* Cuts a tile into rows. */
+FORCE_INLINE void rows_cut(const struct bitdrop_mask_rows *m, bool joined, struct rows_cut *cut,
+                           struct rows_tile *tile)
+{
+    const uint8_t *const bits = tile->bytes + CARRY - BLOCK_BYTES; /* from the carried block on */
+    const size_t made = tile->count * BLOCK_ELEMENTS + BLOCK_ELEMENTS;
+
+    for (size_t k = 0; cut->row < m->rows && k < tile->rows; k += !joined) {
+        const uint64_t from = cut->first - tile->base[k] + BLOCK_ELEMENTS + cut->col;
+        const size_t left = seen_by_row(m, cut->row) - cut->col;
+        uint8_t *row = m->mask + cut->row * m->stride;
+
+        if (from >= made)
+            break;
+        const size_t bit = (size_t)from;
+        if (left > made - bit) {
+            const size_t some = (made - bit) / CUT_COLUMNS * CUT_COLUMNS;
+
+            bits_copy(row + cut->col / 8, bits, bit, some);
+            cut->col += some;
+            break;
+        }
+        bits_copy(row + cut->col / 8, bits, bit, left);
+        if (m->causal) {
+            const size_t end = (cut->col + left + 7) / 8;
+
+            memset(row + end, 0, (m->cols + 7) / 8 - end);
+        }
+        cut->row++;
+        cut->col = 0;
+        cut->first += m->pitch;
+    }
+    memcpy(tile->bytes + CARRY - BLOCK_BYTES, bits + tile->count * BLOCK_BYTES, BLOCK_BYTES);
+}
+
+/* Rows from `row` on, which see something. */
+FORCE_INLINE void make_mask_rows(const struct bitdrop_mask_rows *from, bool joined, size_t row)
+{
+    const struct bitdrop_mask_rows copy = *from, *const m = &copy; /* which no store can change */
+    const uint64_t first = m->first + row * m->pitch;
+    struct rows_next next = {.row = row, .first = first};
+    struct rows_cut cut = {.row = row, .first = first};
+    struct rows_tile tile;
+
+    tile.nothing.strips = tile.nothing.left = 0;
+    next_blocks(&next, first,
+                joined ? (m->rows - row - 1) * m->pitch + m->cols : seen_by_row(m, row));
+    while (next.row < m->rows) {
+        rows_list(m, joined, &next, &tile);
+        rows_make(m->stream, &tile);
+        rows_cut(m, joined, &cut, &tile);
+    }
+}
+
+NOINLINE void kernel_mask_rows(const struct bitdrop_mask_rows *m)
+{
+    size_t row = 0;
+
+    for (; row < m->rows && seen_by_row(m, row) == 0; row++)
+        memset(m->mask + row * m->stride, 0, (m->cols + 7) / 8);
+    if (row < m->rows)
+        make_mask_rows(m, rows_are_joined(m), row);
+}
+
+/* Of a job that wants a mask alone. */
+static void kernel_mask(const struct bitdrop_job *job)
+{
+    size_t rows = job->rows;
+    uint64_t first = job->offset;
+
+    /* Wider loads, which compilers would make, would wait for the stores that made the job. */
+    __asm__("" : "+r"(rows), "+r"(first));
+    kernel_mask_rows(&(struct bitdrop_mask_rows){.stream = job->stream,
+                                                 .rows = rows,
+                                                 .first = first,
+                                                 .cols = job->cols,
+                                                 .pitch = job->pitch,
+                                                 .mask = job->mask,
+                                                 .stride = job->mask_stride});
+}
+
+#endif
