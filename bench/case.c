@@ -31,6 +31,8 @@ static const struct form {
     [FORM_RAGGED] = {"cols=100", .cols = 100, .repeat = 1},
     [FORM_BARE] = {"bare", .repeat = 1, .no_bias = true, .no_third = true},
     [FORM_BARE_512] = {"bare-512", .cols = 512, .repeat = 1, .no_bias = true, .no_third = true},
+    [FORM_PIECES] = {"pieces=512", .cols = 512, .pitch_gap = 2048 - 512, .repeat = 1},
+    [FORM_NARROW] = {"pieces=128", .cols = 128, .pitch_gap = 2048 - 128, .repeat = 1},
 };
 
 static const struct form *form_of(const struct bench_case *c) { return &forms[c->form]; }
@@ -175,6 +177,9 @@ bool case_has_form(const struct bench_case *c)
     case FORM_BARE:
     case FORM_BARE_512:
         return has_input(c, is_prob);
+    case FORM_PIECES:
+    case FORM_NARROW:
+        return !has_data(c);
     case FORM_REMADE: /* of operations with a flat call that is recompute */
         return !flat && operation_has_mask(c->op);
     default: /* what the mask is about: a backward call that reads marks does not know */

@@ -29,6 +29,8 @@ enum case_form {
     FORM_RAGGED,   /* rows of 100 columns without gaps; n is a multiple of that */
     FORM_BARE,     /* of softmax: neither a bias nor a prob that is written */
     FORM_BARE_512, /* the same in rows of 512 columns */
+    FORM_PIECES, /* of a mask: 512 columns of a matrix of 2,048, as blocked attention makes them */
+    FORM_NARROW, /* likewise 128 columns */
     FORM_COUNT
 };
 

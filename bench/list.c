@@ -179,6 +179,8 @@ bool list_in_quick(const struct bench_case *c)
     const bool operation = c->kind == OPERATION;
     const bool training = operation && (c->op == OP_forward || c->op == OP_backward);
 
+    if (operation && (c->form == FORM_PIECES || c->form == FORM_NARROW))
+        return unusual(c) == 1 && c->p == probabilities[0];
     if (unusual(c) > 0 || (c->kind == LIMIT && limit_loops[c->loop].ahead > 0))
         return false;
     if (operation && c->op == OP_forward && c->dtype == BITDROP_F32)

@@ -56,6 +56,12 @@ static const struct target targets[] = {
     {.c = {OP_mask, F32, .p = 0.1, .n = L2, .rounds = 7},
      .against = {OP_mask, F32, .p = 27.0 / 256, .n = L2, .rounds = 7},
      .most = 1.35},
+    {.c = {OP_mask, F32, .p = 0.1, .n = L2, .form = FORM_PIECES}, /* against a long row */
+     .against = {OP_mask, F32, .p = 0.1, .n = L2},
+     .most = 1.3},
+    {.c = {OP_mask, F32, .p = 0.1, .n = L2, .form = FORM_NARROW},
+     .against = {OP_mask, F32, .p = 0.1, .n = L2},
+     .most = 2},
     {.c = {OP_forward, F32, .p = 0.1, .n = 512 * 100, .form = FORM_RAGGED}, /* an element */
      .against = {OP_forward, F32, .p = 0.1, .n = 512 * 128, .form = FORM_SHORT},
      .scale = 1.28,
