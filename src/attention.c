@@ -240,7 +240,7 @@ static struct bitdrop_attention_job job_of(const struct call *c,
 
     return (struct bitdrop_attention_job){
         .kernels = kernels_of(c->dtype, kernels),
-        .mask_kernel = kernels->mask,
+        .mask_rows = kernels->mask_rows,
         .size = dtype_bytes[c->dtype],
         .batch = a->batch,
         .heads = a->heads,

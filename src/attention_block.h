@@ -224,21 +224,31 @@ static inline size_t row_of_all(const struct bitdrop_attention_job *job, const s
     return (b->sample * job->heads + b->head) * job->queries + b->row;
 }
 
-/* Makes keep bits of the rows of a block, `cols` from b->col on. */
+/*
+ * Makes keep bits of the rows of a block, of `cols` columns from b->col on; if not all, of those
+ * that a row sees.
+ */
 static inline void make_bits(const struct bitdrop_attention_job *job, const struct block *b,
-                             size_t cols, uint8_t *mask, size_t mask_stride)
+                             size_t cols, bool all, uint8_t *mask, size_t mask_stride)
 {
-    struct bitdrop_job bits = {.rows = b->rows,
-                               .cols = cols,
-                               .pitch = job->pitch,
-                               .repeat = 1,
-                               .stream = job->stream,
-                               .mask = mask,
-                               .mask_stride = mask_stride};
+    struct bitdrop_mask_rows m = {.stream = job->stream,
+                                  .pitch = job->pitch,
+                                  .rows = b->rows,
+                                  .cols = cols,
+                                  .mask = mask,
+                                  .stride = mask_stride};
 
-    bits.offset = job->offset + b->sample * job->index_sample + b->head * job->index_head +
-                  b->row * job->pitch + b->col;
-    job->mask_kernel(&bits);
+    m.first = job->offset + b->sample * job->index_sample + b->head * job->index_head +
+              b->row * job->pitch + b->col;
+    if (!all && b->seen[0] < cols) { /* so each row sees one more than the row before */
+        size_t r = 0;
+
+        while (b->seen[r] == 0)
+            r++;
+        m.causal = true;
+        m.seen = (int64_t)b->seen[r] - (int64_t)r;
+    }
+    job->mask_rows(&m);
 }
 
 /*
@@ -252,14 +262,14 @@ static inline const uint8_t *bits_of(const struct bitdrop_attention_job *job, co
         uint8_t *rows = job->mask + row_of_all(job, b) * job->mask_stride;
 
         if (job->stream != NULL)
-            make_bits(job, b, job->keys, rows, job->mask_stride);
+            make_bits(job, b, job->keys, true, rows, job->mask_stride);
         *stride = job->mask_stride;
         return rows + b->col / 8;
     }
     if (job->stream == NULL || b->cols == 0)
         return NULL;
     *stride = parts_of(b->cols, 8);
-    make_bits(job, b, b->cols, room, *stride);
+    make_bits(job, b, b->cols, false, room, *stride);
     return room;
 }
 

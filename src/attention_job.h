@@ -14,7 +14,7 @@ struct bitdrop_heads {
 /* Arguments of a call: all sizes > 0, all strides filled in. */
 struct bitdrop_attention_job {
     const struct bitdrop_attention_kernels *kernels;
-    bitdrop_kernel *mask_kernel;
+    bitdrop_mask_rows_kernel *mask_rows;
     size_t size; /* bytes of an element */
 
     size_t batch, heads, group; /* group: heads that share one of k and v */
