@@ -4,6 +4,7 @@
  * of them. Compiled once for each ISA, with
  *
  *   VEC_H             its vec.h
+ *   VEC_PRODUCT_H     its vec_product.h
  *   CHECK_VOCABULARY  check_vocabulary_<isa>
  *   CHECK_PHILOX      check_philox_<isa>
  */
@@ -12,6 +13,7 @@
 #include <stdio.h>
 
 #include VEC_H
+#include VEC_PRODUCT_H
 
 #include "call.h"
 #include "check.h"
@@ -244,6 +246,7 @@ CHECK_DTYPE(bf16, f32, BITDROP_BF16, 2)
 
 #include "vocabulary_bodies.h"
 #include "vocabulary_math.h"
+#include "vocabulary_product.h"
 
 void CHECK_VOCABULARY(struct check *c)
 {
@@ -265,6 +268,7 @@ void CHECK_VOCABULARY(struct check *c)
         expect_sum(c, BITDROP_BF16, bf16_LANES, bf16_sum_memory);
     }
     check_noise_words(c);
+    check_products(c);
 }
 
 static int steps;
