@@ -190,16 +190,17 @@ const char *bitdrop_status_string(bitdrop_status status)
     case BITDROP_OK:
         return "success";
     case BITDROP_ERR_NULL:
-        return "the config, the shape, soft or a buffer is NULL, or a mask is given with "
-               "BITDROP_MASK_REMADE; pass a buffer wherever there are elements, and NULL for a mask "
-               "that is made again";
+        return "the config, the shape, soft, the attention or a buffer is NULL, or a mask is given "
+               "with BITDROP_MASK_REMADE; pass a buffer wherever there are elements, and NULL for a "
+               "mask that is made again";
     case BITDROP_ERR_PROBABILITY:
         return "p must lie in [0, 1], and below 1 for Gaussian dropout";
     case BITDROP_ERR_CONFIG:
         return "set rounds to 0, 7 or 10, scaling, stores, mask_use, unit and the activation to a "
                "listed value, parallel to NULL or to one with run and tasks, the scale of softmax "
-               "to a number, causal_first to 0 where causal_rows is, and flags and what is "
-               "reserved to 0; zero-initialise the structures";
+               "to a number and that of attention likewise, causal to 0 or 1, causal_first to 0 "
+               "where causal_rows is or causal is, and flags and what is reserved to 0; "
+               "zero-initialise the structures";
     case BITDROP_ERR_DTYPE:
         return "the dtype must be BITDROP_F32, _F64, _F16 or _BF16";
     case BITDROP_ERR_ISA:
@@ -209,10 +210,13 @@ const char *bitdrop_status_string(bitdrop_status status)
         return "offset + n and first_row + rows must not pass 2^64, the elements must fit in the "
                "address space, strides and pitch must not be below the row that they step over, and "
                "with BITDROP_EACH_ROW pitch and mask_stride must be 0; bias_block * bias_repeat must "
-               "fit in a size_t, and a block of DropBlock in its plane";
+               "fit in a size_t, and a block of DropBlock in its plane; in attention kv_heads must "
+               "divide heads, index_heads, index_queries and index_keys must be 0 or not below the "
+               "part, rows of an output must not share bytes, and scratch must be aligned to 64";
     case BITDROP_ERR_OVERLAP:
         return "an output must be the same buffer as an input, with the same stride, or disjoint, "
-               "and a written mask and a bias apart from all others";
+               "and a written mask and a bias apart from all others; in attention each output and "
+               "scratch must be disjoint from every other buffer";
     }
     return "unknown status";
 }

@@ -12,9 +12,9 @@
  * Seeds, streams and offsets: use one seed for a run, one stream for each layer or call site, and
  * at each step advance offset by the indices that the whole tensor used over all ranks: its
  * elements; ceil(rows / mask_repeat) * pitch where rows share masks; ceil(rows / mask_repeat) where
- * one decision is about a row. Two calls with the same (seed, stream, offset) have the same mask.
- * That is what recomputation relies on; never reuse the three for tensors that should be
- * independent.
+ * one decision is about a row; batch * heads * queries * keys for attention. Two calls with the
+ * same (seed, stream, offset) have the same mask. That is what recomputation relies on; never reuse
+ * the three for tensors that should be independent.
  *
  * Cutting a flat tensor among threads or calls: call on elements [b, e) with offset + b and the
  * pointers moved along. The values are those of one whole call for any cut. A mask cut at a
@@ -59,19 +59,22 @@ extern "C" {
 /* What a call returns. They are checked in this order, and on any error nothing is written. */
 typedef enum bitdrop_status {
     BITDROP_OK = 0,
-    BITDROP_ERR_NULL = 1, /* cfg, shape, soft or kept is NULL, or a buffer that the call needs is
+    BITDROP_ERR_NULL = 1, /* cfg, shape, soft, a or kept is NULL, or a buffer that the call needs is
                              while there are elements; or a mask is given with
                              BITDROP_MASK_REMADE */
     BITDROP_ERR_PROBABILITY = 2, /* p is NaN or outside [0, 1], or 1 for Gaussian dropout */
     BITDROP_ERR_CONFIG = 3,      /* rounds, scaling, stores, mask_use, parallel, unit, flags, the
-                                    activation, soft->scale, causal_first or a reserved member is
-                                    not as listed */
+                                    activation, the scale of softmax or attention, causal,
+                                    causal_first or a reserved member is not as listed */
     BITDROP_ERR_DTYPE = 4,       /* the dtype is not one of bitdrop_dtype */
     BITDROP_ERR_ISA = 5,    /* cfg->isa or BITDROP_ISA is unknown, not built in, or not run here */
     BITDROP_ERR_RANGE = 6,  /* an index passes 2^64 - 1, the elements do not fit in the address
-                               space, a stride or pitch is below the row that it steps over, pitch or
-                               mask_stride is not 0 with BITDROP_EACH_ROW, first_row + rows passes
-                               2^64, or bias_block * bias_repeat does not fit in a size_t */
+                               space, a stride or pitch is below the row that it steps over, pitch
+                               or mask_stride is not 0 with BITDROP_EACH_ROW, first_row + rows
+                               passes 2^64, bias_block * bias_repeat does not fit in a size_t; or,
+                               in attention, kv_heads does not divide heads, an index_ member is
+                               below the part, rows of an output share bytes, or scratch is not
+                               aligned to 64 */
     BITDROP_ERR_OVERLAP = 7 /* an output overlaps another buffer without being one that the call
                                allows it to be */
 } bitdrop_status;
@@ -214,10 +217,17 @@ typedef struct bitdrop_softmax {
 } bitdrop_softmax;
 
 /*
- * What attention is told of its tensors. Zero-initialise it, then set what differs. Strides are in
- * elements: from sample to sample, from head to head, from row to row. The elements of a row lie
- * together. Three strides of 0 stand for a dense tensor [batch, heads, rows, elements]. An input
- * may have single strides of 0, which repeat it.
+ * What attention is told of its tensors. Zero-initialise it, then set what differs.
+ *
+ * Strides are in elements: from sample to sample, from head to head, from row to row. The elements
+ * of a row lie together. Three strides of 0 stand for a dense tensor [batch, heads, rows,
+ * elements]. Heads that a projection left as [B, T, H, D] have {T * H * D, D, H * D}. In q, k and v
+ * a stride of 0 from sample to sample, or from head to head, repeats the tensor; gradients cannot
+ * be repeated.
+ *
+ * The bias is the exception: each of its strides that is 0 repeats it, so that three are one row of
+ * `keys` elements for all. [Tq, Tk] has {0, 0, Tk}; the padding of each sample, [B, 1, 1, Tk], has
+ * {Tk, 0, 0}.
  */
 typedef struct bitdrop_attention {
     size_t batch, heads;
@@ -226,13 +236,13 @@ typedef struct bitdrop_attention {
     size_t queries, keys; /* rows of q and out; rows of k and v */
     size_t dim, v_dim;    /* elements of a row of q and k; of v and out, 0 = dim */
     double scale;         /* of q k^T; 0 = 1/sqrt(dim). Rounded once to float, but for f64 */
-    size_t q_strides[3], k_strides[3], v_strides[3], out_strides[3];
+    size_t q_strides[3], k_strides[3], v_strides[3], out_strides[3]; /* of their gradients too */
     const void *bias; /* elements of dtype t, added to the scaled scores; -infinity hides. Rows
                          of `keys` elements; NULL: none */
-    size_t bias_strides[3]; /* 0: the same for all samples, heads or rows */
+    size_t bias_strides[3]; /* from sample to sample, head to head, query to query */
     uint32_t causal;        /* 1: query i sees the keys j <= i + causal_first only; 0: all */
     uint32_t flags;         /* must be 0 */
-    int64_t causal_first;   /* must be 0 if causal is */
+    int64_t causal_first;   /* must be 0 if causal is. With a cache of keys: keys - queries */
     size_t index_heads, index_queries, index_keys; /* of the whole, where this call is about a part
                                of it, with offset and causal_first moved along; 0 = heads, queries,
                                keys */
@@ -257,11 +267,11 @@ typedef struct bitdrop_attention {
  * is computed in double and rounded once to float (f64 keeps the double); it is 1 with
  * BITDROP_SCALE_INFER. D' does the same to a gradient, by the bits of the forward call.
  *
- * Each step of a formula is one IEEE operation in f32 (f64 for f64), in the order in which it
- * stands; f16 and bf16 are read to f32 and rounded once at the end, to nearest even. No denormal is
- * flushed unless the caller has set FTZ or DAZ, or by ARMv7's NEON, where those of f32 and bf16 may
- * become 0. A signalling NaN becomes quiet; the sign and payload of a NaN input stay on x86,
- * AArch64 and s390x only, and not where two NaNs meet.
+ * Each step of a formula, but for attention, is one IEEE operation in f32 (f64 for f64), in the
+ * order in which it stands; f16 and bf16 are read to f32 and rounded once at the end, to nearest
+ * even. No denormal is flushed unless the caller has set FTZ or DAZ, or by ARMv7's NEON, where
+ * those of f32 and bf16 may become 0. A signalling NaN becomes quiet; the sign and payload of a NaN
+ * input stay on x86, AArch64 and s390x only, and not where two NaNs meet.
  */
 
 /* mask[i] = kept or dropped, without touching any data. */
@@ -428,21 +438,23 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_gaussian(const bitdrop_con
  * offset + ((b * index_heads + h) * index_queries + i) * index_keys + j, so a mask has the bits of
  * bitdrop_forward_softmax on the matrix of all scores.
  *
+ * - q, k, v, out: [batch, heads or kv_heads, queries or keys, dim or v_dim], with the strides of a.
  * - lse: the log-sum-exp of each row, batch * heads * queries doubles for f64, else floats. The
  *   backward pass needs it; NULL: not wanted.
  * - mask: batch * heads * queries rows of ceil(keys/8) bytes, or NULL with BITDROP_MASK_REMADE. At
  *   inference pass p = 0 and BITDROP_MASK_REMADE: then no bits are made.
  * - scratch: bitdrop_attention_scratch_bytes() bytes, aligned to 64. What it holds does not matter
- *   before the call or after.
+ *   before the call or after. Calls at the same time need one each.
+ *
+ * No output may be an input, and none may overlap another buffer; rows may lie in the gaps of
+ * another tensor. If batch, heads, queries, keys or dim is 0, nothing is written.
  *
  * Half types are computed in f32, f64 in f64. Values are the same for any number of tasks, and
  * where samples or heads are cut among calls. Between ISAs they differ by the order of the sums;
  * the mask is the same. Rows that see nothing have out 0 and lse -infinity. In a row that sees a
- * NaN or +infinity all probabilities are NaN. v is multiplied by the probability 0 of a key that is
- * not seen or dropped, or left out, so an infinity or a NaN there may make a NaN. If batch, heads,
- * queries, keys or dim is 0, nothing is written. No output may be an input. BITDROP_ERR_RANGE also
- * stands for kv_heads that do not divide heads, an output whose strides make its rows overlap, and
- * scratch that is not aligned.
+ * NaN or +infinity among its scores all probabilities are NaN. v is multiplied by the probability 0
+ * of a key that is not seen or dropped, or left out, so an infinity or a NaN of v may make a NaN
+ * there. docs/reference.md has the formulas, the parts, and what else is the same.
  */
 BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_attention_forward(
     const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_attention *a, const void *q,
@@ -450,8 +462,8 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_attention_forward(
 
 /*
  * The gradients of q, k and v, which have the strides of these, from dout, which has those of out.
- * out, lse and mask are those of the forward call. Gradients of k and v are sums over the heads
- * that share them.
+ * a, out, lse and mask are those of the forward call, and so is cfg with BITDROP_MASK_REMADE.
+ * Gradients of k and v are sums over the heads that share them. The bias has no gradient.
  */
 BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_attention_backward(
     const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_attention *a, const void *dout,
@@ -459,8 +471,8 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_attention_backward(
     void *dk, void *dv, const uint8_t *mask, void *scratch);
 
 /*
- * Bytes of scratch memory for either call with these arguments, which depends on the ISA and on the
- * tasks of cfg->parallel. 0 if cfg, t or a is wrong, or without elements.
+ * Bytes of scratch memory for either call with these arguments: the sizes of a, whether it has a
+ * bias, t, the ISA, and the tasks of cfg->parallel. 0 if cfg, t or a is wrong, or has no elements.
  */
 BITDROP_API size_t bitdrop_attention_scratch_bytes(const bitdrop_config *cfg, bitdrop_dtype t,
                                                    const bitdrop_attention *a);
