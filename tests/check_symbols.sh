@@ -16,9 +16,12 @@ for name in $declared $exported; do
 done
 
 nm --extern-only --defined-only "$2" | awk '
-    /(kernels|bf16)_[a-z0-9]+\.c\.o:$/ { isa = $1; objects++; next }
+    /(kernels|attention|pairs|bf16)_(scalar|avx2|avx512|neon)\.c\.o:$/ { isa = $1; objects++; next }
     /:$/ { isa = ""; next }
-    isa != "" && NF == 3 && $3 !~ /^bitdrop_(kernels|avx512_bf16)_[a-z0-9_]+$/ { print isa " defines " $3; bad = 1 }
+    isa != "" && NF == 3 && $3 !~ /^bitdrop_(kernels|attention|avx512_bf16)_[a-z0-9_]+$/ {
+        print isa " defines " $3
+        bad = 1
+    }
     END { if (objects < 2) { print "fewer than two ISAs were read"; bad = 1 }; exit bad }'
 
 # Of SLEEF only what is deterministic and is called by the name of its ISA: no dispatchers.
