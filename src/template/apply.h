@@ -96,8 +96,7 @@ FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_sec
 /* Of a strip that comes some strips later, which may lie beyond the operand. */
 FORCE_INLINE void T(prefetch)(const unsigned char *p, unsigned ahead)
 {
-    for (int b = 0; b < T(STRIP_BYTES); b += CACHE_LINE)
-        __builtin_prefetch((const void *)((uintptr_t)p + ahead + (unsigned)b));
+    prefetch_lines((uintptr_t)p + ahead, T(STRIP_BYTES));
 }
 
 FORCE_INLINE void T(prefetch_strip)(int inputs, bool has_second, const struct work *work)

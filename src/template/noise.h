@@ -80,12 +80,6 @@ FORCE_INLINE void noise_pair(uint32_t word[2 * NOISE_QUARTER])
     }
 }
 
-static void noise_prefetch(const unsigned char *p, size_t bytes)
-{
-    for (size_t b = 0; p != NULL && b < bytes; b += CACHE_LINE)
-        __builtin_prefetch((const void *)((uintptr_t)p + b));
-}
-
 /* Makes whole groups, from that of index e on, up to the end of its chunk or of `count` elements.
  */
 NOINLINE void noise_make(struct noise *noise, const struct bitdrop_stream *s, uint64_t e,
@@ -101,8 +95,10 @@ NOINLINE void noise_make(struct noise *noise, const struct bitdrop_stream *s, ui
     for (size_t i = 0; i < noise->count; i += NOISE_GROUP)
         noise_words(s, &plane, (uint32_t)b + (uint32_t)i / NOISE_BLOCK_NUMBERS, noise->word + i);
     for (size_t i = 0, at = 0; i < noise->count; i += NOISE_GROUP, at += target->bytes) {
-        noise_prefetch(target->x == NULL ? NULL : target->x + at, target->bytes);
-        noise_prefetch(target->y == NULL ? NULL : target->y + at, target->bytes);
+        if (target->x != NULL)
+            prefetch_lines((uintptr_t)target->x + at, target->bytes);
+        if (target->y != NULL)
+            prefetch_lines((uintptr_t)target->y + at, target->bytes);
         noise_pair(noise->word + i);
         noise_pair(noise->word + i + NOISE_GROUP / 2);
     }

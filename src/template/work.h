@@ -15,6 +15,13 @@
 
 enum { CACHE_LINE = 64 }; /* bytes */
 
+/* `bytes` of memory from `at` on, which may lie beyond any object. */
+FORCE_INLINE void prefetch_lines(uintptr_t at, size_t bytes)
+{
+    for (size_t b = 0; b < bytes; b += CACHE_LINE)
+        __builtin_prefetch((const void *)(at + b));
+}
+
 struct work;
 
 enum work_flags {
