@@ -4,9 +4,9 @@
  * the scale of D, p[1] that of x.
  *
  * A row is computed in parts that fit into the room: a short row is one part, and a longer one
- * computes t and exp anew in each pass, which gives the same numbers. Short rows go through the
- * passes together, as many as fit, so that one row's greatest and its sum are ready when the others
- * have been through the pass.
+ * computes t and exp anew in each pass, which gives the same numbers. If two rows fit, the last
+ * pass of one comes between the first two of the next. So the greatest and the sum of a row are
+ * ready when they are needed, and each row is read and written between the exps of two rows.
  *
  * t of a strip lies in the room as the vectors that it is computed in. Lanes that are no elements
  * are -infinity, of which exp is +0.
@@ -27,10 +27,12 @@ FORCE_INLINE size_t T(vectors_of)(size_t cols)
     return (cols + WORD_ELEMENTS - 1) / WORD_ELEMENTS * T(STRIP_VECTORS);
 }
 
-/* How many rows go through the passes together. */
-FORCE_INLINE size_t T(rows_at_once)(size_t cols)
+/* Of the second row that lies in the room; 0: only one row fits. */
+FORCE_INLINE size_t T(second_row)(size_t cols)
 {
-    return cols > T(PART) ? 1 : smaller(ROWS_AT_ONCE, T(ROW_VECTORS) / T(vectors_of)(cols));
+    const size_t vectors = cols > T(PART) ? T(ROW_VECTORS) : T(vectors_of)(cols);
+
+    return 2 * vectors <= T(ROW_VECTORS) ? vectors : 0;
 }
 
 /* What one row is made of. */
@@ -41,7 +43,8 @@ struct T(softmax) {
     C(vec) x_scale, y_scale;
     C(vec) * t;                    /* of the part at hand; then e */
     C(number) greatest, base, sum; /* base: what is subtracted */
-    bool streaming;
+    bool streaming, prob_streaming;
+    struct rows_ahead ahead; /* from column 0 on */
 };
 
 /* The lanes of a strip that are elements, if it has n of them. */
@@ -140,16 +143,20 @@ NOINLINE void T(scores)(const struct T(softmax) * r, size_t col, size_t count,
 }
 
 /* e of a part of a row, in the place of t, added to the sums. */
-NOINLINE void T(exps)(const struct T(softmax) * r, size_t count, C(vec) sums[T(STRIP_VECTORS)])
+NOINLINE void T(exps)(const struct T(softmax) * r, size_t col, size_t count,
+                      C(vec) sums[T(STRIP_VECTORS)])
 {
     const C(vec) base = C(set1)(r->base), end = C(set1)(C(EXP_END));
     C(vec) *t = r->t;
 
-    for (size_t done = 0; done < count; done += WORD_ELEMENTS, t += T(STRIP_VECTORS))
+    for (size_t done = 0; done < count; done += WORD_ELEMENTS, t += T(STRIP_VECTORS)) {
+        for (int i = 0; i < r->ahead.count; i++)
+            prefetch_lines(r->ahead.at[i] + (col + done) * BYTES, T(STRIP_BYTES));
         for (int i = 0; i < T(STRIP_VECTORS); i++) {
             t[i] = C(exp)(C(max)(end, C(sub)(t[i], base)));
             sums[i] = C(add)(sums[i], t[i]);
         }
+    }
 }
 
 FORCE_INLINE void T(put)(unsigned char *at, T(packed) a, bool streaming, bool whole, size_t n)
@@ -180,7 +187,7 @@ FORCE_INLINE void T(divide_strip)(const struct T(softmax) * r, size_t col, const
             *T(part)(&y, i) = C(only)(T(keep)(keep, v, i), C(mul)(q, r->y_scale));
         }
         if (r->prob != NULL)
-            T(put)(r->prob + at, T(round)(prob), false, whole, n - in_strip);
+            T(put)(r->prob + at, T(round)(prob), r->prob_streaming, whole, n - in_strip);
         T(put)(r->y + at, T(round)(y), r->streaming, whole, n - in_strip);
     }
 }
@@ -234,6 +241,8 @@ static void T(softmax_begin)(struct T(softmax) * r, const struct bitdrop_job *jo
     r->x_scale = C(set1)(job->C(parameter)[1]);
     r->y_scale = C(set1)(job->C(parameter)[0]);
     r->streaming = job->streaming && (uintptr_t)r->y % T(VECTOR_BYTES) == 0;
+    r->prob_streaming = streams_prob(job) && (uintptr_t)r->prob % T(VECTOR_BYTES) == 0;
+    r->ahead = rows_ahead_of(job, row);
     r->t = t;
     for (int i = 0; i < T(STRIP_VECTORS); i++)
         most[i] = C(set1)(-INFINITY);
@@ -264,7 +273,7 @@ static void T(softmax_sum)(struct T(softmax) * r)
         const size_t count = smaller(r->seen - col, T(PART));
 
         T(score_again)(r, col, count);
-        T(exps)(r, count, sums);
+        T(exps)(r, col, count, sums);
     }
     r->sum = T(total)(sums);
 }
@@ -284,7 +293,7 @@ static void T(softmax_end)(const struct T(softmax) * r, const struct bitdrop_job
 
         T(score_again)(r, col, count);
         if (r->seen > T(PART))
-            T(exps)(r, count, unused);
+            T(exps)(r, col, count, unused);
         T(divide)(r, col, count, keep);
     }
     if (r->lse != NULL) {
@@ -298,17 +307,21 @@ static void T(softmax_end)(const struct T(softmax) * r, const struct bitdrop_job
         memset(r->prob + r->seen * BYTES, 0, unseen * BYTES);
 }
 
-static void T(op_softmax)(const struct bitdrop_job *job, size_t row, size_t rows,
-                          struct row_bits *bits, C(vec) * room)
+static void T(op_softmax)(const struct bitdrop_job *job, struct row_bits *bits, C(vec) * room)
 {
-    struct T(softmax) r[ROWS_AT_ONCE];
+    const size_t second = T(second_row)(job->cols);
+    struct T(softmax) r[2];
 
-    for (size_t i = 0; i < rows; i++)
-        T(softmax_begin)(&r[i], job, row + i, room + i * T(vectors_of)(job->cols));
-    for (size_t i = 0; i < rows; i++)
-        T(softmax_sum)(&r[i]);
-    for (size_t i = 0; i < rows; i++)
-        T(softmax_end)(&r[i], job, row + i, bits);
+    for (size_t row = 0; row < job->rows; row++) {
+        struct T(softmax) *const now = &r[row % 2];
+
+        T(softmax_begin)(now, job, row, room + row % 2 * second);
+        if (second > 0 && row > 0)
+            T(softmax_end)(&r[(row - 1) % 2], job, row - 1, bits);
+        T(softmax_sum)(now);
+        if (second == 0 || row + 1 == job->rows)
+            T(softmax_end)(now, job, row, bits);
+    }
 }
 
 #endif

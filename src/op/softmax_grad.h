@@ -12,7 +12,8 @@ struct T(softmax_grad) {
     C(vec) x_scale, y_scale;
     C(vec) * g; /* of the part at hand */
     C(number) sum;
-    bool streaming;
+    bool streaming, prefetch;
+    size_t ahead; /* bytes, to what is prefetched */
 };
 
 /* g of n elements of a strip; their products with prob are added to the sums. */
@@ -48,11 +49,17 @@ NOINLINE void T(dots)(const struct T(softmax_grad) * r, size_t col, size_t count
 {
     const unsigned char *dy = r->dy + col * BYTES, *prob = r->prob + col * BYTES;
     const C(vec) scale = r->y_scale;
+    const bool prefetch = r->prefetch;
+    const size_t ahead = r->ahead;
     C(vec) local[T(STRIP_VECTORS)], *g = r->g;
 
     for (int i = 0; i < T(STRIP_VECTORS); i++)
         local[i] = sums[i];
     for (; count >= WORD_ELEMENTS; count -= WORD_ELEMENTS) {
+        if (prefetch) {
+            prefetch_lines((uintptr_t)dy + ahead, T(STRIP_BYTES));
+            prefetch_lines((uintptr_t)prob + ahead, T(STRIP_BYTES));
+        }
         T(dot_strip)(dy, prob, scale, keep_bits_load(bits), true, 0, g, local);
         dy += T(STRIP_BYTES);
         prob += T(STRIP_BYTES);
@@ -113,6 +120,8 @@ static void T(grad_begin)(struct T(softmax_grad) * r, const struct bitdrop_job *
     r->x_scale = C(set1)(job->C(parameter)[1]);
     r->y_scale = C(set1)(job->C(parameter)[0]);
     r->streaming = job->streaming && (uintptr_t)r->dx % T(VECTOR_BYTES) == 0;
+    r->prefetch = job->prefetch.inputs;
+    r->ahead = job->prefetch.ahead;
     r->g = g;
     for (int i = 0; i < T(STRIP_VECTORS); i++)
         sums[i] = C(set1)(0);
@@ -142,15 +151,20 @@ static void T(grad_end)(const struct T(softmax_grad) * r, size_t row, size_t col
         memset(r->dx + r->seen * BYTES, 0, (cols - r->seen) * BYTES);
 }
 
-static void T(op_softmax_grad)(const struct bitdrop_job *job, size_t row, size_t rows,
-                               struct row_bits *bits, C(vec) * room)
+static void T(op_softmax_grad)(const struct bitdrop_job *job, struct row_bits *bits, C(vec) * room)
 {
-    struct T(softmax_grad) r[ROWS_AT_ONCE];
+    const size_t second = T(second_row)(job->cols);
+    struct T(softmax_grad) r[2];
 
-    for (size_t i = 0; i < rows; i++)
-        T(grad_begin)(&r[i], job, row + i, bits, room + i * T(vectors_of)(job->cols));
-    for (size_t i = 0; i < rows; i++)
-        T(grad_end)(&r[i], row + i, job->cols, bits);
+    for (size_t row = 0; row < job->rows; row++) {
+        struct T(softmax_grad) *const now = &r[row % 2];
+
+        T(grad_begin)(now, job, row, bits, room + row % 2 * second);
+        if (second > 0 && row > 0)
+            T(grad_end)(&r[(row - 1) % 2], row - 1, job->cols, bits);
+        if (second == 0 || row + 1 == job->rows)
+            T(grad_end)(now, row, job->cols, bits);
+    }
 }
 
 #endif

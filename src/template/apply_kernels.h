@@ -85,13 +85,11 @@
 #define KERNEL_WHOLE_ROWS(name, inputs, generator, marks)                                          \
     static void T(kernel_##name)(const struct bitdrop_job *job)                                    \
     {                                                                                              \
-        const size_t at_once = T(rows_at_once)(job->cols);                                         \
         struct row_bits bits;                                                                      \
         C(vec) room[T(ROW_VECTORS)];                                                               \
                                                                                                    \
         row_bits_init(&bits, job);                                                                 \
-        for (size_t row = 0; row < job->rows; row += at_once)                                      \
-            T(op_##name)(job, row, smaller(at_once, job->rows - row), &bits, room);                \
+        T(op_##name)(job, &bits, room);                                                            \
         if (job->streaming)                                                                        \
             stream_fence();                                                                        \
     }

@@ -9,10 +9,7 @@
 #include "template/number.h"
 #include "template/row_bits.h"
 
-enum {
-    SOFTMAX_ROOM_BYTES = 1 << 14, /* for a part of a row, or for some short rows */
-    ROWS_AT_ONCE = 3              /* at most: more would not fit into L1 beside their inputs */
-};
+enum { SOFTMAX_ROOM_BYTES = 1 << 14 /* for a part of a row, or for two short rows */ };
 _Static_assert(SOFTMAX_ROOM_BYTES / sizeof(f32_number) <= ROW_PART, "the bits of a part");
 
 /* The columns that row R of the whole sees are those below this. */
@@ -44,6 +41,42 @@ static const unsigned char *bias_row(const struct bitdrop_job *job, uint64_t R)
     if (bias->col_bytes == 0)
         return NULL;
     return bias->at + (size_t)bitdrop_bias_row(s, R) * s->bias_row_bytes;
+}
+
+/* Addresses of rows that are prefetched, as many columns at once as go through exp meanwhile. */
+struct rows_ahead {
+    uintptr_t at[4];
+    int count;
+};
+
+/*
+ * x and bias of the next row, and beyond it what elementwise calls prefetch ahead; y and prob of
+ * this row, which are written when the next one has been read.
+ */
+static struct rows_ahead rows_ahead_of(const struct bitdrop_job *job, size_t row)
+{
+    const struct bitdrop_operand *x = &job->in[0], *prob = &job->in[2];
+    struct rows_ahead rows = {.count = 0};
+
+    if (job->prefetch.inputs) {
+        const unsigned char *bias = bias_row(job, job->first_row + row + 1);
+
+        rows.at[rows.count++] = (uintptr_t)operand_at(x, row + 1, 0) + job->prefetch.ahead;
+        if (bias != NULL)
+            rows.at[rows.count++] = (uintptr_t)bias + job->prefetch.ahead;
+    }
+    if (job->prefetch.output) {
+        rows.at[rows.count++] = (uintptr_t)operand_at(&job->out, row, 0);
+        if (prob->col_bytes != 0)
+            rows.at[rows.count++] = (uintptr_t)operand_at(prob, row, 0);
+    }
+    return rows;
+}
+
+/* Whether rows of prob are written past the caches. In the place of x their lines are there. */
+static bool streams_prob(const struct bitdrop_job *job)
+{
+    return job->streaming && job->in[2].at != job->in[0].at;
 }
 
 #endif
