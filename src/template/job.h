@@ -228,9 +228,12 @@ static void run_given(struct work *work)
         apply_whole_rows(work, 0, job->rows, job->keep, 0, 8 * job->mask_stride - job->cols);
         return;
     }
+    /* A piece has scratch for marks, and for bits that are shifted, of one tile. */
+    const size_t most = job->marks != NULL || job->streaming ? TILE_ELEMENTS : job->cols;
+
     for (struct group g = {0, 0, 0}; next_group(job, &g);)
-        for (size_t col = 0; col < job->cols; col += TILE_ELEMENTS)
-            apply_group(work, &g, col, smaller(job->cols - col, TILE_ELEMENTS),
+        for (size_t col = 0; col < job->cols; col += most)
+            apply_group(work, &g, col, smaller(job->cols - col, most),
                         job->keep + g.index * job->mask_stride, col);
 }
 
