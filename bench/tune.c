@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "attention.h"
 #include "case.h"
+#include "cpu/cpu.h"
 #include "dispatch.h"
 #include "machine.h"
 #include "measure.h"
@@ -202,6 +204,50 @@ static void tune_small(struct bitdrop_tuning *chosen, double seconds)
     }
 }
 
+/* Attention in bf16 by pairs, or by f32. */
+struct tuned_attention {
+    struct attention_case c;
+    struct bitdrop_tuning tuning;
+};
+
+static void attention_tuned_repeat(void *argument, size_t calls)
+{
+    struct tuned_attention *t = argument;
+
+    bitdrop_set_tuning(&t->tuning);
+    attention_repeat(&t->c, calls);
+}
+
+/* Sets whether attention multiplies pairs of bf16. */
+static void tune_pairs(struct bitdrop_tuning *chosen, double seconds)
+{
+    struct tuned_attention t[2];
+    struct body bodies[2];
+    double ratio = 1;
+
+    puts("\nAttention in bf16, p=0.1: time by pairs against f32");
+    chosen->bf16_pairs = false;
+    if (!(bitdrop_known_isas() & UINT32_C(1) << BITDROP_AVX512_BF16))
+        return;
+    for (int s = 0; s < ATTENTION_SIZES; s++) {
+        double time[2];
+
+        for (int pairs = 0; pairs < 2; pairs++) {
+            t[pairs] = (struct tuned_attention){
+                {&attention_sizes[s], BITDROP_ISA_AVX512, BITDROP_BF16, 0.1}, bitdrop_tuning_none};
+            t[pairs].tuning.bf16_pairs = pairs == 1;
+            bodies[pairs] = (struct body){attention_tuned_repeat, &t[pairs], 1};
+            bitdrop_set_tuning(&t[pairs].tuning);
+            attention_prepare(&t[pairs].c);
+        }
+        measure(bodies, 2, seconds, time);
+        ratio *= time[1] / time[0];
+        printf("%-20s %7.3f\n", attention_sizes[s].name, time[1] / time[0]);
+        fflush(stdout);
+    }
+    chosen->bf16_pairs = ratio < GAIN;
+}
+
 static void print_bytes(size_t bytes)
 {
     if (bytes == SIZE_MAX)
@@ -247,6 +293,7 @@ static int tune(double seconds)
         chosen.prefetch_ahead = 0;
     bitdrop_set_tuning(&bitdrop_tuning_none);
     tune_small(&chosen, seconds);
+    tune_pairs(&chosen, seconds);
     print_entry(&chosen);
     return 0;
 }
