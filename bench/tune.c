@@ -48,6 +48,8 @@ static void tuned_repeat(void *argument, size_t calls)
     }
 }
 
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
 /* Times `count` tunings of a case, and multiplies each ratio[i] by time i / time 0. */
 static void compare(const struct bench_case *c, const struct bitdrop_tuning *tunings, size_t count,
                     bool fresh_output, double seconds, double *ratio)
@@ -82,12 +84,11 @@ static void tune_streaming(struct bitdrop_tuning *chosen, double seconds)
     };
     struct bitdrop_tuning tunings[COUNT(distances)];
     double ratio[COUNT(distances)];
-    size_t best = 0, most = 512 * MIB;
+    const size_t most = smaller(512 * MIB, memory_largest());
+    size_t best = 0;
 
     puts("\nStreaming stores: time by how far ahead the inputs are prefetched, against not at all");
     printf("%-20s %7s %7s %7s %7s %7s\n", "", "not", "1 KiB", "2 KiB", "4 KiB", "8 KiB");
-    if (most > memory_largest())
-        most = memory_largest();
     for (size_t i = 0; i < COUNT(distances); i++) {
         ratio[i] = 1;
         tunings[i] = bitdrop_tuning_none;
@@ -108,6 +109,27 @@ static void tune_streaming(struct bitdrop_tuning *chosen, double seconds)
             best = i;
     chosen->streamed_inputs = best > 0 && ratio[best] < GAIN;
     chosen->prefetch_ahead = chosen->streamed_inputs ? distances[best] : 2 * KIB;
+}
+
+/* With streaming stores and given bits. Sets whether pages are taken in turn. */
+static void tune_pages(struct bitdrop_tuning *chosen, double seconds)
+{
+    struct bitdrop_tuning tunings[2] = {*chosen, *chosen};
+    double ratio[2] = {1, 1};
+
+    tunings[1].pages_in_turn = true;
+    puts("\nStreaming stores, backward p=0.1: time by whether four pages are taken in turn");
+    printf("%-20s %7s %7s\n", "", "not", "in turn");
+    for (unsigned t = 0; t < BITDROP_DTYPE_COUNT; t++) {
+        struct bench_case c = {OP_backward, .dtype = (bitdrop_dtype)t, .p = 0.1};
+
+        c.n = smaller(512 * MIB, memory_largest()) / dtype_bytes(c.dtype);
+        c.stores = BITDROP_STORES_STREAMING;
+        case_prepare(&c);
+        printf("%-20s", case_dtype_name(&c));
+        compare(&c, tunings, 2, false, seconds, ratio);
+    }
+    chosen->pages_in_turn = ratio[1] < GAIN;
 }
 
 /* With stores through the caches. Sets from which size on inputs and output are prefetched. */
@@ -273,7 +295,8 @@ static void print_entry(const struct bitdrop_tuning *t)
                                          : "?",
            family, model, model, t->small_elements);
     print_bytes(t->prefetch_ahead);
-    printf(", %s, ", t->streamed_inputs ? "true" : "false");
+    printf(", %s, %s, ", t->streamed_inputs ? "true" : "false",
+           t->pages_in_turn ? "true" : "false");
     print_bytes(t->inputs_from);
     printf(", ");
     print_bytes(t->output_from);
@@ -288,6 +311,7 @@ static int tune(double seconds)
 
     printf("%s, tuned as \"%s\". Ratios below 1 are gains.\n", machine_cpu_name(), name);
     tune_streaming(&chosen, seconds);
+    tune_pages(&chosen, seconds);
     tune_cached(&chosen, seconds);
     if (!chosen.streamed_inputs && chosen.inputs_from == SIZE_MAX && chosen.output_from == SIZE_MAX)
         chosen.prefetch_ahead = 0;

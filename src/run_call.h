@@ -153,7 +153,7 @@ INLINE void init_job(struct bitdrop_job *job, const struct bitdrop_call *call, c
     for (int i = 0; i < BITDROP_MAX_PARAMETERS; i++)
         job->f64_parameter[i] = 0;
     job->streaming = false;
-    job->prefetch = (struct bitdrop_prefetch){false, false, 0};
+    job->prefetch = (struct bitdrop_prefetch){false, false, false, 0};
 }
 
 /* From here on each element has a decision of its own. */

@@ -137,7 +137,7 @@ Test(dispatch, made_up_models)
 
 Test(dispatch, what_is_prefetched)
 {
-    const struct bitdrop_tuning t = {"made up", 0, 4096, true, 100, 200, false};
+    const struct bitdrop_tuning t = {"made up", 0, 4096, true, true, 100, 200, false};
     const struct {
         size_t bytes;
         bool streaming, inputs, output;
@@ -154,8 +154,10 @@ Test(dispatch, what_is_prefetched)
         cr_expect_eq(got.ahead, 4096);
         cr_expect_eq(got.inputs, calls[i].inputs, "call %zu", i);
         cr_expect_eq(got.output, calls[i].output, "call %zu", i);
+        cr_expect_eq(got.pages_in_turn, calls[i].streaming, "call %zu", i);
     }
     cr_expect(!bitdrop_prefetch_of(&bitdrop_tuning_none, true, 1 << 30).inputs);
+    cr_expect(!bitdrop_prefetch_of(&bitdrop_tuning_none, true, 1 << 30).pages_in_turn);
     cr_expect(!bitdrop_prefetch_of(&bitdrop_tuning_none, false, 1 << 30).output);
 }
 

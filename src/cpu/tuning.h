@@ -15,14 +15,15 @@ struct bitdrop_tuning {
     size_t small_elements; /* calls of so many at most run AVX2 rather than AVX-512 */
     size_t prefetch_ahead; /* bytes from what is read or written to what is prefetched */
     bool streamed_inputs;  /* prefetch the inputs of calls with streaming stores */
+    bool pages_in_turn;    /* with streaming stores and given bits, go through four pages at once */
     size_t inputs_from;    /* prefetch those of other calls that write so many bytes or more, */
     size_t output_from;    /* and their output from so many bytes on; SIZE_MAX: never */
     bool bf16_pairs;       /* multiply bf16 by AVX512_BF16 in attention, rather than as f32 */
 };
 
-/* What a call prefetches. */
+/* What a call prefetches, and whether it goes through pages in turn instead. */
 struct bitdrop_prefetch {
-    bool inputs, output;
+    bool inputs, output, pages_in_turn;
     uint32_t ahead; /* bytes */
 };
 
@@ -33,6 +34,7 @@ static inline struct bitdrop_prefetch bitdrop_prefetch_of(const struct bitdrop_t
     return (struct bitdrop_prefetch){
         .inputs = streaming ? t->streamed_inputs : output_bytes >= t->inputs_from,
         .output = !streaming && output_bytes >= t->output_from,
+        .pages_in_turn = streaming && t->pages_in_turn,
         .ahead = (uint32_t)t->prefetch_ahead,
     };
 }

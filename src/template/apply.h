@@ -26,7 +26,9 @@
 enum {
     T(VECTORS) = WORD_ELEMENTS / T(LANES), /* in a strip: the elements of one mask word */
     T(VECTOR_BYTES) = T(LANES) * BYTES,
-    T(STRIP_BYTES) = WORD_ELEMENTS * BYTES
+    T(STRIP_BYTES) = WORD_ELEMENTS * BYTES,
+    T(PAGE_STRIPS) = 4096 / T(STRIP_BYTES),
+    T(TURN_STRIPS) = 512 / T(STRIP_BYTES) /* of pages in turn */
 };
 
 #include "op/bodies.h"
@@ -151,6 +153,42 @@ FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks,
     T(advance)(inputs, has_second, work);
 }
 
+/* Passes over strips, which are applied at another time. Of a body with one input. */
+FORCE_INLINE void T(pass_over)(bool makes_marks, struct work *work, size_t strips)
+{
+    work->in[0] += strips * T(STRIP_BYTES);
+    work->out += strips * T(STRIP_BYTES);
+    work->bits += strips * (WORD_ELEMENTS / 8);
+    work->marks += makes_marks ? strips * (WORD_ELEMENTS / 8) : 0;
+}
+
+/*
+ * Applies strips of four pages in turn, as long as there are so many, and returns how many of
+ * `count` are left. Memory is faster so than one page behind another, even with prefetching
+ * (docs/performance.md), which would come too late or be of no use here.
+ */
+FORCE_INLINE size_t T(pages_in_turn)(T(body_function) * body, bool makes_marks, struct work *work,
+                                     size_t count)
+{
+    enum { PAGES = 4, PAGE = T(PAGE_STRIPS), TURN = T(TURN_STRIPS) };
+    const unsigned how = work->how;
+
+    work->how &= ~(unsigned)WORK_PREFETCH_INPUTS;
+    for (; count >= PAGES * PAGE; count -= PAGES * PAGE) {
+        for (int done = 0; done < PAGE; done += TURN) {
+            for (int page = 0; page < PAGES; page++) {
+                for (int i = 0; i < TURN; i++)
+                    T(next)(body, 1, makes_marks, work, NULL);
+                T(pass_over)(makes_marks, work, PAGE - TURN);
+            }
+            T(pass_over)(makes_marks, work, (size_t)TURN - PAGES * PAGE);
+        }
+        T(pass_over)(makes_marks, work, (PAGES - 1) * PAGE);
+    }
+    work->how = how;
+    return count;
+}
+
 /* Applies `count` strips. On a copy, which stores to the output cannot change. */
 FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_marks,
                             struct work *work, size_t count)
@@ -158,6 +196,8 @@ FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_mark
     struct work local;
 
     work_copy(&local, work);
+    if (inputs == 1 && work->how & WORK_PAGES_IN_TURN)
+        count = T(pages_in_turn)(body, makes_marks, &local, count);
     for (; count > 0; count--)
         T(next)(body, inputs, makes_marks, &local, NULL);
     work_return(work, &local);

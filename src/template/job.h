@@ -57,6 +57,7 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
     work->how = (job->streaming ? WORK_STREAMING : 0U) |
                 (job->prefetch.inputs ? WORK_PREFETCH_INPUTS : 0U) |
                 (job->prefetch.output ? WORK_PREFETCH_OUTPUT : 0U) |
+                (job->prefetch.pages_in_turn ? WORK_PAGES_IN_TURN : 0U) |
                 (job->in[1].col_bytes != 0 ? WORK_SECOND_INPUT : 0U);
     work->job = job;
     work->apply = body->apply;

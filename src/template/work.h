@@ -28,7 +28,8 @@ enum work_flags {
     WORK_STREAMING = 1,
     WORK_SECOND_INPUT = 2, /* is no -0 */
     WORK_PREFETCH_INPUTS = 4,
-    WORK_PREFETCH_OUTPUT = 8
+    WORK_PREFETCH_OUTPUT = 8,
+    WORK_PAGES_IN_TURN = 16
 };
 
 /* Applies the next `count` strips; there are as many. Of one body and dtype. */
