@@ -11,7 +11,8 @@ static void copy(const struct loop_arguments *a) { memcpy(a->y, a->x, a->n * siz
 #define DECLARATION(isa)                                                                           \
     void multiply_##isa(const struct loop_arguments *a);                                           \
     void multiply_##isa##_prefetched(const struct loop_arguments *a);                              \
-    void multiply_##isa##_streamed(const struct loop_arguments *a);
+    void multiply_##isa##_streamed(const struct loop_arguments *a);                                \
+    void multiply_##isa##_pages_in_turn(const struct loop_arguments *a);
 DECLARATION(baseline)
 DECLARATION(avx2)
 DECLARATION(avx512)
@@ -26,6 +27,7 @@ DECLARATION(neon)
 #define PREFETCHING(name, isa, ISA)                                                                \
     {"y=ax-" name "-prefetch", multiply_##isa##_prefetched, BITDROP_ISA_##ISA, 2048},              \
         {"y=ax-" name "-stream-2k", multiply_##isa##_streamed, BITDROP_ISA_##ISA, 2048},           \
+        {"y=ax-" name "-stream-4p", multiply_##isa##_pages_in_turn, BITDROP_ISA_##ISA, 0},         \
     {                                                                                              \
         "y=ax-" name "-stream-8k", multiply_##isa##_streamed, BITDROP_ISA_##ISA, 8192              \
     }

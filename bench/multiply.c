@@ -18,10 +18,12 @@
 #define CACHED MULTIPLY
 #define PREFETCHED PASTE(MULTIPLY, _prefetched)
 #define STREAMED PASTE(MULTIPLY, _streamed)
+#define IN_TURN PASTE(MULTIPLY, _pages_in_turn)
 
 void CACHED(const struct loop_arguments *a);
 void PREFETCHED(const struct loop_arguments *a);
 void STREAMED(const struct loop_arguments *a);
+void IN_TURN(const struct loop_arguments *a);
 
 static void multiply(size_t n, float a, const float *restrict x, float *restrict y)
 {
@@ -56,14 +58,21 @@ static void prefetch(const float *p, size_t ahead)
         __builtin_prefetch((const void *)((uintptr_t)p + ahead));
 }
 
+/* Elements in front of the first whole vector of y. */
+static size_t head_of(const struct loop_arguments *a)
+{
+    const size_t past = (uintptr_t)a->y % sizeof(f32_vec) / sizeof(float);
+    const size_t to_vector = past == 0 ? 0 : f32_LANES - past;
+
+    return to_vector < a->n ? to_vector : a->n;
+}
+
 /* Lines of y from the first whole vector on, by one kind of stores. */
 static inline __attribute__((always_inline)) void multiply_lines(const struct loop_arguments *a,
                                                                  void (*store)(void *p, f32_vec v),
                                                                  size_t x_ahead, size_t y_ahead)
 {
-    const size_t past = (uintptr_t)a->y % sizeof(f32_vec) / sizeof(float);
-    const size_t to_vector = past == 0 ? 0 : f32_LANES - past;
-    const size_t head = to_vector < a->n ? to_vector : a->n;
+    const size_t head = head_of(a);
     const size_t end = head + (a->n - head) / LINE * LINE;
     const f32_vec scale = f32_set1(a->scale);
 
@@ -89,6 +98,27 @@ void STREAMED(const struct loop_arguments *a)
         multiply_lines(a, f32_stream, a->ahead, 0);
     else
         multiply_lines(a, f32_stream, 0, 0);
+    stream_fence();
+}
+
+/* Four pages in turn by stores past the caches, as glibc's memcpy does it, and no prefetching. */
+void IN_TURN(const struct loop_arguments *a)
+{
+    enum { PAGE = 4096 / sizeof(float), PAGES = 4 * PAGE, TURN = 8 * LINE };
+    const f32_vec scale = f32_set1(a->scale);
+    struct loop_arguments rest = *a;
+    size_t at = head_of(a);
+
+    multiply(at, a->scale, a->x, a->y);
+    for (; a->n - at >= PAGES; at += PAGES)
+        for (size_t turn = at; turn < at + PAGE; turn += TURN)
+            for (size_t page = turn; page < turn + PAGES; page += PAGE)
+                for (size_t i = page; i < page + TURN; i += f32_LANES)
+                    f32_stream(a->y + i, f32_mul(f32_load(a->x + i), scale));
+    rest.n -= at;
+    rest.x += at;
+    rest.y += at;
+    multiply_lines(&rest, f32_stream, 0, 0);
     stream_fence();
 }
 #endif
