@@ -273,7 +273,7 @@ static void tune_pairs(struct bitdrop_tuning *chosen, double seconds)
 static void print_bytes(size_t bytes)
 {
     if (bytes == SIZE_MAX)
-        printf("SIZE_MAX");
+        printf("NEVER");
     else if (bytes % MIB == 0 && bytes > 0)
         printf("%zu * MIB", bytes / MIB);
     else

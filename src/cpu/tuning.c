@@ -2,6 +2,7 @@
 #include "tuning.h"
 
 enum { KIB = 1 << 10, MIB = 1 << 20 };
+#define NEVER SIZE_MAX
 
 #define INTEL BITDROP_CPUID_INTEL
 #define AMD BITDROP_CPUID_AMD
@@ -14,23 +15,11 @@ struct entry {
 };
 
 static const struct entry entries[] = {
-    {INTEL,
-     0x06,
-     0x8F,
-     0x8F,
-     {"Sapphire Rapids", 1024, 2 * KIB, true, false, SIZE_MAX, 1 * MIB, false}},
-    {INTEL,
-     0x06,
-     0xCF,
-     0xCF,
-     {"Emerald Rapids", 1024, 2 * KIB, true, true, SIZE_MAX, 1 * MIB, false}},
-    {INTEL,
-     0x06,
-     0xAD,
-     0xAE,
-     {"Granite Rapids", 1024, 2 * KIB, true, false, SIZE_MAX, 1 * MIB, false}},
-    {AMD, 0x19, 0x10, 0x1F, {"Zen 4", 0, 0, false, false, SIZE_MAX, SIZE_MAX, true}},
-    {AMD, 0x19, 0x60, 0xAF, {"Zen 4", 0, 0, false, false, SIZE_MAX, SIZE_MAX, true}},
+    {INTEL, 0x06, 0x8F, 0x8F, {"Sapphire Rapids", 1024, 2 * KIB, true, false, NEVER, MIB, false}},
+    {INTEL, 0x06, 0xCF, 0xCF, {"Emerald Rapids", 1024, 2 * KIB, true, true, NEVER, MIB, false}},
+    {INTEL, 0x06, 0xAD, 0xAE, {"Granite Rapids", 1024, 2 * KIB, true, false, NEVER, MIB, false}},
+    {AMD, 0x19, 0x10, 0x1F, {"Zen 4", 0, 0, false, false, NEVER, NEVER, true}},
+    {AMD, 0x19, 0x60, 0xAF, {"Zen 4", 0, 0, false, false, NEVER, NEVER, true}},
     {AMD, 0x1A, 0x00, 0x7F, {"Zen 5", 0, 8 * KIB, true, false, 4 * MIB, 16 * MIB, true}},
 };
 
@@ -38,13 +27,11 @@ static const struct entry entries[] = {
  * Most CPUs that were measured gain by prefetching. Intel's 512-bit operations start slowly, and
  * its vdpbf16ps takes more than twice the time of the two multiply-adds of f32 that it stands for.
  */
-static const struct bitdrop_tuning intel = {"other Intel", 1024,     2 * KIB, true,
-                                            false,         SIZE_MAX, 1 * MIB, false};
-static const struct bitdrop_tuning other = {"other x86", 0,        2 * KIB, true,
-                                            false,       SIZE_MAX, 1 * MIB, true};
+static const struct bitdrop_tuning intel = {"other Intel", 1024,  2 * KIB, true,
+                                            false,         NEVER, MIB,     false};
+static const struct bitdrop_tuning other = {"other x86", 0, 2 * KIB, true, false, NEVER, MIB, true};
 
-const struct bitdrop_tuning bitdrop_tuning_none = {"none", 0,        0,        false,
-                                                   false,  SIZE_MAX, SIZE_MAX, false};
+const struct bitdrop_tuning bitdrop_tuning_none = {"none", 0, 0, false, false, NEVER, NEVER, false};
 
 /* Intel SDM vol. 2A, CPUID leaf 1; AMD APM vol. 3, E.3.2. */
 unsigned bitdrop_x86_family(uint32_t eax)
