@@ -5,8 +5,9 @@ It needs a Python that has both, as `./dev test engines` makes it:
 
     build/engines-venv/bin/python bench/peers/attention.py [threads ...]
 
-Prints a table of milliseconds, medians of runs that take turns, for each number of threads (1 and 2 by default). PyTorch
-takes its fused kernel ("flash") only without dropout. bitdrop's threads have some of the heads each, as parts of the whole.
+Prints a table of milliseconds for each number of threads (1 and 2 by default): medians of runs that take turns, each
+behind one that is not timed. PyTorch takes its fused kernel ("flash") only without dropout. bitdrop's threads have some
+of the heads each, as parts of the whole.
 """
 
 import argparse
@@ -25,6 +26,7 @@ CASES = [  # batch, heads, rows, elements of a row, causal
     (1, 12, 2048, 64, True),
 ]
 DTYPES = [torch.float32, torch.bfloat16]
+PAUSE = 0.25  # seconds for which threads of PyTorch may go on to wait without sleeping
 
 
 def parts(heads, threads):
@@ -63,7 +65,8 @@ class Bitdrop:
             at = (slice(None), part)
             dq, dk, dv = (g[at] for g in self.grads)
             bitdrop.attention_backward(
-                dout[at], q[at], k[at], v[at], self.p, out=self.out[at], lse=lse, dq=dq, dk=dk, dv=dv, **self.options(part)
+                *(dout[at], q[at], k[at], v[at], self.p),
+                **{"out": self.out[at], "lse": lse, "dq": dq, "dk": dk, "dv": dv, **self.options(part)},
             )
 
         list(self.pool.map(run, self.parts, self.lse))
@@ -86,13 +89,15 @@ class PyTorch:
 def measure(subjects, turns):
     """Milliseconds of each: medians."""
     times = {name: [] for name in subjects}
-    for turn in range(turns + 1):
+    for _ in range(turns):
         for name, subject in subjects.items():
-            begin = time.perf_counter()
-            subject.forward()
-            subject.backward()
-            if turn > 0:
-                times[name].append(1e3 * (time.perf_counter() - begin))
+            time.sleep(PAUSE)
+            for timed in (False, True):
+                begin = time.perf_counter()
+                subject.forward()
+                subject.backward()
+                if timed:
+                    times[name].append(1e3 * (time.perf_counter() - begin))
     return {name: statistics.median(t) for name, t in times.items()}
 
 
@@ -105,13 +110,16 @@ def table(threads, turns):
     isas = [isa for isa in ("avx512", "avx2", "neon") if bitdrop.isa_supported(isa)]
     print(f"\n{threads} thread(s)\n")
     columns = [f"{isa} p = {p}" for isa in isas for p in (0.1, 0)] + ["PyTorch p = 0.1", "PyTorch p = 0"]
-    print("| batch, heads, rows | dtype | " + " | ".join(columns) + f" | {columns[0]} / PyTorch p = 0.1, p = 0 | p = 0.1 / 0 |")
+    ratios = f"{columns[0]} / PyTorch p = 0.1, p = 0 | p = 0.1 / 0"
+    print("| batch, heads, rows | dtype | " + " | ".join(columns) + f" | {ratios} |")
     print("|---|---|" + "---|" * (len(columns) + 2))
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         for dtype in DTYPES:
             for batch, heads, rows, dim, causal in CASES:
                 x = [torch.randn(batch, heads, rows, dim).to(dtype) for _ in range(4)]
-                subjects = {f"{isa} p = {p}": Bitdrop(pool, threads, *x, causal, p, isa) for isa in isas for p in (0.1, 0)}
+                subjects = {
+                    f"{isa} p = {p}": Bitdrop(pool, threads, *x, causal, p, isa) for isa in isas for p in (0.1, 0)
+                }
                 subjects |= {f"PyTorch p = {p}": PyTorch(*x, causal, p) for p in (0.1, 0)}
                 times = measure(subjects, turns)
                 assert largest_difference(subjects[f"{isas[0]} p = 0"], subjects["PyTorch p = 0"]) < 0.1
@@ -128,7 +136,7 @@ def table(threads, turns):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("threads", nargs="*", type=int, default=[1, 2])
-    parser.add_argument("--turns", type=int, default=9, help="timed runs of each (default: 9)")
+    parser.add_argument("--turns", type=int, default=5, help="timed runs of each (default: 5)")
     options = parser.parse_args()
     print(f"PyTorch {torch.__version__}, bitdrop {bitdrop.__version__}")
     for threads in options.threads:
