@@ -95,13 +95,12 @@ static bool attention_indices_fit(uint64_t offset, const bitdrop_attention *a)
 /* What both calls and the size of their scratch memory depend on; there are elements. */
 static bool sizes_are_right(const bitdrop_attention *a)
 {
-    const double most = (double)(SIZE_MAX / 16); /* of what scratch memory is made of */
+    const double most = (double)(SIZE_MAX / 2); /* bytes of scratch memory, or scores */
     const double keys = (double)a->keys + 64, queries = (double)a->queries + 64;
     const double dims = (double)a->dim + (double)v_dim(a) + 128;
     const double heads = (double)a->batch * (double)a->heads;
 
-    return a->heads % kv_heads(a) == 0 && kv_heads(a) <= a->heads &&
-           or_else(a->index_heads, a->heads) >= a->heads &&
+    return a->heads % kv_heads(a) == 0 && or_else(a->index_heads, a->heads) >= a->heads &&
            or_else(a->index_queries, a->queries) >= a->queries &&
            or_else(a->index_keys, a->keys) >= a->keys &&
            64 * (heads + 1) * (keys + queries) * dims < most && heads * queries * keys < most;
@@ -196,7 +195,7 @@ static bitdrop_status check_buffers(const struct call *c, const struct strides *
     if (!add_buffers(&b, c, s, scratch_bytes))
         return BITDROP_ERR_RANGE;
     for (size_t i = 0; i < b.written; i++)
-        if (!b.region[i].apart)
+        if (!b.region[i].nested)
             return BITDROP_ERR_RANGE;
     for (size_t i = 0; i < b.written; i++)
         for (size_t j = i + 1; j < b.count; j++)
@@ -263,23 +262,30 @@ static struct bitdrop_attention_job job_of(const struct call *c,
     };
 }
 
-/* Fewer tasks where there is little to do. */
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* Fewer tasks where there is little to do, or little that can be done at once. */
 static size_t tasks_of(const struct bitdrop_attention_job *job)
 {
+    const size_t forward = bitdrop_attention_forward_units(job);
+    const size_t backward = bitdrop_attention_backward_units(job);
     const double scores = (double)job->batch * (double)job->heads * (double)job->queries *
                           (double)job->keys / (double)BITDROP_TASK_ELEMENTS;
 
     if (job->parallel == NULL || scores < 2)
         return 1;
-    return scores < (double)job->parallel->tasks ? (size_t)scores : job->parallel->tasks;
+    const size_t most = smaller(job->parallel->tasks, larger(forward, backward));
+    return scores < (double)most ? (size_t)scores : most;
 }
 
+/* A multiple of 64; 0: more than fits in a size_t. */
 static size_t scratch_bytes_of(const struct bitdrop_attention_job *job)
 {
     const size_t forward = bitdrop_attention_forward_scratch(job);
     const size_t backward = bitdrop_attention_backward_scratch(job);
 
-    return forward > backward ? forward : backward;
+    return forward == 0 || backward == 0 ? 0 : (larger(forward, backward) + 63) / 64 * 64;
 }
 
 static bitdrop_status check_memory_and_run(const struct call *c,
@@ -299,6 +305,8 @@ static bitdrop_status check_memory_and_run(const struct call *c,
     job = job_of(c, kernels);
     job.tasks = tasks_of(&job);
     scratch_bytes = scratch_bytes_of(&job);
+    if (scratch_bytes == 0)
+        return BITDROP_ERR_RANGE;
     status = check_buffers(c, &s, scratch_bytes);
     if (status != BITDROP_OK)
         return status;
@@ -385,9 +393,10 @@ size_t bitdrop_attention_scratch_bytes(const bitdrop_config *cfg, bitdrop_dtype 
     const struct call c = {.cfg = cfg, .dtype = t, .a = a};
     const struct bitdrop_kernels *kernels;
     struct bitdrop_attention_job job;
+    struct strides s;
 
     if (cfg == NULL || a == NULL || check_attention_values(cfg, t, a) != BITDROP_OK ||
-        !has_elements(a) || !sizes_are_right(a))
+        !has_elements(a) || !sizes_are_right(a) || !set_strides(&s, a))
         return 0;
     kernels = bitdrop_kernels_for(cfg->isa, SIZE_MAX, SIZE_MAX);
     if (kernels == NULL)

@@ -76,7 +76,10 @@ static unsigned char *chunk_grad(const struct bitdrop_attention_job *job, size_t
            ((sample * job->heads + head) * chunks(job) + chunk) * grad_bytes(job);
 }
 
-/* The rows of dout and out, which the blocks of all chunks need, have the same stride. */
+/*
+ * The dot products of the rows of dout and out, which each chunk needs again. Both have
+ * out_strides, so rows_of gives them one stride.
+ */
 static void row_dots(const struct backward *w, const struct block *b, struct rows dout)
 {
     const struct bitdrop_attention_job *job = w->job;
@@ -234,10 +237,19 @@ void bitdrop_attention_run_backward(const struct bitdrop_attention_job *job)
         run_tasks(job, add_task);
 }
 
+size_t bitdrop_attention_backward_units(const struct bitdrop_attention_job *job)
+{
+    return job->batch * (job->heads / job->group) * chunks(job);
+}
+
 size_t bitdrop_attention_backward_scratch(const struct bitdrop_attention_job *job)
 {
-    struct backward w;
     const size_t grads = job->batch * job->heads * chunks(job) * grad_bytes(job);
+    struct backward w;
+    size_t bytes;
 
-    return take_backward(&w, job, NULL) * job->tasks + (chunks_are_units(job) ? grads : 0);
+    if (__builtin_mul_overflow(take_backward(&w, job, NULL), job->tasks, &bytes) ||
+        __builtin_add_overflow(bytes, chunks_are_units(job) ? grads : 0, &bytes))
+        return 0;
+    return bytes;
 }

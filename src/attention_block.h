@@ -16,8 +16,6 @@ enum {
     CHUNK_KEYS = 512,       /* of a block in the backward pass, or a multiple */
     MOST_CHUNKS = 8,        /* each has a gradient of q of its own where tasks share a head */
     ALIGNMENT = 64,
-    STRIP = 32,                  /* scores of one word of keep bits */
-    SLACK = 128,                 /* bytes behind a buffer that may be read with its last row */
     PADDING = 64 / sizeof(float) /* columns that keep rows from sharing a set of L1 */
 };
 
@@ -36,7 +34,7 @@ static inline unsigned char *take(struct room *room, size_t bytes)
 {
     unsigned char *at = room->base == NULL ? NULL : room->base + room->used;
 
-    room->used += round_up(bytes + SLACK, ALIGNMENT);
+    room->used += round_up(bytes, ALIGNMENT);
     return at;
 }
 
@@ -54,7 +52,7 @@ static inline size_t factors_of(const struct bitdrop_attention_job *job, size_t 
 
 static inline size_t score_stride(const struct bitdrop_attention_job *job, size_t cols)
 {
-    return (round_up(cols, larger(STRIP, job->kernels->panel_cols)) + PADDING) *
+    return (round_up(cols, larger(WORD_ELEMENTS, job->kernels->panel_cols)) + PADDING) *
            job->kernels->number;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The forward pass of attention. The scores of a block are made, turned into probabilities,
- * multiplied with v, and forgotten. A task has successive units, each of which is every so many
- * blocks of a head.
+ * multiplied with v, and forgotten. A unit is a head, or a part of one: part i of n has blocks i,
+ * i + n, i + 2 n and so on. A task has successive units.
  */
 #include "exact.h"
 
@@ -84,10 +84,10 @@ static size_t common_divisor(size_t a, size_t b)
     return a;
 }
 
-/* So many parts of a head that tasks have equal numbers of them, or nearly. */
+/* In how many parts each head is cut, so that tasks have equal numbers of them, or nearly. */
 static size_t forward_parts(const struct bitdrop_attention_job *job)
 {
-    enum { EVEN = 8 }; /* units of a task that hide one more */
+    enum { EVEN = 8 }; /* with so many heads a task, one more makes little difference */
     const size_t units = job->batch * job->heads;
 
     if (job->tasks <= 1 || units / job->tasks >= EVEN)
@@ -115,9 +115,15 @@ void bitdrop_attention_run_forward(const struct bitdrop_attention_job *job)
     run_tasks(job, forward_task);
 }
 
+size_t bitdrop_attention_forward_units(const struct bitdrop_attention_job *job)
+{
+    return job->batch * job->heads * parts_of(job->queries, block_rows(job, job->keys));
+}
+
 size_t bitdrop_attention_forward_scratch(const struct bitdrop_attention_job *job)
 {
     struct forward f;
+    size_t bytes;
 
-    return take_forward(&f, job, NULL) * job->tasks;
+    return __builtin_mul_overflow(take_forward(&f, job, NULL), job->tasks, &bytes) ? 0 : bytes;
 }

@@ -38,7 +38,11 @@ struct bitdrop_attention_job {
     size_t tasks;
 };
 
-/* Bytes of scratch memory. */
+/* How many pieces of work there are at most, for tasks to share. */
+size_t bitdrop_attention_forward_units(const struct bitdrop_attention_job *job);
+size_t bitdrop_attention_backward_units(const struct bitdrop_attention_job *job);
+
+/* Bytes of scratch memory for all tasks; 0: more than fits in a size_t. */
 size_t bitdrop_attention_forward_scratch(const struct bitdrop_attention_job *job);
 size_t bitdrop_attention_backward_scratch(const struct bitdrop_attention_job *job);
 

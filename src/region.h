@@ -12,7 +12,8 @@ struct region {
     uintptr_t base;
     size_t bytes;                                       /* of a row */
     size_t count[REGION_LEVELS], stride[REGION_LEVELS]; /* bytes; from the largest stride down */
-    bool apart; /* no two rows share a byte. If not, the region is one row with all of them */
+    bool nested; /* each stride is at least the extent of the levels below it, so no two rows share
+                    a byte. If not, the region is one row from the first byte to the last */
 };
 
 static inline void region_swap(struct region *r, int i)
@@ -45,7 +46,7 @@ static inline bool region_make(struct region *r, const void *base,
 {
     size_t room = UINTPTR_MAX - (uintptr_t)base;
 
-    *r = (struct region){.base = (uintptr_t)base, .apart = true};
+    *r = (struct region){.base = (uintptr_t)base, .nested = true};
     if (__builtin_mul_overflow(cols, size, &r->bytes) || r->bytes > room)
         return false;
     room -= r->bytes;
@@ -60,7 +61,7 @@ static inline bool region_make(struct region *r, const void *base,
             __builtin_mul_overflow(r->stride[i], count[i] - 1, &all) || all > room)
             return false;
         room -= all;
-        r->apart &= stride[i] != 0;
+        r->nested &= stride[i] != 0;
         if (stride[i] == 0)
             r->count[i] = 1;
     }
@@ -72,7 +73,7 @@ static inline bool region_make(struct region *r, const void *base,
         if (r->count[i] > 1 && r->stride[i] < region_extent(r, i + 1)) {
             r->bytes = region_extent(r, 0);
             r->count[0] = r->count[1] = r->count[2] = 1;
-            r->apart = false;
+            r->nested = false;
         }
     for (int i = REGION_LEVELS - 1; i >= 0 && (r->count[i] == 1 || r->stride[i] == r->bytes); i--) {
         r->bytes *= r->count[i]; /* rows without gaps are one */
@@ -92,7 +93,7 @@ static inline uintptr_t region_row(const struct region *r, size_t row)
     return at;
 }
 
-/* Exact, but for a region whose own rows share bytes. */
+/* Exact if both are nested; otherwise bytes between the rows count too. */
 static inline bool regions_overlap(const struct region *a, const struct region *b)
 {
     const size_t a_rows = a->count[0] * a->count[1] * a->count[2];

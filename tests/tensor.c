@@ -33,17 +33,18 @@ unsigned char *tensor_element(const struct tensor *t, size_t dense)
                        dtype_bytes(t->dtype);
 }
 
-/* Levels in one of the usual orders, the innermost first, and gaps at random. */
+/* Dense, or levels in one of the usual orders, the innermost first, with gaps at random. */
 static void choose_strides(struct check *c, struct tensor *t)
 {
     static const int orders[3][3] = {{2, 1, 0}, {1, 2, 0}, {1, 0, 2}};
-    const int *order = orders[check_below(c, 3)];
-    size_t stride = t->cols + (check_below(c, 2) ? 0 : check_below(c, 9));
+    const bool dense = check_below(c, 3) == 0;
+    const int *order = orders[dense ? 0 : check_below(c, 3)];
+    size_t stride = t->cols + (dense || check_below(c, 2) ? 0 : check_below(c, 9));
 
     for (int i = 0; i < 3; i++) {
         t->strides[order[i]] = stride;
         stride *= t->count[order[i]];
-        stride += check_below(c, 3) == 0 ? check_below(c, 5) : 0;
+        stride += !dense && check_below(c, 3) == 0 ? check_below(c, 5) : 0;
     }
 }
 

@@ -24,7 +24,7 @@ void tensor_free(struct tensor *t);
 
 size_t tensor_numbers(const struct tensor *t); /* how many there are */
 
-/* The element that a dense tensor would have at this place. */
+/* Where element `dense` of a dense tensor lies in this one. */
 unsigned char *tensor_element(const struct tensor *t, size_t dense);
 
 void tensor_put(struct tensor *t, size_t dense, double x); /* sets number[] to what it became */

@@ -5,6 +5,10 @@
  *
  *   LOAD_NUMBERS, STORE_NUMBERS  a vector from and to numbers in memory
  */
+#if !defined(DTYPE) || !defined(COMPUTE) || !defined(BYTES)
+#error "define DTYPE, COMPUTE and BYTES"
+#endif
+
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)
 #define T(name) PASTE(DTYPE, name)
@@ -37,15 +41,17 @@ static inline void T(narrow_row)(unsigned char *to, const unsigned char *from, s
                                  C(number) factor)
 {
     const C(vec) scale = C(set1)(factor);
+    C(number) last[T(LANES)] = {0};
+    size_t i;
 
-    for (size_t i = 0; i < n; i += T(LANES)) {
-        const T(packed) out = T(round)(T(mul)(LOAD_NUMBERS(from + i * sizeof(C(number))), scale));
-
-        if (n - i >= T(LANES))
-            T(store)(to + i * BYTES, out);
-        else
-            T(store_few)(to + i * BYTES, out, n - i);
-    }
+    for (i = 0; i + T(LANES) <= n; i += T(LANES))
+        T(store)(to + i * BYTES,
+                 T(round)(T(mul)(LOAD_NUMBERS(from + i * sizeof(C(number))), scale)));
+    if (i == n)
+        return;
+    memcpy(last, from + i * sizeof *last, (n - i) * sizeof *last);
+    T(store_few)(to + i * BYTES, T(round)(T(mul)(LOAD_NUMBERS((unsigned char *)last), scale)),
+                 n - i);
 }
 
 static void T(narrow_rows)(const struct bitdrop_copied_rows *c)

@@ -38,24 +38,28 @@ static keep_bits C(strip_bits)(const uint8_t *keep, size_t col, size_t n,
     return keep_bits_load(room);
 }
 
-/* scale * score + bias of a strip of n scores. */
+/*
+ * scale * score + bias of a strip of n scores. What lies behind them was never written, and a
+ * signalling NaN there must not raise anything.
+ */
 FORCE_INLINE void C(scaled_strip)(const unsigned char *score, const unsigned char *bias,
                                   C(vec) scale, size_t n, C(vec) t[C(STRIP_VECTORS)])
 {
     uint8_t room[WORD_ELEMENTS / 8];
+    const keep_bits lanes = C(strip_bits)(NULL, 0, n, room);
 
     for (int v = 0; v < C(STRIP_VECTORS); v++) {
         const size_t at = (size_t)v * C(LANES);
+        const C(mask) seen = C(keep)(lanes, v, 0);
 
-        t[v] = C(mul)(scale, C(load)(score + at * sizeof(C(number))));
+        t[v] = C(load)(score + at * sizeof(C(number)));
+        if (n < WORD_ELEMENTS)
+            t[v] = C(only)(seen, t[v]);
+        t[v] = C(mul)(scale, t[v]);
         if (bias != NULL && at < n)
             t[v] = C(add)(t[v], C(load_few)(bias + at * sizeof(C(number)), n - at));
-    }
-    if (n < WORD_ELEMENTS) {
-        const keep_bits lanes = C(strip_bits)(NULL, 0, n, room);
-
-        for (int v = 0; v < C(STRIP_VECTORS); v++)
-            t[v] = C(select)(C(keep)(lanes, v, 0), t[v], C(set1)(-INFINITY));
+        if (n < WORD_ELEMENTS)
+            t[v] = C(select)(seen, t[v], C(set1)(-INFINITY));
     }
 }
 
@@ -123,11 +127,10 @@ static void C(row_of_nans)(unsigned char *score, const uint8_t *keep, size_t see
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
         uint8_t room[WORD_ELEMENTS / 8];
         const keep_bits bits = C(strip_bits)(keep, col, C(of_strip)(seen - col), room);
+        unsigned char *at = score + col * sizeof(C(number));
 
         for (int v = 0; v < C(STRIP_VECTORS); v++)
-            C(store)
-        (score + col * sizeof(C(number)) + (size_t)v * sizeof(C(vec)),
-         C(only)(C(keep)(bits, v, 0), C(set1)(NAN)));
+            C(store)(at + (size_t)v * sizeof(C(vec)), C(only)(C(keep)(bits, v, 0), C(set1)(NAN)));
     }
 }
 
@@ -209,11 +212,15 @@ static void C(backward_row)(const struct bitdrop_score_block *b, size_t row)
         for (int v = 0; v < C(STRIP_VECTORS); v++) {
             const size_t in_strip = (size_t)v * sizeof(C(vec));
             const C(mask) kept = C(keep)(bits, v, 0);
-            const C(vec) g = C(only)(kept, C(mul)(C(load)(grad + at + in_strip), y_scale));
-            const C(vec) change = C(mul)(C(mul)(scale, t[v]), C(sub)(g, dots));
+            const C(mask) seen_lanes = C(keep)(lanes, v, 0);
+            const C(vec) given = C(load)(grad + at + in_strip);
+            const C(vec) g =
+                C(mul)(n < WORD_ELEMENTS ? C(only)(seen_lanes, given) : given, y_scale);
+            const C(vec) kept_g = C(only)(kept, g);
+            const C(vec) change = C(mul)(C(mul)(scale, t[v]), C(sub)(kept_g, dots));
 
             C(store)(score + at + in_strip, C(only)(kept, C(mul)(t[v], y_scale)));
-            C(store)(grad + at + in_strip, C(only)(C(keep)(lanes, v, 0), change));
+            C(store)(grad + at + in_strip, C(only)(seen_lanes, change));
         }
     }
     C(clear_unseen)(score, seen, b->cols);

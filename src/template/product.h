@@ -2,17 +2,20 @@
 /*
  * The product of two matrices, in tiles of sums that stay in registers (Goto and van de Geijn,
  * "Anatomy of high-performance matrix multiplication", TOMS 34, 2008). Included once for each type
- * of numbers, by template/attention_kernels.h, which defines C; the includer of that has included
- * its vec_product.h.
+ * of factors. The includer defines C(name), has included its vec_product.h, and undefines C:
+ * template/attention_kernels.h for f32 and f64, template/attention_pairs.h for pairs.
  */
+#ifndef C
+#error "define C"
+#endif
 
 /*
  * `vectors` columns of `rows` rows. Both are constants after inlining, so that the sums are
  * registers.
  */
-FORCE_INLINE void C(product_tile)(int rows, int vectors, const struct bitdrop_product *p,
-                                  const unsigned char *a, const unsigned char *b, unsigned char *c)
+FORCE_INLINE void C(product_tile)(int rows, int vectors, const struct bitdrop_product *p)
 {
+    const unsigned char *a = p->a, *b = p->b;
     const size_t a_row = p->a_row, a_depth = p->a_depth, b_depth = p->b_depth, c_row = p->c_row;
     const bool add = p->add;
     C(vec) sum[PRODUCT_ROWS][PRODUCT_VECTORS];
@@ -23,18 +26,18 @@ FORCE_INLINE void C(product_tile)(int rows, int vectors, const struct bitdrop_pr
         for (int v = 0; v < vectors; v++)
             sum[i][v] = C(set1)(0);
     for (size_t k = p->depth; k > 0; k--) {
-        C(vec) factor[PRODUCT_VECTORS];
+        C(vec) b_row[PRODUCT_VECTORS];
 
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++)
-            factor[v] = C(load)(b + (size_t)v * sizeof(C(vec)));
+            b_row[v] = C(load)(b + (size_t)v * sizeof(C(vec)));
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
             const C(vec) x = C(broadcast)(a + (size_t)i * a_row);
 
 #pragma GCC unroll 8
             for (int v = 0; v < vectors; v++)
-                sum[i][v] = C(mul_add)(x, factor[v], sum[i][v]);
+                sum[i][v] = C(mul_add)(x, b_row[v], sum[i][v]);
         }
         a += a_depth;
         b += b_depth;
@@ -43,31 +46,30 @@ FORCE_INLINE void C(product_tile)(int rows, int vectors, const struct bitdrop_pr
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++) {
-            unsigned char *at = c + (size_t)i * c_row + (size_t)v * sizeof(C(vec));
+            unsigned char *at = p->c + (size_t)i * c_row + (size_t)v * sizeof(C(vec));
 
             C(store)(at, add ? C(add)(C(load)(at), sum[i][v]) : sum[i][v]);
         }
 }
 
-/* `vectors` columns of all rows. */
-FORCE_INLINE void C(product_columns)(int vectors, const struct bitdrop_product *p,
-                                     const unsigned char *b, unsigned char *c)
+/* As many times `rows` rows as there are. */
+FORCE_INLINE void C(product_rows)(int rows, int vectors, struct bitdrop_product *p)
 {
-    const unsigned char *a = p->a;
-    size_t left = p->rows;
-
-#define ROWS(n)                                                                                    \
-    for (; PRODUCT_ROWS >= (n) && left >= (n); left -= (n)) {                                      \
-        C(product_tile)((n), vectors, p, a, b, c);                                                 \
-        a += (n)*p->a_row;                                                                         \
-        c += (n)*p->c_row;                                                                         \
+    for (; PRODUCT_ROWS >= rows && p->rows >= (size_t)rows; p->rows -= (size_t)rows) {
+        C(product_tile)(rows, vectors, p);
+        p->a += (size_t)rows * p->a_row;
+        p->c += (size_t)rows * p->c_row;
     }
-    ROWS(8)
-    ROWS(6)
-    ROWS(4)
-    ROWS(2)
-    ROWS(1)
-#undef ROWS
+}
+
+/* `vectors` columns of all rows. */
+FORCE_INLINE void C(product_columns)(int vectors, struct bitdrop_product p)
+{
+    C(product_rows)(8, vectors, &p);
+    C(product_rows)(6, vectors, &p);
+    C(product_rows)(4, vectors, &p);
+    C(product_rows)(2, vectors, &p);
+    C(product_rows)(1, vectors, &p);
 }
 
 static inline void C(product)(const struct bitdrop_product *p)
@@ -75,17 +77,18 @@ static inline void C(product)(const struct bitdrop_product *p)
     const size_t panel = PRODUCT_VECTORS * C(LANES);
 
     for (size_t col = 0; col < p->cols; col += panel) {
-        const unsigned char *b = p->b + col / panel * p->b_panel;
-        unsigned char *c = p->c + col * sizeof(C(number));
+        struct bitdrop_product columns = *p;
         const size_t left = p->cols - col;
 
+        columns.b += col / panel * p->b_panel;
+        columns.c += col * sizeof(C(number));
         if (left > 3 * C(LANES) && PRODUCT_VECTORS >= 4)
-            C(product_columns)(4, p, b, c);
+            C(product_columns)(4, columns);
         else if (left > 2 * C(LANES) && PRODUCT_VECTORS >= 3)
-            C(product_columns)(3, p, b, c);
+            C(product_columns)(3, columns);
         else if (left > C(LANES) && PRODUCT_VECTORS >= 2)
-            C(product_columns)(2, p, b, c);
+            C(product_columns)(2, columns);
         else
-            C(product_columns)(1, p, b, c);
+            C(product_columns)(1, columns);
     }
 }
