@@ -211,14 +211,10 @@ static struct bitdrop_heads heads_of(const void *at, const size_t strides[3], si
         .strides = {strides[0] * size, strides[1] * size, strides[2] * size}};
 }
 
-/* The scale of D. Bits that are made at p = 1 keep nothing, so avoid 1/0 then. */
-static double scale_of_kept(const bitdrop_config *cfg, bool given)
+/* The scale of D. p = 1 keeps nothing, so avoid 1/0 and 0 * infinity then. */
+static double scale_of_kept(const bitdrop_config *cfg)
 {
-    if (cfg->scaling == BITDROP_SCALE_INFER)
-        return 1;
-    if (cfg->p == 1)
-        return given ? INFINITY : 1;
-    return 1 / (1 - cfg->p);
+    return cfg->scaling == BITDROP_SCALE_INFER || cfg->p == 1 ? 1 : 1 / (1 - cfg->p);
 }
 
 static const struct bitdrop_attention_kernels *kernels_of(bitdrop_dtype t,
@@ -251,7 +247,7 @@ static struct bitdrop_attention_job job_of(const struct call *c,
         .causal = a->causal == 1,
         .causal_first = a->causal_first,
         .x_scale = a->scale == 0 ? 1 / sqrt((double)a->dim) : a->scale,
-        .y_scale = scale_of_kept(c->cfg, !makes_bits(c)),
+        .y_scale = scale_of_kept(c->cfg),
         .bias = heads_of(a->bias, a->bias_strides, dtype_bytes[c->dtype]),
         .offset = c->cfg->offset,
         .pitch = pitch,

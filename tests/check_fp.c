@@ -100,6 +100,57 @@ static void call_one(struct check *c, const bitdrop_config *cfg, enum bitdrop_op
     c->cases++;
 }
 
+/*
+ * Attention, both passes. Scratch memory holds signalling NaNs, which raise invalid if anything is
+ * computed with them.
+ */
+static void call_attention(struct check *c, const bitdrop_config *cfg, bitdrop_dtype t,
+                           uint32_t setting)
+{
+    enum { QUERIES = 9, KEYS = 45, DIM = 5, SCRATCH = 1 << 19 };
+    static _Alignas(64) uint64_t scratch[SCRATCH / 8];
+    static double lse[QUERIES];
+    const uint64_t signalling =
+        t == BITDROP_F64 ? UINT64_C(0x7FF47FF47FF47FF4) : UINT64_C(0x7FA07FA07FA07FA0);
+    const bitdrop_attention a = {.batch = 1,
+                                 .heads = 1,
+                                 .queries = QUERIES,
+                                 .keys = KEYS,
+                                 .dim = DIM,
+                                 .causal = 1,
+                                 .causal_first = 7};
+    const uint32_t control = (uint32_t)controls();
+    bitdrop_config stored = *cfg;
+    static uint8_t bits[QUERIES * ((KEYS + 7) / 8)];
+    unsigned char *out = y, *dq = y + 500, *dk = y + 1000, *dv = y + 4000;
+    bitdrop_status status[2];
+
+    stored.mask_use = BITDROP_MASK_STORED;
+    memset(x, 0x3C, sizeof x);
+    if (bitdrop_attention_scratch_bytes(&stored, t, &a) > SCRATCH) {
+        check_fail(c, "attention takes %zu bytes of scratch memory",
+                   bitdrop_attention_scratch_bytes(&stored, t, &a));
+        return;
+    }
+    for (int i = 0; i < SCRATCH / 8; i++)
+        scratch[i] = signalling;
+    set_control(setting);
+    const uint64_t before = controls();
+    status[0] = bitdrop_attention_forward(&stored, t, &a, x, x, x, out, lse, bits, scratch);
+    for (int i = 0; i < SCRATCH / 8; i++)
+        scratch[i] = signalling;
+    status[1] =
+        bitdrop_attention_backward(&stored, t, &a, x, x, x, x, out, lse, dq, dk, dv, bits, scratch);
+    const uint64_t after = controls();
+    set_control(control);
+    if (status[0] != BITDROP_OK || status[1] != BITDROP_OK)
+        check_fail(c, "attention is refused: %d, %d", status[0], status[1]);
+    if (before != after)
+        check_fail(c, "attention %s: controls %" PRIx64 ", before %" PRIx64, dtype_name(t), after,
+                   before);
+    c->cases++;
+}
+
 /* All operations by one setting. Those that write the generator's bits write the usual ones. */
 static void call_all(struct check *c, bitdrop_config *cfg, bitdrop_dtype t, uint32_t setting,
                      const uint8_t *usual)
@@ -136,7 +187,9 @@ void check_fp_control(struct check *c)
         cfg.offset >>= 1;
         if (bitdrop_mask(&cfg, N, usual) != BITDROP_OK)
             check_fail(c, "refused");
-        for (size_t j = 0; j < sizeof settings / sizeof *settings; j++)
+        for (size_t j = 0; j < sizeof settings / sizeof *settings; j++) {
             call_all(c, &cfg, (bitdrop_dtype)(i % 4), settings[j], usual);
+            call_attention(c, &cfg, (bitdrop_dtype)(i % 4), settings[j]);
+        }
     }
 }
