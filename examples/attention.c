@@ -107,7 +107,7 @@ static bool check_gradients(const struct attention *a, const struct tensors *exa
     blocked_init(&b, a, BITDROP_F64);
     blocked_forward(&b, exact);
     blocked_backward(&b, exact);
-    printf("gradients in f64, off finite differences by parts of their length:");
+    printf("gradients in f64 against finite differences, error / length:");
     for (size_t i = 0; i < sizeof names; i++) {
         const double error = slope_error(&b, a, exact, i, state);
 

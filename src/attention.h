@@ -10,8 +10,9 @@
 
 /*
  * c = a * b, or c += a * b, each product summed from the first step of the depth to the last and
- * then added. Strides are in bytes. A factor is what one step multiplies: a number, or two elements
- * of bf16 with AVX512_BF16, which are two successive ones of a row of a, and of a column of b.
+ * then added. Strides are in bytes. A factor is what one step multiplies: a number or, with
+ * AVX512_BF16, a pair of bf16 elements. The two are successive along the depth: in a row of a, in a
+ * column of b.
  */
 struct bitdrop_product {
     size_t rows, cols, depth; /* of c, and factors of a row of a; all > 0 */
@@ -26,10 +27,11 @@ struct bitdrop_product {
 
 /*
  * A block of scores, and what becomes of it. Numbers are of the type that is computed in. The
- * forward pass leaves exp(score - greatest) where kept, +0 elsewhere, in the place of the scores,
- * as factors of a row. The backward pass leaves D of the probabilities there, and the gradient of q
- * k^T in grads and grad_rows: in both of the former as factors of a column, in the last of a row.
- * Where a factor is a pair, two rows become the first of them, and grads and grad_rows are apart.
+ * forward pass leaves exp(score - greatest) where kept, +0 elsewhere, in `scores`, to be read by
+ * rows. The backward pass leaves D of the probabilities in `scores`, and the gradient of q k^T in
+ * `grads` and `grad_rows`. `scores` and `grads` are read by columns (for dv and dk), `grad_rows` by
+ * rows (for dq). Where a factor is a number, grads and grad_rows are the same memory. Where it is a
+ * pair, they are not, and rows 2 r and 2 r + 1 become one row of pairs in the place of row 2 r.
  */
 struct bitdrop_score_block {
     size_t rows, cols;
@@ -67,8 +69,8 @@ struct bitdrop_attention_kernels {
     /* Elements to numbers or factors, and +0 behind each row up to a whole vector. */
     void (*widen)(const struct bitdrop_copied_rows *c);
     void (*factors)(const struct bitdrop_copied_rows *c);
-    /* Elements to half as many rows of factors, which are pairs of two rows. NULL: the rows that
-     * `factors` makes are what is multiplied. */
+    /* Elements to half as many rows: row r has the pairs of rows 2 r and 2 r + 1. NULL where a
+     * factor is a number: then the rows of `factors` are multiplied. */
     void (*pair)(const struct bitdrop_copied_rows *c);
     /* Numbers, multiplied, to elements. */
     void (*narrow)(const struct bitdrop_copied_rows *c);

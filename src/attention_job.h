@@ -27,10 +27,11 @@ struct bitdrop_attention_job {
     struct bitdrop_heads dout, dq, dk, dv;   /* backward */
     unsigned char *lse;                      /* NULL: not wanted */
 
-    uint64_t offset;                          /* of the first probability of the whole */
-    uint64_t index_head, index_sample, pitch; /* probabilities of the whole in a head and so on */
-    const struct bitdrop_stream *stream;      /* makes the bits; NULL: they are given */
-    uint8_t *mask;                            /* written if they are made, or read; NULL: none */
+    uint64_t offset; /* of the first probability of the whole */
+    uint64_t index_head, index_sample,
+        pitch; /* indices from head to head, sample to sample, query to query */
+    const struct bitdrop_stream *stream; /* makes the bits; NULL: they are given */
+    uint8_t *mask;                       /* written if they are made, or read; NULL: none */
     size_t mask_stride;
 
     unsigned char *scratch;

@@ -5,8 +5,8 @@ It needs a Python that has both, as `./dev test engines` makes it:
 
     build/engines-venv/bin/python bench/peers/attention.py [threads ...]
 
-Prints a table of milliseconds for each number of threads (1 and 2 by default): medians of runs that take turns, each
-behind one that is not timed. PyTorch takes its fused kernel ("flash") only without dropout. bitdrop's threads have some
+Prints a table of milliseconds for each number of threads (1 and 2 by default): medians. The ways take turns, and each
+timed run follows one that is not timed. bitdrop writes into tensors that exist, PyTorch allocates its own in each run. PyTorch takes its fused kernel ("flash") only without dropout. bitdrop's threads have some
 of the heads each, as parts of the whole.
 """
 
@@ -31,6 +31,7 @@ PAUSE = 0.25  # seconds for which threads of PyTorch may go on to wait without s
 
 def parts(heads, threads):
     """Heads of each thread."""
+    threads = min(threads, heads)
     edges = [heads * i // threads for i in range(threads + 1)]
     return [slice(a, b) for a, b in zip(edges, edges[1:])]
 

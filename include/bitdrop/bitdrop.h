@@ -204,7 +204,7 @@ typedef struct bitdrop_2d {
  * has block Tq and repeat H; [1, H, Tq, Tk] has block H * Tq and repeat B.
  */
 typedef struct bitdrop_softmax {
-    double scale;         /* of x, before the bias; 0 = 1. Rounded once to float, but for f64 */
+    double scale;         /* of x, before the bias; 0 = 1. Rounded once to float unless t is f64 */
     const void *bias;     /* elements of dtype t, added to scale * x; -infinity hides. NULL: none */
     size_t bias_stride;   /* elements between rows of the bias; 0 = cols */
     size_t bias_block;    /* rows of the bias that follow one another with those of the matrix */
@@ -217,7 +217,8 @@ typedef struct bitdrop_softmax {
 } bitdrop_softmax;
 
 /*
- * What attention is told of its tensors. Zero-initialise it, then set what differs.
+ * Sizes, strides, scale and bias of an attention call, and what each query sees. Zero-initialise
+ * it, then set what differs.
  *
  * Strides are in elements: from sample to sample, from head to head, from row to row. The elements
  * of a row lie together. Three strides of 0 stand for a dense tensor [batch, heads, rows,
@@ -235,7 +236,7 @@ typedef struct bitdrop_attention {
                              share one (grouped queries, Ainslie et al., EMNLP 2023); 0 = heads */
     size_t queries, keys; /* rows of q and out; rows of k and v */
     size_t dim, v_dim;    /* elements of a row of q and k; of v and out, 0 = dim */
-    double scale;         /* of q k^T; 0 = 1/sqrt(dim). Rounded once to float, but for f64 */
+    double scale;         /* of q k^T; 0 = 1/sqrt(dim). Rounded once to float unless t is f64 */
     size_t q_strides[3], k_strides[3], v_strides[3], out_strides[3]; /* of their gradients too */
     const void *bias; /* elements of dtype t, added to the scaled scores; -infinity hides. Rows
                          of `keys` elements; NULL: none */
@@ -267,7 +268,7 @@ typedef struct bitdrop_attention {
  * is computed in double and rounded once to float (f64 keeps the double); it is 1 with
  * BITDROP_SCALE_INFER. D' does the same to a gradient, by the bits of the forward call.
  *
- * Each step of a formula, but for attention, is one IEEE operation in f32 (f64 for f64), in the
+ * Except in attention, each step of a formula is one IEEE operation in f32 (f64 for f64), in the
  * order in which it stands; f16 and bf16 are read to f32 and rounded once at the end, to nearest
  * even. No denormal is flushed unless the caller has set FTZ or DAZ, or by ARMv7's NEON, where
  * those of f32 and bf16 may become 0. A signalling NaN becomes quiet; the sign and payload of a NaN
@@ -452,9 +453,9 @@ BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_gaussian(const bitdrop_con
  * Half types are computed in f32, f64 in f64. Values are the same for any number of tasks, and
  * where samples or heads are cut among calls. Between ISAs they differ by the order of the sums;
  * the mask is the same. Rows that see nothing have out 0 and lse -infinity. In a row that sees a
- * NaN or +infinity among its scores all probabilities are NaN. v is multiplied by the probability 0
- * of a key that is not seen or dropped, or left out, so an infinity or a NaN of v may make a NaN
- * there. docs/reference.md has the formulas, the parts, and what else is the same.
+ * NaN or +infinity among its scores all probabilities are NaN. A key that is dropped or not seen
+ * has the probability 0. v is multiplied by it or left out, so an infinity or a NaN of v may make a
+ * NaN there. docs/reference.md has the formulas, the parts, and what else is the same.
  */
 BITDROP_API BITDROP_MUST_CHECK bitdrop_status bitdrop_attention_forward(
     const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_attention *a, const void *q,
