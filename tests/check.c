@@ -183,3 +183,11 @@ void check_mask_rows(struct check *c)
         if (tables[i].isa == c->isa && tables[i].extensions == 0)
             tables[i].mask_rows(c);
 }
+
+void check_run_backwards(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                         void *argument)
+{
+    (void)context;
+    while (tasks-- > 0)
+        task(argument, tasks);
+}

@@ -95,6 +95,16 @@ static inline size_t check_below(struct check *c, size_t n)
     return (size_t)(check_random(c) % n);
 }
 
+/* In [-1, 1). */
+static inline double check_unit(struct check *c)
+{
+    return (double)(int64_t)check_random(c) * 0x1p-63;
+}
+
+/* The run of a bitdrop_parallel: the last task first, one after the other. */
+void check_run_backwards(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                         void *argument);
+
 /* p from the list of hard ones, or a random one. */
 double check_random_p(struct check *c);
 extern const double check_probabilities[];

@@ -35,16 +35,13 @@ struct run {
     size_t mask_bytes, rows;
 };
 
-/* In [-1, 1). */
-static double random_unit(struct check *c) { return (double)(int64_t)check_random(c) * 0x1p-63; }
-
 /* Random elements. Some of the bias hide a score, and very few are no numbers. */
 static void fill(struct run *r, int which)
 {
     struct tensor *t = &r->t[which];
 
     for (size_t i = 0; i < tensor_numbers(t); i++) {
-        double x = 2 * random_unit(r->c);
+        double x = 2 * check_unit(r->c);
 
         if (which == BIAS && check_below(r->c, 6) == 0)
             x = -INFINITY;
@@ -311,14 +308,6 @@ static void expect_values(struct run *r)
     }
 }
 
-static void run_backwards(void *context, size_t tasks, void (*task)(void *argument, size_t index),
-                          void *argument)
-{
-    (void)context;
-    while (tasks-- > 0)
-        task(argument, tasks);
-}
-
 /* Copies of the results, in buffers with the same gaps. */
 struct copies {
     struct results to;
@@ -360,7 +349,8 @@ static void copies_compare_and_free(struct run *r, struct copies *c, const char 
 
 static void expect_same_in_tasks(struct run *r)
 {
-    const bitdrop_parallel parallel = {.run = run_backwards, .tasks = 2 + check_below(r->c, 6)};
+    const bitdrop_parallel parallel = {.run = check_run_backwards,
+                                       .tasks = 2 + check_below(r->c, 6)};
     bitdrop_config cfg = r->cfg;
     struct copies c = copies_new(r);
 

@@ -266,11 +266,6 @@ void check_attention_statuses(struct check *check)
     expect_sizes(check);
 }
 
-static double random_unit(struct check *check)
-{
-    return (double)(int64_t)check_random(check) * 0x1p-63;
-}
-
 /* sum(out * dout). */
 static double loss(struct check *check, const struct call *c)
 {
@@ -324,9 +319,9 @@ void check_attention_gradients(struct check *check)
         c.a.bias_strides[2] = S;
         for (int i = 0; i < 4; i++)
             for (int k = 0; k < sizes[i]; k++)
-                tensors[i][k] = random_unit(check);
+                tensors[i][k] = check_unit(check);
         for (int i = 0; i < T * S; i++)
-            bias[i] = random_unit(check);
+            bias[i] = check_unit(check);
         loss(check, &c);
         c.backward = true;
         if (run(&c) != BITDROP_OK)

@@ -57,17 +57,9 @@ static size_t slow_blocks(const struct blocks *b, uint8_t *mask)
     return kept;
 }
 
-static void run_backwards(void *context, size_t tasks, void (*task)(void *argument, size_t index),
-                          void *argument)
-{
-    (void)context;
-    while (tasks-- > 0)
-        task(argument, tasks);
-}
-
 static void check_one(struct check *c, struct blocks b)
 {
-    static const bitdrop_parallel parallel = {.run = run_backwards, .tasks = 3};
+    static const bitdrop_parallel parallel = {.run = check_run_backwards, .tasks = 3};
     static struct guard guards[3];
     const size_t bytes = b.planes * b.height * ((b.width + 7) / 8);
     const struct place at = {check_below(c, 2) ? 0 : check_below(c, 64), check_below(c, 2)};

@@ -40,9 +40,6 @@ static struct place random_place(struct check *c)
     return (struct place){check_below(c, 3) == 0 ? 8 * check_below(c, 8) : 0, check_below(c, 2)};
 }
 
-/* In [-1, 1). */
-static double random_unit(struct check *c) { return (double)(int64_t)check_random(c) * 0x1p-63; }
-
 /*
  * Most rows are of like numbers; some are far apart, some hold infinities and NaNs, and some
  * nothing else than one of these.
@@ -55,7 +52,7 @@ static void fill_row(struct check *c, bitdrop_dtype t, unsigned char *x, size_t 
     const double special = specials[check_below(c, 6)];
 
     for (size_t i = 0; i < cols; i++)
-        oracle_put(t, spread * random_unit(c), x + i * bytes);
+        oracle_put(t, spread * check_unit(c), x + i * bytes);
     if (cols == 0 || kind > 3)
         return;
     for (size_t i = 0, n = check_below(c, kind == 0 ? cols + 1 : 3); i < n; i++)
