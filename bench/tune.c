@@ -48,8 +48,6 @@ static void tuned_repeat(void *argument, size_t calls)
     }
 }
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* Times `count` tunings of a case, and multiplies each ratio[i] by time i / time 0. */
 static void compare(const struct bench_case *c, const struct bitdrop_tuning *tunings, size_t count,
                     bool fresh_output, double seconds, double *ratio)

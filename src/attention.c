@@ -225,6 +225,20 @@ static const struct bitdrop_attention_kernels *kernels_of(bitdrop_dtype t,
     return &kernels->attention[t];
 }
 
+/* Fewer tasks where there is little to do, or little that can be done at once. */
+static size_t tasks_of(const struct bitdrop_attention_job *job)
+{
+    const size_t forward = bitdrop_attention_forward_units(job);
+    const size_t backward = bitdrop_attention_backward_units(job);
+    const double scores = (double)job->batch * (double)job->heads * (double)job->queries *
+                          (double)job->keys / (double)BITDROP_TASK_ELEMENTS;
+
+    if (job->parallel == NULL || scores < 2)
+        return 1;
+    const size_t most = smaller(job->parallel->tasks, larger(forward, backward));
+    return scores < (double)most ? (size_t)scores : most;
+}
+
 /* Of arguments that are right, without buffers: enough to know how much scratch memory it takes. */
 static struct bitdrop_attention_job job_of(const struct call *c,
                                            const struct bitdrop_kernels *kernels)
@@ -233,7 +247,7 @@ static struct bitdrop_attention_job job_of(const struct call *c,
     const uint64_t pitch = or_else(a->index_keys, a->keys);
     const uint64_t in_head = pitch * or_else(a->index_queries, a->queries);
 
-    return (struct bitdrop_attention_job){
+    struct bitdrop_attention_job job = {
         .kernels = kernels_of(c->dtype, kernels),
         .mask_rows = kernels->mask_rows,
         .size = dtype_bytes[c->dtype],
@@ -256,32 +270,20 @@ static struct bitdrop_attention_job job_of(const struct call *c,
         .mask_stride = bytes_of_bits(a->keys),
         .parallel = c->cfg->parallel,
     };
+
+    job.tasks = tasks_of(&job);
+    return job;
 }
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
-/* Fewer tasks where there is little to do, or little that can be done at once. */
-static size_t tasks_of(const struct bitdrop_attention_job *job)
-{
-    const size_t forward = bitdrop_attention_forward_units(job);
-    const size_t backward = bitdrop_attention_backward_units(job);
-    const double scores = (double)job->batch * (double)job->heads * (double)job->queries *
-                          (double)job->keys / (double)BITDROP_TASK_ELEMENTS;
-
-    if (job->parallel == NULL || scores < 2)
-        return 1;
-    const size_t most = smaller(job->parallel->tasks, larger(forward, backward));
-    return scores < (double)most ? (size_t)scores : most;
-}
-
-/* A multiple of 64; 0: more than fits in a size_t. */
+/* A multiple of the alignment; 0: more than fits in a size_t. */
 static size_t scratch_bytes_of(const struct bitdrop_attention_job *job)
 {
     const size_t forward = bitdrop_attention_forward_scratch(job);
     const size_t backward = bitdrop_attention_backward_scratch(job);
 
-    return forward == 0 || backward == 0 ? 0 : (larger(forward, backward) + 63) / 64 * 64;
+    return forward == 0 || backward == 0 ? 0
+                                         : (larger(forward, backward) + SCRATCH_ALIGNMENT - 1) /
+                                               SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
 }
 
 static bitdrop_status check_memory_and_run(const struct call *c,
@@ -295,11 +297,11 @@ static bitdrop_status check_memory_and_run(const struct call *c,
     size_t scratch_bytes;
     bitdrop_status status;
 
-    if (!sizes_are_right(c->a) || !set_strides(&s, c->a) || (uintptr_t)c->scratch % 64 != 0 ||
+    if (!sizes_are_right(c->a) || !set_strides(&s, c->a) ||
+        (uintptr_t)c->scratch % SCRATCH_ALIGNMENT != 0 ||
         (makes_bits(c) && !attention_indices_fit(cfg->offset, c->a)))
         return BITDROP_ERR_RANGE;
     job = job_of(c, kernels);
-    job.tasks = tasks_of(&job);
     scratch_bytes = scratch_bytes_of(&job);
     if (scratch_bytes == 0)
         return BITDROP_ERR_RANGE;
@@ -398,6 +400,5 @@ size_t bitdrop_attention_scratch_bytes(const bitdrop_config *cfg, bitdrop_dtype 
     if (kernels == NULL)
         return 0;
     job = job_of(&c, kernels);
-    job.tasks = tasks_of(&job);
     return scratch_bytes_of(&job);
 }

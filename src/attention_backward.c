@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The backward pass of attention. It makes the probabilities again from the log-sum-exp of each row
- * (Dao et al., "FlashAttention", NeurIPS 2022), for a chunk of the keys at a time. A unit is the
- * keys of one head of k and v, or one chunk of them if there are few heads. The gradients of q add
- * up over the chunks in ascending order. Where these are units of their own, each has a buffer, and
- * a second round of tasks adds them.
+ * (Dao et al., "FlashAttention", NeurIPS 2022), one chunk of the keys after the other. A unit is
+ * all keys of one head of k and v, or one chunk of them if there are few heads. The gradients of q
+ * add up over the chunks in ascending order. Where these are units of their own, each has a buffer,
+ * and a second round of tasks adds them.
  */
 #include "exact.h"
 
@@ -16,7 +16,7 @@ struct backward {
     unsigned char *grads, *grad_rows, *q, *dout, *out, *dots;
     unsigned char *paired_q, *paired_dout;
     unsigned char *k_turned, *v_turned, *k, *turning, *dk, *dv;
-    unsigned char *dq; /* of all queries of the heads of a group; NULL: in chunk_grads */
+    unsigned char *dq; /* of all queries of the heads of a group; NULL: in job->chunk_grads */
     size_t rows, keys; /* of a block */
 };
 
@@ -65,14 +65,11 @@ static size_t take_backward(struct backward *w, const struct bitdrop_attention_j
     return room.used;
 }
 
-/* Where chunks are units: the gradient of q of each head by each chunk, behind all tasks. */
+/* Where chunks are units: the gradient of q of a head by a chunk. */
 static unsigned char *chunk_grad(const struct bitdrop_attention_job *job, size_t sample,
                                  size_t head, size_t chunk)
 {
-    struct backward w;
-    const size_t before = job->tasks * take_backward(&w, job, NULL);
-
-    return job->scratch + before +
+    return job->chunk_grads +
            ((sample * job->heads + head) * chunks(job) + chunk) * grad_bytes(job);
 }
 
@@ -184,8 +181,8 @@ static void backward_task(void *argument, size_t index)
     const size_t bytes = take_backward(&w, job, NULL);
 
     take_backward(&w, job, job->scratch + index * bytes);
-    for (size_t u = first_unit(units, job->tasks, index),
-                end = first_unit(units, job->tasks, index + 1);
+    for (size_t u = bitdrop_first_unit(units, job->tasks, index),
+                end = bitdrop_first_unit(units, job->tasks, index + 1);
          u < end; u++) {
         const size_t head = u / parts;
 
@@ -219,8 +216,8 @@ static void add_task(void *argument, size_t index)
     const size_t blocks = parts_of(job->queries, most_rows);
     const size_t units = job->batch * job->heads * blocks;
 
-    for (size_t u = first_unit(units, job->tasks, index),
-                end = first_unit(units, job->tasks, index + 1);
+    for (size_t u = bitdrop_first_unit(units, job->tasks, index),
+                end = bitdrop_first_unit(units, job->tasks, index + 1);
          u < end; u++) {
         const size_t head = u / blocks;
         struct block b = {
@@ -230,8 +227,11 @@ static void add_task(void *argument, size_t index)
     }
 }
 
-void bitdrop_attention_run_backward(const struct bitdrop_attention_job *job)
+void bitdrop_attention_run_backward(struct bitdrop_attention_job *job)
 {
+    struct backward w;
+
+    job->chunk_grads = job->scratch + job->tasks * take_backward(&w, job, NULL);
     run_tasks(job, backward_task);
     if (chunks_are_units(job))
         run_tasks(job, add_task);

@@ -9,18 +9,16 @@
 #include <string.h>
 
 #include "attention_job.h"
+#include "parallel.h"
 
 enum {
-    BLOCK_ROWS = 64,        /* of scores, at most */
-    SCORES_BYTES = 1 << 19, /* of scores: half of an L2 cache of today */
-    CHUNK_KEYS = 512,       /* of a block in the backward pass, or a multiple */
-    MOST_CHUNKS = 8,        /* each has a gradient of q of its own where tasks share a head */
-    ALIGNMENT = 64,
+    BLOCK_ROWS = 64,             /* of scores, at most */
+    SCORES_BYTES = 1 << 19,      /* of scores: half of an L2 cache of today */
+    CHUNK_KEYS = 512,            /* of a block in the backward pass, or a multiple */
+    MOST_CHUNKS = 8,             /* each has a gradient of q of its own where tasks share a head */
     PADDING = 64 / sizeof(float) /* columns that keep rows from sharing a set of L1 */
 };
 
-static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static inline size_t round_up(size_t a, size_t to) { return (a + to - 1) / to * to; }
 static inline size_t parts_of(size_t a, size_t part) { return (a + part - 1) / part; }
 
@@ -34,7 +32,7 @@ static inline unsigned char *take(struct room *room, size_t bytes)
 {
     unsigned char *at = room->base == NULL ? NULL : room->base + room->used;
 
-    room->used += round_up(bytes, ALIGNMENT);
+    room->used += round_up(bytes, SCRATCH_ALIGNMENT);
     return at;
 }
 
@@ -74,8 +72,8 @@ static inline size_t panel_bytes(const struct bitdrop_attention_job *job, size_t
     return depth * job->kernels->panel_cols * job->kernels->number;
 }
 
-static inline const unsigned char *head_row(const struct bitdrop_heads *m, size_t sample,
-                                            size_t head, size_t row)
+static inline unsigned char *head_row(const struct bitdrop_heads *m, size_t sample, size_t head,
+                                      size_t row)
 {
     return m->at + sample * m->strides[0] + head * m->strides[1] + row * m->strides[2];
 }
@@ -184,19 +182,9 @@ static inline void product_with_rows(const struct bitdrop_attention_job *job, si
 static inline size_t columns_seen(const struct bitdrop_attention_job *job, size_t row, size_t first,
                                   size_t count)
 {
-    size_t end;
-
     if (!job->causal)
         return count;
-    if (job->causal_first < 0) {
-        const uint64_t back = -(uint64_t)job->causal_first;
-
-        end = row < back ? 0 : row - (size_t)back + 1;
-    } else if ((uint64_t)job->causal_first >= job->keys || row >= job->keys) {
-        end = job->keys;
-    } else {
-        end = smaller(row + (size_t)job->causal_first + 1, job->keys);
-    }
+    const size_t end = bitdrop_columns_seen(row, job->causal_first, job->keys);
     return end <= first ? 0 : smaller(end - first, count);
 }
 
@@ -339,27 +327,18 @@ static inline void store_rows(const struct bitdrop_attention_job *job,
                               size_t rows, size_t cols, const unsigned char *from,
                               const unsigned char *factor)
 {
-    unsigned char *to = m->at + sample * m->strides[0] + head * m->strides[1] + row * m->strides[2];
-
-    job->kernels->narrow(&(struct bitdrop_copied_rows){to, m->strides[2], from,
-                                                       row_bytes(job, cols), rows, cols, factor});
+    job->kernels->narrow(&(struct bitdrop_copied_rows){head_row(m, sample, head, row),
+                                                       m->strides[2], from, row_bytes(job, cols),
+                                                       rows, cols, factor});
 }
 
-/* The unit at which a task begins: all have as many, or one more. */
-static inline size_t first_unit(size_t units, size_t tasks, size_t task)
-{
-    return units / tasks * task + smaller(units % tasks, task);
-}
-
-static inline void run_tasks(const struct bitdrop_attention_job *job,
+static inline void run_tasks(struct bitdrop_attention_job *job,
                              void (*task)(void *argument, size_t index))
 {
-    struct bitdrop_attention_job copy = *job;
-
     if (job->tasks > 1)
-        job->parallel->run(job->parallel->context, job->tasks, task, &copy);
+        job->parallel->run(job->parallel->context, job->tasks, task, job);
     else
-        task(&copy, 0);
+        task(job, 0);
 }
 
 #endif

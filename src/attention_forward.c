@@ -104,13 +104,13 @@ static void forward_task(void *argument, size_t index)
     const size_t bytes = take_forward(&f, job, NULL);
 
     take_forward(&f, job, job->scratch + index * bytes);
-    for (size_t u = first_unit(units, job->tasks, index),
-                end = first_unit(units, job->tasks, index + 1);
+    for (size_t u = bitdrop_first_unit(units, job->tasks, index),
+                end = bitdrop_first_unit(units, job->tasks, index + 1);
          u < end; u++)
         forward_part(&f, u / parts, u % parts, parts);
 }
 
-void bitdrop_attention_run_forward(const struct bitdrop_attention_job *job)
+void bitdrop_attention_run_forward(struct bitdrop_attention_job *job)
 {
     run_tasks(job, forward_task);
 }

@@ -5,6 +5,10 @@
 
 #include "attention.h"
 
+enum { SCRATCH_ALIGNMENT = 64 }; /* bytes */
+
+static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
 /* A matrix for each head of each sample. */
 struct bitdrop_heads {
     unsigned char *at;
@@ -28,13 +32,15 @@ struct bitdrop_attention_job {
     unsigned char *lse;                      /* NULL: not wanted */
 
     uint64_t offset; /* of the first probability of the whole */
-    uint64_t index_head, index_sample,
-        pitch; /* indices from head to head, sample to sample, query to query */
+    /* Indices of the whole from head to head, sample to sample, query to query. */
+    uint64_t index_head, index_sample, pitch;
     const struct bitdrop_stream *stream; /* makes the bits; NULL: they are given */
     uint8_t *mask;                       /* written if they are made, or read; NULL: none */
     size_t mask_stride;
 
     unsigned char *scratch;
+    unsigned char
+        *chunk_grads; /* gradients of q by chunk, where chunks are units: behind all tasks */
     const bitdrop_parallel *parallel;
     size_t tasks;
 };
@@ -47,7 +53,7 @@ size_t bitdrop_attention_backward_units(const struct bitdrop_attention_job *job)
 size_t bitdrop_attention_forward_scratch(const struct bitdrop_attention_job *job);
 size_t bitdrop_attention_backward_scratch(const struct bitdrop_attention_job *job);
 
-void bitdrop_attention_run_forward(const struct bitdrop_attention_job *job);
-void bitdrop_attention_run_backward(const struct bitdrop_attention_job *job);
+void bitdrop_attention_run_forward(struct bitdrop_attention_job *job);
+void bitdrop_attention_run_backward(struct bitdrop_attention_job *job);
 
 #endif

@@ -17,8 +17,6 @@ struct dropblock {
     uint8_t *mask;
 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* Ghiasi et al., equation 1, for cfg.p = 1 - keep_prob. */
 static double gamma_of(double p, double height, double width, double block)
 {

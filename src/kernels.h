@@ -20,6 +20,8 @@
 #error "the values of docs/stream.md cannot be had with -ffast-math"
 #endif
 
+static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
 /* Numbers that a body may be given. */
 enum { BITDROP_MAX_PARAMETERS = 3 };
 
@@ -55,6 +57,23 @@ static inline uint64_t bitdrop_bias_row(const struct bitdrop_softmax_rows *s, ui
     if (s->bias_block == 0)
         return R - s->first_row;
     return R / s->bias_period * s->bias_block + R % s->bias_block;
+}
+
+/* Of `cols` columns, those that a causal row sees: c <= first + row, without overflow. */
+static inline size_t bitdrop_columns_seen(uint64_t row, int64_t first, size_t cols)
+{
+    uint64_t last = row;
+
+    if (first < 0) {
+        const uint64_t back = -(uint64_t)first;
+
+        if (last < back)
+            return 0;
+        last -= back;
+    } else if (__builtin_add_overflow(last, (uint64_t)first, &last)) {
+        return cols;
+    }
+    return last < cols ? (size_t)last + 1 : cols;
 }
 
 /*

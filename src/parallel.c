@@ -16,8 +16,6 @@ struct shares {
     size_t tasks;
 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* The column at which a part of a row begins. */
 static size_t column_of(const struct shares *s, size_t part)
 {
@@ -57,20 +55,13 @@ static void run_part(const struct shares *s, size_t row, size_t rows, size_t col
     s->kernel(&part);
 }
 
-/* The unit at which a task begins: all have as many, or one more. */
-static size_t first_unit(const struct shares *s, size_t task)
-{
-    const size_t units = s->job->rows * s->parts;
-
-    return units / s->tasks * task + smaller(units % s->tasks, task);
-}
-
 static void run_task(void *argument, size_t index)
 {
     const struct shares *s = argument;
-    const size_t end = first_unit(s, index + 1);
+    const size_t units = s->job->rows * s->parts;
+    const size_t end = bitdrop_first_unit(units, s->tasks, index + 1);
 
-    for (size_t unit = first_unit(s, index); unit < end;) {
+    for (size_t unit = bitdrop_first_unit(units, s->tasks, index); unit < end;) {
         const size_t row = unit / s->parts, part = unit % s->parts;
         const size_t rows = part == 0 ? (end - unit) / s->parts : 0;
 

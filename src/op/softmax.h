@@ -47,13 +47,6 @@ struct T(softmax) {
     struct rows_ahead ahead; /* from column 0 on */
 };
 
-/* The lanes of a strip that are elements, if it has n of them. */
-FORCE_INLINE keep_bits T(first_lanes)(size_t n, uint8_t room[WORD_ELEMENTS / 8])
-{
-    store_le32(room, (uint32_t)((UINT64_C(1) << n) - 1));
-    return keep_bits_load(room);
-}
-
 /* The pairwise sum of 32 partial sums, which are those of the elements of a strip. */
 static C(number) T(total)(C(vec) sums[T(STRIP_VECTORS)])
 {
@@ -83,7 +76,7 @@ FORCE_INLINE void T(score_strip)(const unsigned char *x, const unsigned char *bi
 {
     const C(vec) nothing = C(set1)(-INFINITY);
     uint8_t room[WORD_ELEMENTS / 8];
-    const keep_bits lanes = T(first_lanes)(whole ? WORD_ELEMENTS : n, room);
+    const keep_bits lanes = first_lanes(whole ? WORD_ELEMENTS : n, room);
 
     for (int v = 0; v < T(VECTORS); v++) {
         const size_t at = (size_t)v * T(LANES);
@@ -209,8 +202,8 @@ NOINLINE void T(divide)(const struct T(softmax) * row, size_t col, size_t count,
     if (count > 0) {
         uint8_t few[WORD_ELEMENTS / 8];
 
-        store_le32(few, bits_few(bits, 0, count));
-        T(divide_strip)(&r, col, e, divisor, reciprocal, keep_bits_load(few), false, count);
+        T(divide_strip)
+        (&r, col, e, divisor, reciprocal, strip_bits(bits, 0, count, few), false, count);
     }
 }
 

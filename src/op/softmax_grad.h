@@ -21,7 +21,7 @@ FORCE_INLINE void T(dot_strip)(const unsigned char *dy, const unsigned char *pro
                                keep_bits keep, bool whole, size_t n, C(vec) * g, C(vec) * sums)
 {
     uint8_t room[WORD_ELEMENTS / 8];
-    const keep_bits lanes = T(first_lanes)(whole ? WORD_ELEMENTS : n, room);
+    const keep_bits lanes = first_lanes(whole ? WORD_ELEMENTS : n, room);
 
     for (int v = 0; v < T(VECTORS); v++) {
         const size_t at = (size_t)v * T(LANES);
@@ -69,8 +69,7 @@ NOINLINE void T(dots)(const struct T(softmax_grad) * r, size_t col, size_t count
     if (count > 0) {
         uint8_t few[WORD_ELEMENTS / 8];
 
-        store_le32(few, bits_few(bits, 0, count));
-        T(dot_strip)(dy, prob, scale, keep_bits_load(few), false, count, g, local);
+        T(dot_strip)(dy, prob, scale, strip_bits(bits, 0, count, few), false, count, g, local);
     }
     for (int i = 0; i < T(STRIP_VECTORS); i++)
         sums[i] = local[i];

@@ -45,13 +45,13 @@ static inline void T(narrow_row)(unsigned char *to, const unsigned char *from, s
     size_t i;
 
     for (i = 0; i + T(LANES) <= n; i += T(LANES))
-        T(store)(to + i * BYTES,
-                 T(round)(T(mul)(LOAD_NUMBERS(from + i * sizeof(C(number))), scale)));
+        T(store)
+        (to + i * BYTES, T(round)(T(mul)(LOAD_NUMBERS(from + i * sizeof(C(number))), scale)));
     if (i == n)
         return;
     memcpy(last, from + i * sizeof *last, (n - i) * sizeof *last);
-    T(store_few)(to + i * BYTES, T(round)(T(mul)(LOAD_NUMBERS((unsigned char *)last), scale)),
-                 n - i);
+    T(store_few)
+    (to + i * BYTES, T(round)(T(mul)(LOAD_NUMBERS((unsigned char *)last), scale)), n - i);
 }
 
 static void T(narrow_rows)(const struct bitdrop_copied_rows *c)

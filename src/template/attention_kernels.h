@@ -26,16 +26,10 @@ enum {
 };
 
 /* Keep bits of a strip of n scores, all of them kept if there is no mask; behind them 0. */
-static keep_bits C(strip_bits)(const uint8_t *keep, size_t col, size_t n,
+static keep_bits C(score_bits)(const uint8_t *keep, size_t col, size_t n,
                                uint8_t room[WORD_ELEMENTS / 8])
 {
-    if (n == WORD_ELEMENTS && keep != NULL)
-        return keep_bits_load(keep + col / 8);
-    if (keep == NULL)
-        store_le32(room, (uint32_t)((UINT64_C(1) << n) - 1));
-    else
-        store_le32(room, bits_few(keep, col, n));
-    return keep_bits_load(room);
+    return keep == NULL ? first_lanes(n, room) : strip_bits(keep, col, n, room);
 }
 
 /*
@@ -46,7 +40,7 @@ FORCE_INLINE void C(scaled_strip)(const unsigned char *score, const unsigned cha
                                   C(vec) scale, size_t n, C(vec) t[C(STRIP_VECTORS)])
 {
     uint8_t room[WORD_ELEMENTS / 8];
-    const keep_bits lanes = C(strip_bits)(NULL, 0, n, room);
+    const keep_bits lanes = first_lanes(n, room);
 
     for (int v = 0; v < C(STRIP_VECTORS); v++) {
         const size_t at = (size_t)v * C(LANES);
@@ -62,8 +56,6 @@ FORCE_INLINE void C(scaled_strip)(const unsigned char *score, const unsigned cha
             t[v] = C(select)(seen, t[v], C(set1)(-INFINITY));
     }
 }
-
-static size_t C(of_strip)(size_t left) { return left < WORD_ELEMENTS ? left : WORD_ELEMENTS; }
 
 static const unsigned char *C(bias_at)(const unsigned char *bias, size_t col)
 {
@@ -84,7 +76,8 @@ static C(number) C(row_greatest)(const unsigned char *score, const unsigned char
         if (seen - col >= WORD_ELEMENTS && bias == NULL)
             C(scaled_strip)(at, NULL, scale, WORD_ELEMENTS, t);
         else
-            C(scaled_strip)(at, C(bias_at)(bias, col), scale, C(of_strip)(seen - col), t);
+            C(scaled_strip)
+            (at, C(bias_at)(bias, col), scale, smaller(seen - col, WORD_ELEMENTS), t);
         for (int v = 0; v < C(STRIP_VECTORS); v++)
             most[v] = C(max)(t[v], most[v]);
     }
@@ -104,13 +97,13 @@ static C(number) C(row_exps)(unsigned char *score, const unsigned char *bias, co
         sums[v] = C(set1)(0);
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
         unsigned char *at = score + col * sizeof(C(number));
-        const size_t n = C(of_strip)(seen - col);
+        const size_t n = smaller(seen - col, WORD_ELEMENTS);
         uint8_t room[WORD_ELEMENTS / 8];
 
         C(scaled_strip)(at, C(bias_at)(bias, col), scale, n, t);
         for (int v = 0; v < C(STRIP_VECTORS); v++)
             t[v] = C(exp)(C(max)(end, C(sub)(t[v], subtracted)));
-        const keep_bits bits = C(strip_bits)(keep, col, n, room);
+        const keep_bits bits = C(score_bits)(keep, col, n, room);
         for (int v = 0; v < C(STRIP_VECTORS); v++) {
             sums[v] = C(add)(sums[v], t[v]);
             C(store)(at + (size_t)v * sizeof(C(vec)), C(only)(C(keep)(bits, v, 0), t[v]));
@@ -126,7 +119,7 @@ static void C(row_of_nans)(unsigned char *score, const uint8_t *keep, size_t see
 {
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
         uint8_t room[WORD_ELEMENTS / 8];
-        const keep_bits bits = C(strip_bits)(keep, col, C(of_strip)(seen - col), room);
+        const keep_bits bits = C(score_bits)(keep, col, smaller(seen - col, WORD_ELEMENTS), room);
         unsigned char *at = score + col * sizeof(C(number));
 
         for (int v = 0; v < C(STRIP_VECTORS); v++)
@@ -200,15 +193,15 @@ static void C(backward_row)(const struct bitdrop_score_block *b, size_t row)
         seen = 0;
     const C(vec) subtracted = C(set1)(lse), dots = C(set1)(dot);
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
-        const size_t at = col * sizeof(C(number)), n = C(of_strip)(seen - col);
+        const size_t at = col * sizeof(C(number)), n = smaller(seen - col, WORD_ELEMENTS);
         uint8_t room[2][WORD_ELEMENTS / 8];
         C(vec) t[C(STRIP_VECTORS)];
 
         C(scaled_strip)(score + at, C(bias_at)(bias, col), scale, n, t);
         for (int v = 0; v < C(STRIP_VECTORS); v++)
             t[v] = C(exp)(C(max)(end, C(sub)(t[v], subtracted)));
-        const keep_bits bits = C(strip_bits)(keep, col, n, room[0]);
-        const keep_bits lanes = C(strip_bits)(NULL, 0, n, room[1]);
+        const keep_bits bits = C(score_bits)(keep, col, n, room[0]);
+        const keep_bits lanes = first_lanes(n, room[1]);
         for (int v = 0; v < C(STRIP_VECTORS); v++) {
             const size_t in_strip = (size_t)v * sizeof(C(vec));
             const C(mask) kept = C(keep)(bits, v, 0);

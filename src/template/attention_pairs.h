@@ -13,6 +13,7 @@
 
 #include "attention.h"
 #include "template/number.h"
+#include "template/strip.h"
 #include "template/work.h"
 
 #define COMPUTE f32
@@ -63,21 +64,24 @@ static void pair_rows(const struct bitdrop_copied_rows *c)
     }
 }
 
-/* The row of a block: f32 to half as many factors, in its place. */
-static void pair_pack_row(unsigned char *row, size_t cols)
+/* A row of f32 to half as many factors, which may be in its place. */
+static void pair_pack_row(unsigned char *to, const unsigned char *from, size_t cols)
 {
     for (size_t col = 0; col < cols; col += 2 * f32_LANES) {
-        const unsigned char *from = row + PAIR_BYTES * col;
+        const unsigned char *at = from + PAIR_BYTES * col;
 
-        f32_store(row + 2 * col, pair_pack(f32_load(from), f32_load(from + sizeof(f32_vec))));
+        f32_store(to + 2 * col, pair_pack(f32_load(at), f32_load(at + sizeof(f32_vec))));
     }
 }
 
 static void pair_forward_rows(const struct bitdrop_score_block *b)
 {
     f32_forward_rows(b);
-    for (size_t r = 0; r < b->rows; r++)
-        pair_pack_row(b->scores + r * b->stride, b->cols);
+    for (size_t r = 0; r < b->rows; r++) {
+        unsigned char *row = b->scores + r * b->stride;
+
+        pair_pack_row(row, row, b->cols);
+    }
 }
 
 /* Two rows of f32 become a row of pairs in the place of the first. */
@@ -91,14 +95,8 @@ static void pair_up(unsigned char *first, const unsigned char *second, size_t co
 static void pair_backward_rows(const struct bitdrop_score_block *b)
 {
     f32_backward_rows(b);
-    for (size_t r = 0; r < b->rows; r++) {
-        for (size_t col = 0; col < b->cols; col += 2 * f32_LANES) {
-            const unsigned char *from = b->grads + r * b->stride + PAIR_BYTES * col;
-
-            f32_store(b->grad_rows + r * b->grad_stride + 2 * col,
-                      pair_pack(f32_load(from), f32_load(from + sizeof(f32_vec))));
-        }
-    }
+    for (size_t r = 0; r < b->rows; r++)
+        pair_pack_row(b->grad_rows + r * b->grad_stride, b->grads + r * b->stride, b->cols);
     for (size_t r = 0; r < b->rows; r += 2) {
         const bool has_second = r + 1 < b->rows;
         const size_t at = r * b->stride, next = at + b->stride;

@@ -13,6 +13,7 @@
 
 #include "attention.h"
 #include "template/number.h"
+#include "template/strip.h"
 #include "template/work.h"
 
 #define COMPUTE f32

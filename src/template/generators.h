@@ -10,8 +10,6 @@
 #include "template/take.h"
 #include "template/tile.h"
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* The generator that all bodies share: it applies a burst of strips after each plane. */
 
 FORCE_INLINE void apply_burst(struct work *work)

@@ -8,6 +8,7 @@
 #include "template/job.h"
 #include "template/number.h"
 #include "template/row_bits.h"
+#include "template/strip.h"
 
 enum { SOFTMAX_ROOM_BYTES = 1 << 14 /* for a part of a row, or for two short rows */ };
 _Static_assert(SOFTMAX_ROOM_BYTES / sizeof(f32_number) <= ROW_PART, "the bits of a part");
@@ -15,21 +16,8 @@ _Static_assert(SOFTMAX_ROOM_BYTES / sizeof(f32_number) <= ROW_PART, "the bits of
 /* The columns that row R of the whole sees are those below this. */
 static size_t columns_seen(const struct bitdrop_softmax_rows *s, uint64_t R, size_t cols)
 {
-    uint64_t last;
-
-    if (s->causal_rows == 0)
-        return cols;
-    last = R % s->causal_rows;
-    if (s->causal_first < 0) {
-        const uint64_t back = -(uint64_t)s->causal_first;
-
-        if (last < back)
-            return 0;
-        last -= back;
-    } else if (__builtin_add_overflow(last, (uint64_t)s->causal_first, &last)) {
-        return cols;
-    }
-    return last < cols ? (size_t)last + 1 : cols;
+    return s->causal_rows == 0 ? cols
+                               : bitdrop_columns_seen(R % s->causal_rows, s->causal_first, cols);
 }
 
 /* The bias of row R of the whole; NULL if there is none. */
