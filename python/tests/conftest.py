@@ -7,4 +7,4 @@ import pytest
 @pytest.fixture
 def masks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small tensors keep a mask as large ones do."""
-    monkeypatch.setattr("bitdrop.torch._SMALL", 0)
+    monkeypatch.setattr("bitdrop.torch._dropout._SMALL", 0)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 import bitdrop.torch as bt
 from bitdrop import _library
-from bitdrop.torch import _kernels
+from bitdrop.torch import _kernels, _operators
 
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
 
@@ -397,7 +397,7 @@ def test_other_device_by_its_name() -> None:
         dtype, layout, device, is_nested = torch.float32, torch.strided, torch.device("cuda:0"), False
 
     with pytest.raises(ValueError, match=r"\.cpu\(\)"):
-        bt._check(Elsewhere())  # type: ignore[arg-type]
+        _operators.check(Elsewhere())  # type: ignore[arg-type]
 
 
 def test_inplace_refuses_shared_memory() -> None:

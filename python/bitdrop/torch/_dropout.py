@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dropout: in eager mode by an autograd.Function on the kernels, elsewhere by the operators."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.compiler import is_compiling
+from torch.overrides import handle_torch_function, has_torch_function_unary
+
+from . import _kernels
+from ._eager import SEEDS, draw_seed, is_eager, is_grad_enabled, transforming
+from ._operators import Masked, apply_mask, apply_seed, check, check_p
+
+_SMALL = 2048  # up to here, making a mask again takes less time than allocating one to keep
+
+
+class _Dropout(torch.autograd.Function):
+    """The mask is kept or, with recompute and for small tensors, only the seed, which is no tensor."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, p: float, seed: int, recompute: bool) -> Tensor:
+        ctx.p = p
+        if recompute or x.numel() <= _SMALL:
+            ctx.seed = seed
+            return _kernels.recompute(x, seed, p)
+        ctx.seed = None
+        y, mask = _kernels.forward(x, seed, p)
+        ctx.save_for_backward(mask)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
+        p, seed = ctx.p, ctx.seed
+        # Grad mode is on in a backward pass that will itself be differentiated.
+        if is_grad_enabled() or not is_eager(dy):
+            dx = apply_mask(dy, ctx.saved_tensors[0], p) if seed is None else apply_seed(dy, torch.tensor(seed), p)
+        else:
+            dx = _kernels.backward(dy, ctx.saved_tensors[0], p) if seed is None else _kernels.recompute(dy, seed, p)
+        return dx, None, None, None
+
+
+# What _Dropout.apply comes to where no functorch transform is active, which is_eager has made sure of.
+_apply = super(torch.autograd.Function, _Dropout).apply
+
+
+def _dropout_eager(x: Tensor, p: float, recompute: bool) -> Tensor:
+    seed = draw_seed()
+    if x.requires_grad and is_grad_enabled():
+        return _apply(x, p, seed, recompute)
+    return _kernels.recompute(x, seed, p)
+
+
+def _dropout_by_operators(x: Tensor, p: float, recompute: bool) -> Tensor:
+    check(x)
+    if is_compiling() and transforming():
+        torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop's operators through torch.func")
+    drawn = torch.randint(SEEDS, (), dtype=torch.int64, device="cpu")
+    if recompute or torch.compiler.is_exporting():  # the size of a mask would limit the batches of the export
+        return apply_seed(x, drawn, p)
+    return (torch.ops.bitdrop.dropout if is_compiling() else Masked.apply)(x, drawn, p)[0]
+
+
+def _overlaps(x: Tensor) -> bool:
+    """True if two elements of x share memory."""
+    reach, nested = 0, True  # the furthest that the dimensions so far lead
+    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
+        if size > 1:
+            nested = nested and stride > reach
+            reach += stride * (size - 1)
+    if nested:
+        return False
+    places = torch.arange(reach + 1, device="cpu").as_strided(x.shape, x.stride())
+    return places.unique().numel() < x.numel()
+
+
+def dropout(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, recompute: bool = False
+) -> Tensor:
+    """torch.nn.functional.dropout with the same arguments and, where nothing is dropped, the same tensor back.
+
+    input is float32, float64, float16 or bfloat16 on the CPU, of any shape and strides. A kept element becomes
+    input / (1 - p), a dropped one +0, whatever it was (PyTorch's p = 1 makes NaN of infinity). For the backward pass
+    ceil(n / 8) bytes are kept; with recompute=True none, and the mask is made again, which takes longer but for the
+    smallest tensors (of those, none are kept in eager mode anyway).
+
+    Under vmap, randomness= of torch.func.vmap says whether samples share a mask.
+
+    Raises ValueError for p outside [0, 1] and for a tensor on another device, TypeError for another dtype or layout,
+    and RuntimeError in place where elements share memory, or a leaf requires grad.
+    """
+    if has_torch_function_unary(input):  # a subclass, a mode, or the proxy of torch.fx
+        return handle_torch_function(
+            dropout, (input,), input, p=p, training=training, inplace=inplace, recompute=recompute
+        )
+    if not isinstance(input, Tensor):
+        raise TypeError(f"bitdrop: input must be a torch.Tensor, and is {type(input).__name__}")
+    check_p(p)
+    if not training or p == 0.0:
+        return input
+    eager = is_eager(input)
+    if (eager or not is_compiling()) and input.numel() == 0:  # a size that a graph may not know
+        return input
+    if forward_ad._current_level >= 0:  # the operators would drop the tangent and say nothing
+        raise NotImplementedError(
+            "bitdrop: there is no forward-mode derivative (torch.func.jvp, jacfwd, hessian): take the reverse-mode one "
+            "(torch.func.vjp, jacrev), or call torch.nn.functional.dropout there"
+        )
+    if inplace and not input.is_contiguous() and _overlaps(input):
+        raise RuntimeError("bitdrop: in place, no two elements may share memory: .clone() the tensor first")
+    y = (_dropout_eager if eager else _dropout_by_operators)(input, float(p), recompute)
+    return input.copy_(y) if inplace else y

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the eager paths share: the test for a plain tensor, and the seed that a call draws.
+
+Up to 1,024 elements, the time of a call is all overhead. The code below avoids attribute chains and tensors for that.
+"""
+
+import ctypes
+import threading
+
+import torch
+from torch import Tensor
+from torch.compiler import is_dynamo_compiling
+
+from ._kernels import DTYPES
+
+SEEDS = 2**63 - 1  # one past the largest seed drawn: all that torch.randint can draw without negative ones
+
+
+class _Seed(threading.local):
+    """Memory, and a tensor of it to draw into."""
+
+    def __init__(self) -> None:
+        self.memory = ctypes.c_int64()
+        with torch.inference_mode(False):  # a tensor made in there could not be written to outside
+            self.tensor = torch.frombuffer(self.memory, dtype=torch.int64)
+
+
+_seed = _Seed()
+
+
+def draw_seed() -> int:
+    """A seed from PyTorch's default generator. torch.randint(SEEDS, ()).item() draws the same one in twice the time."""
+    _seed.tensor.random_(0, SEEDS)
+    return _seed.memory.value
+
+
+# Bound here, for a chain of attributes costs as much as the call. The second is what autograd.Function.apply asks.
+_is_plain_type = frozenset((Tensor, torch.nn.Parameter)).__contains__
+transforming = torch._C._are_functorch_transforms_active
+_dispatch_modes = torch._C._len_torch_dispatch_stack
+_tracing = torch._C._is_tracing
+_has_storage = torch._C._has_storage
+is_grad_enabled = torch.is_grad_enabled
+
+
+def is_eager(x: Tensor) -> bool:
+    """True if x passes check() and is memory that nothing traces, transforms or wraps: then no operator is needed.
+
+    Tracers other than Dynamo, of which is_compiling() tells too in twice the time, have a mode or tensors of their own.
+    """
+    return (
+        not is_dynamo_compiling()
+        and _is_plain_type(type(x))
+        and x.dtype in DTYPES
+        and x.is_cpu
+        and _has_storage(x)  # neither sparse nor of the vmap that is_grads_batched=True of torch.autograd.grad uses
+        and not (x.is_nested or x.is_neg() or transforming() or _dispatch_modes() or _tracing())
+    )
