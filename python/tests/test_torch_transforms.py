@@ -60,16 +60,6 @@ def test_func_grad(recompute: bool) -> None:
     torch.testing.assert_close(twice, 2 * (seeded(bt.dropout, x, 0.4) ** 2).sum())
 
 
-def test_forward_mode_is_refused_not_wrong() -> None:
-    x = torch.ones(4)
-    with pytest.raises(NotImplementedError, match="reverse-mode"):
-        torch.func.jvp(lambda x: bt.dropout(x, 0.5), (x,), (x,))
-    with torch.autograd.forward_ad.dual_level(), pytest.raises(NotImplementedError):
-        bt.dropout(torch.autograd.forward_ad.make_dual(x, x), 0.5)
-    empty = torch.ones(0, 3)  # nothing is dropped
-    assert [t.shape for t in torch.func.jvp(bt.dropout, (empty,), (empty,))] == [(0, 3), (0, 3)]
-
-
 @MODES
 def test_vmap(recompute: bool) -> None:
     x = torch.ones(5, 64)

@@ -22,5 +22,14 @@ except ImportError as error:
 from ._dropout import dropout
 from ._modules import Dropout
 from ._patch import Patched, patch
+from ._variants import alpha_dropout, feature_alpha_dropout, feature_dropout
 
-__all__ = ["Dropout", "Patched", "dropout", "patch"]
+__all__ = [
+    "Dropout",
+    "Patched",
+    "alpha_dropout",
+    "dropout",
+    "feature_alpha_dropout",
+    "feature_dropout",
+    "patch",
+]

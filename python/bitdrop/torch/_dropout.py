@@ -10,8 +10,8 @@ from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from . import _kernels
-from ._eager import SEEDS, draw_seed, is_eager, is_grad_enabled, transforming
-from ._operators import Masked, apply_mask, apply_seed, check, check_p
+from ._eager import draw_seed, is_eager, is_grad_enabled
+from ._operators import apply_mask, apply_seed, check, check_generator, check_p, draw_seed_tensor
 
 _SMALL = 2048  # up to here, making a mask again takes less time than allocating one to keep
 
@@ -34,7 +34,7 @@ class _Dropout(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
         p, seed = ctx.p, ctx.seed
         # Grad mode is on in a backward pass that will itself be differentiated.
-        if is_grad_enabled() or not is_eager(dy):
+        if is_grad_enabled() or forward_ad._current_level >= 0 or not is_eager(dy):
             dx = apply_mask(dy, ctx.saved_tensors[0], p) if seed is None else apply_seed(dy, torch.tensor(seed), p)
         else:
             dx = _kernels.backward(dy, ctx.saved_tensors[0], p) if seed is None else _kernels.recompute(dy, seed, p)
@@ -45,21 +45,19 @@ class _Dropout(torch.autograd.Function):
 _apply = super(torch.autograd.Function, _Dropout).apply
 
 
-def _dropout_eager(x: Tensor, p: float, recompute: bool) -> Tensor:
-    seed = draw_seed()
+def _dropout_eager(x: Tensor, p: float, recompute: bool, generator: torch.Generator | None) -> Tensor:
+    seed = draw_seed(generator)
     if x.requires_grad and is_grad_enabled():
         return _apply(x, p, seed, recompute)
     return _kernels.recompute(x, seed, p)
 
 
-def _dropout_by_operators(x: Tensor, p: float, recompute: bool) -> Tensor:
+def _dropout_by_operators(x: Tensor, p: float, recompute: bool, generator: torch.Generator | None) -> Tensor:
     check(x)
-    if is_compiling() and transforming():
-        torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop's operators through torch.func")
-    drawn = torch.randint(SEEDS, (), dtype=torch.int64, device="cpu")
+    drawn = draw_seed_tensor(generator)
     if recompute or torch.compiler.is_exporting():  # the size of a mask would limit the batches of the export
         return apply_seed(x, drawn, p)
-    return (torch.ops.bitdrop.dropout if is_compiling() else Masked.apply)(x, drawn, p)[0]
+    return torch.ops.bitdrop.dropout(x, drawn, p)[0]
 
 
 def _overlaps(x: Tensor) -> bool:
@@ -76,14 +74,21 @@ def _overlaps(x: Tensor) -> bool:
 
 
 def dropout(
-    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, recompute: bool = False
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    recompute: bool = False,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """torch.nn.functional.dropout with the same arguments and, where nothing is dropped, the same tensor back.
 
     input is float32, float64, float16 or bfloat16 on the CPU, of any shape and strides. A kept element becomes
     input / (1 - p), a dropped one +0, whatever it was (PyTorch's p = 1 makes NaN of infinity). For the backward pass
     ceil(n / 8) bytes are kept; with recompute=True none, and the mask is made again, which takes longer but for the
-    smallest tensors (of those, none are kept in eager mode anyway).
+    smallest tensors (of those, none are kept in eager mode anyway). The seed comes from generator, one of the CPU, or
+    from PyTorch's default one; torch.compile cannot trace generator= and runs such a call outside of its graphs.
 
     Under vmap, randomness= of torch.func.vmap says whether samples share a mask.
 
@@ -92,22 +97,26 @@ def dropout(
     """
     if has_torch_function_unary(input):  # a subclass, a mode, or the proxy of torch.fx
         return handle_torch_function(
-            dropout, (input,), input, p=p, training=training, inplace=inplace, recompute=recompute
+            dropout,
+            (input,),
+            input,
+            p=p,
+            training=training,
+            inplace=inplace,
+            recompute=recompute,
+            generator=generator,
         )
     if not isinstance(input, Tensor):
         raise TypeError(f"bitdrop: input must be a torch.Tensor, and is {type(input).__name__}")
     check_p(p)
     if not training or p == 0.0:
         return input
-    eager = is_eager(input)
+    eager = forward_ad._current_level < 0 and is_eager(input)  # the operators know tangents
     if (eager or not is_compiling()) and input.numel() == 0:  # a size that a graph may not know
         return input
-    if forward_ad._current_level >= 0:  # the operators would drop the tangent and say nothing
-        raise NotImplementedError(
-            "bitdrop: there is no forward-mode derivative (torch.func.jvp, jacfwd, hessian): take the reverse-mode one "
-            "(torch.func.vjp, jacrev), or call torch.nn.functional.dropout there"
-        )
+    if generator is not None:
+        check_generator(generator)
     if inplace and not input.is_contiguous() and _overlaps(input):
         raise RuntimeError("bitdrop: in place, no two elements may share memory: .clone() the tensor first")
-    y = (_dropout_eager if eager else _dropout_by_operators)(input, float(p), recompute)
+    y = (_dropout_eager if eager else _dropout_by_operators)(input, float(p), recompute, generator)
     return input.copy_(y) if inplace else y

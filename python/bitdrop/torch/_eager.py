@@ -28,9 +28,12 @@ class _Seed(threading.local):
 _seed = _Seed()
 
 
-def draw_seed() -> int:
+def draw_seed(generator: torch.Generator | None = None) -> int:
     """A seed from PyTorch's default generator. torch.randint(SEEDS, ()).item() draws the same one in twice the time."""
-    _seed.tensor.random_(0, SEEDS)
+    if generator is None:
+        _seed.tensor.random_(0, SEEDS)
+    else:
+        _seed.tensor.random_(0, SEEDS, generator=generator)
     return _seed.memory.value
 
 

@@ -111,15 +111,21 @@ _c_backward = _unchecked("bitdrop_backward")
 _c_recompute = _unchecked("bitdrop_recompute")
 
 
+def share_out(config: _library.Config, y: Tensor) -> Any:
+    """Stores and threads for a large y. The result must live until the call returns."""
+    config.stores = _stores(y)
+    threads = torch.get_num_threads()
+    if threads > 1 and _openmp is not None:
+        team = _team(threads)
+        config.parallel = ctypes.addressof(team[0])
+        return team
+    return None
+
+
 def _call(function: Any, p: float, seed: int, x: Tensor, y: Tensor, *mask_address: int) -> None:
     n = x.numel()
     config = _library.Config(p, seed)
-    if n >= _SHARED:
-        config.stores = _stores(y)
-        threads = torch.get_num_threads()
-        if threads > 1 and _openmp is not None:
-            team = _team(threads)
-            config.parallel = ctypes.addressof(team[0])
+    _held = share_out(config, y) if n >= _SHARED else None
     status = function(config, DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr(), *mask_address)
     if status:
         _library.raise_status(status, function, (config, DTYPES[x.dtype], n))

@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bitdrop::dropout, ::dropout_backward and ::dropout_recompute, their derivatives, and what they check."""
+"""The operators bitdrop::*, whatever PyTorch does to them, and what they check. Those of plain dropout are at the end.
+
+The kernel of the Autograd key is an autograd.Function of each operator's formulas. So reverse mode, forward mode,
+torch.func's transforms and torch.compile all find the same formulas on the operator itself.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._functorch.utils import enable_single_level_autograd_function
+from torch.autograd import forward_ad
+from torch.autograd.forward_ad import _set_fwd_grad_enabled
 from torch.compiler import is_compiling
 
 from . import _kernels
+from ._eager import SEEDS, is_eager, is_grad_enabled, transforming
 
 # ---- Checks: the operators' too, for anyone may call these.
 
@@ -36,6 +44,16 @@ def check_p(p: float) -> None:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
+def check_generator(generator: torch.Generator) -> None:
+    """An error unless generator is one of the CPU."""
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"bitdrop: generator must be a torch.Generator or None, and is {type(generator).__name__}")
+    if generator.device.type != "cpu":
+        raise ValueError(
+            f"bitdrop: the generator is on {generator.device}, and seeds are drawn on the CPU: pass torch.Generator()"
+        )
+
+
 def _seed_of(seed: Tensor) -> int:
     if seed.dtype is not torch.int64 or seed.numel() != 1:
         raise TypeError("bitdrop: the seed must be one int64, as torch.randint(2**63 - 1, ()) makes it")
@@ -43,58 +61,127 @@ def _seed_of(seed: Tensor) -> int:
 
 
 def _check_mask(dy: Tensor, mask: Tensor) -> None:
-    expected = (dy.numel() + 7) // 8
-    if mask.dtype is not torch.uint8 or mask.shape != (expected,) or not mask.is_contiguous():
+    """An error unless mask is one of dy: flat, or of as many rows as it has, each of which starts at a byte."""
+    rows = mask.shape[0] if mask.dim() == 2 else 1
+    cols = dy.numel() // rows if rows else 0
+    expected = (rows, (cols + 7) // 8)[2 - mask.dim() :]
+    if mask.dtype is not torch.uint8 or mask.shape != expected or not mask.is_contiguous() or rows * cols != dy.numel():
         raise ValueError(
-            f"bitdrop: the mask of {dy.numel()} elements must be {expected} contiguous uint8, as bitdrop::dropout "
-            f"returns it, and is {tuple(mask.shape)} of {mask.dtype}"
+            f"bitdrop: the mask of {dy.numel()} elements must be {(dy.numel() + 7) // 8} contiguous uint8, or rows of "
+            f"them, as the forward operator returned it, and is {tuple(mask.shape)} of {mask.dtype}"
         )
 
 
-# ---- Operators.
+def draw_seed_tensor(generator: torch.Generator | None = None) -> Tensor:
+    """The seed that draw_seed draws, as a tensor that a graph can hold."""
+    if is_compiling() and (generator is not None or transforming() or forward_ad._current_level >= 0):
+        torch._dynamo.graph_break(
+            msg="torch.compile cannot trace bitdrop with generator=, through torch.func or in forward mode"
+        )
+    return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu", generator=generator)
+
+
+# ---- What an operator is.
 
 _ops = torch.library.Library("bitdrop", "DEF")
 _TAGS = (torch.Tag.pt2_compliant_tag,)
-_ops.define("dropout(Tensor x, Tensor seed, float p) -> (Tensor y, Tensor mask)", tags=_TAGS)
-_ops.define("dropout_backward(Tensor dy, Tensor mask, float p) -> Tensor", tags=_TAGS)
-_ops.define("dropout_recompute(Tensor x, Tensor seed, float p) -> Tensor", tags=_TAGS)
+
+# By the operator's name, for plain tensors in eager mode: the kernel, and the first output with its derivative.
+kernels: dict[str, Callable[..., Any]] = {}
+eager: dict[str, Callable[..., Tensor]] = {}
 
 
-def _dropout_cpu(x: Tensor, seed: Tensor, p: float) -> tuple[Tensor, Tensor]:
-    check(x)
-    check_p(p)
-    return _kernels.forward(x, _seed_of(seed), p)
+def call(name: str, x: Tensor, key: Any, *rest: Any) -> Any:
+    """An operator by its kernel or, where something could be lost by that, by its name.
+
+    Key is the second argument: a mask, or a seed as a tensor or an int.
+    """
+    plain = not is_grad_enabled() and forward_ad._current_level < 0 and is_eager(x)
+    if plain and (isinstance(key, int) or key.dtype is torch.uint8):
+        return kernels[name](x, key, *rest)
+    operator = getattr(torch.ops.bitdrop, name)
+    return operator(x, torch.tensor(key) if isinstance(key, int) else key, *rest)
 
 
-def _dropout_backward_cpu(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-    check(dy)
-    check_p(p)
-    _check_mask(dy, mask)
-    return _kernels.backward(dy, mask, p)
+def keep(ctx: Any, *tensors: Tensor | None) -> None:
+    """Save tensors for either mode of differentiation."""
+    ctx.save_for_backward(*tensors)
+    ctx.save_for_forward(*tensors)
 
 
-def _dropout_recompute_cpu(x: Tensor, seed: Tensor, p: float) -> Tensor:
-    check(x)
-    check_p(p)
-    return _kernels.recompute(x, _seed_of(seed), p)
+class Diagonal:
+    """Formulas of an operator (x, key, *rest) whose derivative is another one of the same kind, or is itself.
+
+    An element of the result depends on the element of x at its place alone, and linearly. So gradients and tangents
+    take one operator: (dy, mask or seed, *rest).
+    """
+
+    def __init__(self, derivative: str, *, by_mask: bool = False) -> None:
+        """by_mask: key is the mask that the operator returned, and not its own second argument."""
+        self.derivative = derivative
+        self.by_mask = by_mask
+
+    def setup_context(self, ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Keeps the key: of an eager call, an int is a seed."""
+        key = output[1] if self.by_mask else inputs[1]
+        ctx.seed = key if isinstance(key, int) else None
+        # Without a tensor, a second backward pass would not be noticed.
+        keep(ctx, _NO_TENSOR if isinstance(key, int) else key)
+        ctx.rest = inputs[2:]
+
+    def _apply(self, ctx: Any, dy: Tensor) -> Tensor:
+        (key,) = ctx.saved_tensors
+        return call(self.derivative, dy, key if ctx.seed is None else ctx.seed, *ctx.rest)
+
+    def backward(self, ctx: Any, dy: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        """The gradient of x."""
+        return self._apply(ctx, dy), None, *[None] * len(ctx.rest)
+
+    def jvp(self, ctx: Any, tangent: Tensor, *_: Any) -> Any:
+        """The tangent of the result."""
+        y = self._apply(ctx, tangent)
+        return (y, None) if self.by_mask else y
 
 
-def _dropout_fake(x: Tensor, seed: Tensor, p: float) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(x), _kernels.new_mask(x)
+with torch.inference_mode(False):
+    _NO_TENSOR = torch.frombuffer(bytearray(1), dtype=torch.uint8)  # by torch.empty, a mode could make it a fake one
 
 
-def _like_fake(x: Tensor, mask_or_seed: Tensor, p: float) -> Tensor:
-    return torch.empty_like(x)
+def _no_jvp(ctx: Any, *_: Any) -> Any:
+    raise NotImplementedError(
+        "bitdrop: this operator has no forward-mode derivative (torch.func.jvp, jacfwd, hessian): take the "
+        "reverse-mode one (torch.func.vjp, jacrev)"
+    )
 
 
-def apply_mask(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-    """dropout_backward with its derivatives, whatever transforms it."""
-    return torch.ops.bitdrop.dropout_backward(dy, mask, p) if is_compiling() else _ByMask.apply(dy, mask, p)
+def _below_autograd(operator: Any, args: tuple[Any, ...]) -> Any:
+    """The operator without its derivatives or, in torch.func's transforms, with those of the outer ones."""
+    if transforming():  # autograd.Function has switched both off for these, too
+        with torch.enable_grad(), _set_fwd_grad_enabled(True), torch._C._AutoDispatchBelowAutograd():
+            return operator(*args)
+    with torch._C._AutoDispatchBelowAutograd():
+        return operator(*args)
 
 
-def apply_seed(x: Tensor, seed: Tensor, p: float) -> Tensor:
-    """dropout_recompute with the same."""
-    return torch.ops.bitdrop.dropout_recompute(x, seed, p) if is_compiling() else _BySeed.apply(x, seed, p)
+def _autograd_kernel(name: str, formulas: Any) -> Callable[..., Any]:
+    operator = getattr(torch.ops.bitdrop, name).default
+    members = {
+        "forward": staticmethod(lambda *args: _below_autograd(operator, args)),
+        "setup_context": staticmethod(formulas.setup_context),
+        "backward": staticmethod(formulas.backward),
+        "jvp": staticmethod(getattr(formulas, "jvp", _no_jvp)),
+    }
+    function = type(f"bitdrop_{name}", (torch.autograd.Function,), members)
+    # autograd.Function.apply would hand a transform its formulas, but the dispatcher has done so already.
+    apply = super(torch.autograd.Function, function).apply  # type: ignore[misc]
+
+    def kernel(*args: Any) -> Any:
+        if transforming():
+            with enable_single_level_autograd_function():
+                return apply(*args)
+        return apply(*args)
+
+    return kernel
 
 
 def _vmap(function: Callable[..., Any], info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
@@ -112,79 +199,83 @@ def _vmap(function: Callable[..., Any], info: Any, in_dims: tuple[int | None, ..
     return tuple(torch.stack(outputs)[:n] for outputs in zip(*samples, strict=True)), (0,) * len(samples[0])
 
 
-# torch.func wants an autograd.Function around an operator; torch.compile wants the operator, with the same formulas.
-
-
-class Masked(torch.autograd.Function):
-    """bitdrop::dropout with the same."""
-
-    @staticmethod
-    def forward(x: Tensor, seed: Tensor, p: float) -> tuple[Tensor, Tensor]:
-        return torch.ops.bitdrop.dropout(x, seed, p)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        ctx.p = inputs[2]
-        ctx.save_for_backward(output[1])
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor, _: Any) -> tuple[Tensor, None, None]:
-        return apply_mask(dy, ctx.saved_tensors[0], ctx.p), None, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-        return _vmap(Masked.apply, info, in_dims, *args)
-
-
-class _ByMask(torch.autograd.Function):
-    """Linear in dy, so that it is its own derivative."""
-
-    @staticmethod
-    def forward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-        return torch.ops.bitdrop.dropout_backward(dy, mask, p)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.p = inputs[2]
-        ctx.save_for_backward(inputs[1])
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
-        return apply_mask(dy, ctx.saved_tensors[0], ctx.p), None, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-        return _vmap(_ByMask.apply, info, in_dims, *args)
-
-
-class _BySeed(torch.autograd.Function):
-    """The same of the seed, which stands for the mask."""
-
-    @staticmethod
-    def forward(x: Tensor, seed: Tensor, p: float) -> Tensor:
-        return torch.ops.bitdrop.dropout_recompute(x, seed, p)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.p = inputs[2]
-        ctx.save_for_backward(inputs[1])
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
-        return apply_seed(dy, ctx.saved_tensors[0], ctx.p), None, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-        return _vmap(_BySeed.apply, info, in_dims, *args)
-
-
 def _register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
+    """Formulas has setup_context, backward and, if there is a forward-mode derivative, jvp."""
     op = f"bitdrop::{name}"
+    operator = getattr(torch.ops.bitdrop, name)
     _ops.impl(name, cpu, "CPU")
+    _ops.impl(name, _autograd_kernel(name, formulas), "Autograd")
     torch.library.register_fake(op, fake, lib=_ops)
-    torch.library.register_autograd(op, formulas.backward, setup_context=formulas.setup_context, lib=_ops)
+    torch.library.register_vmap(op, lambda *args: _vmap(operator, *args), lib=_ops)
 
 
-_register("dropout", _dropout_cpu, _dropout_fake, Masked)
-_register("dropout_backward", _dropout_backward_cpu, _like_fake, _ByMask)
-_register("dropout_recompute", _dropout_recompute_cpu, _like_fake, _BySeed)
+def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
+    """An operator by its schema, whose arguments say by their names what is checked.
+
+    The kernel has the same arguments, but its seed is an int.
+    """
+    name = schema[: schema.index("(")]
+    _ops.define(schema, tags=_TAGS)
+    names = [argument.name for argument in getattr(torch.ops.bitdrop, name).default._schema.arguments]
+
+    def cpu(*args: Any) -> Any:
+        checked = list(args)
+        for i, argument in enumerate(names):
+            if argument == "seed":
+                checked[i] = _seed_of(args[i])
+            elif argument == "p":
+                check_p(args[i])
+            elif argument == "mask":
+                _check_mask(args[0], args[i])
+            elif isinstance(args[i], Tensor):
+                check(args[i])
+        return kernel(*checked)
+
+    def forward(ctx: Any, *args: Any) -> Tensor:
+        output = kernel(*args)
+        formulas.setup_context(ctx, args, output)
+        return output if isinstance(output, Tensor) else output[0]
+
+    kernels[name] = kernel
+    _register(name, cpu, fake, formulas)
+    members = {"forward": staticmethod(forward), "backward": staticmethod(formulas.backward)}
+    function = type(f"bitdrop_{name}_eager", (torch.autograd.Function,), members)
+    eager[name] = super(torch.autograd.Function, function).apply  # type: ignore[misc]
+
+
+# ---- Plain dropout.
+
+
+def like_fake(x: Tensor, *_: Any) -> Tensor:
+    """What an operator returns that keeps no mask."""
+    return torch.empty_like(x)
+
+
+define(
+    "dropout(Tensor x, Tensor seed, float p) -> (Tensor y, Tensor mask)",
+    _kernels.forward,
+    lambda x, seed, p: (torch.empty_like(x), _kernels.new_mask(x)),
+    Diagonal("dropout_backward", by_mask=True),
+)
+define(
+    "dropout_backward(Tensor dy, Tensor mask, float p) -> Tensor",
+    _kernels.backward,
+    like_fake,
+    Diagonal("dropout_backward"),
+)
+define(
+    "dropout_recompute(Tensor x, Tensor seed, float p) -> Tensor",
+    _kernels.recompute,
+    like_fake,
+    Diagonal("dropout_recompute"),
+)
+
+
+def apply_mask(dy: Tensor, mask: Tensor, p: float) -> Tensor:
+    """dropout_backward with its derivatives."""
+    return torch.ops.bitdrop.dropout_backward(dy, mask, p)
+
+
+def apply_seed(x: Tensor, seed: Tensor, p: float) -> Tensor:
+    """dropout_recompute with its derivatives."""
+    return torch.ops.bitdrop.dropout_recompute(x, seed, p)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Alpha dropout, and dropout of whole features or samples."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.compiler import is_compiling
+from torch.overrides import handle_torch_function, has_torch_function_unary
+
+from . import _kernels_2d, _operators
+from ._dropout import _overlaps
+from ._eager import draw_seed, is_eager, is_grad_enabled
+from ._operators import Diagonal, check, check_generator, check_p, define, draw_seed_tensor, like_fake
+
+# ---- Operators. dims is how many leading dimensions a decision is about; 0 stands for all: each element.
+
+define(
+    "feature_dropout(Tensor x, Tensor seed, float p, int dims) -> Tensor",
+    _kernels_2d.feature_dropout,
+    like_fake,
+    Diagonal("feature_dropout"),
+)
+define(
+    "alpha_dropout(Tensor x, Tensor seed, float p, int dims) -> Tensor",
+    _kernels_2d.alpha_dropout,
+    like_fake,
+    Diagonal("alpha_dropout_backward"),
+)
+define(
+    "alpha_dropout_backward(Tensor dy, Tensor seed, float p, int dims) -> Tensor",
+    _kernels_2d.alpha_dropout_backward,
+    like_fake,
+    Diagonal("alpha_dropout_backward"),
+)
+
+
+def drop(
+    name: str, x: Tensor, p: float, training: bool, inplace: bool, dims: int, generator: torch.Generator | None
+) -> Tensor:
+    """One of these operators as the functions below have it, by the fastest way there is."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"bitdrop: input must be a torch.Tensor, and is {type(x).__name__}")
+    check_p(p)
+    if not training or p == 0.0:
+        return x
+    eager = forward_ad._current_level < 0 and is_eager(x)
+    if (eager or not is_compiling()) and x.numel() == 0:
+        return x
+    if generator is not None:
+        check_generator(generator)
+    if x.dim() < dims:
+        raise RuntimeError(
+            f"bitdrop: {name} needs at least {dims} dimensions, and the tensor has {x.dim()}: "
+            ".unsqueeze(0) adds one in front"
+        )
+    if inplace and not x.is_contiguous() and _overlaps(x):
+        raise RuntimeError("bitdrop: in place, no two elements may share memory: .clone() the tensor first")
+    y: Tensor
+    if not eager:
+        check(x)
+        y = getattr(torch.ops.bitdrop, name)(x, draw_seed_tensor(generator), float(p), dims)
+    elif x.requires_grad and is_grad_enabled():
+        y = _operators.eager[name](x, draw_seed(generator), float(p), dims)
+    else:
+        y = _operators.kernels[name](x, draw_seed(generator), float(p), dims)
+    return x.copy_(y) if inplace else y
+
+
+# ---- Functions.
+
+
+def alpha_dropout(
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = False,
+    inplace: bool = False,
+    *,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """torch.nn.functional.alpha_dropout with the same arguments: also not in training unless training=True.
+
+    Input of mean 0 and variance 1 keeps both, as SELU networks want it. Kept elements become a * input + b, dropped
+    ones the constant d; docs/reference.md has a, b and d, which are PyTorch's. At p = 1 all become +0 (PyTorch makes
+    -0 of negative elements, and NaN of infinities). Nothing is kept for the backward pass but a seed. What dropout
+    says of dtypes, strides, generator and errors is true here.
+    """
+    if has_torch_function_unary(input):
+        return _overridden(alpha_dropout, input, p, training, inplace, generator)
+    return drop("alpha_dropout", input, p, training, inplace, 0, generator)
+
+
+def feature_alpha_dropout(
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = False,
+    inplace: bool = False,
+    *,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """alpha_dropout of whole features: input is [N, C, ...], and each (n, c) is kept or dropped as one.
+
+    As in torch.nn.functional.feature_alpha_dropout, nothing is dropped unless training=True.
+    """
+    if has_torch_function_unary(input):
+        return _overridden(feature_alpha_dropout, input, p, training, inplace, generator)
+    return drop("alpha_dropout", input, p, training, inplace, 2, generator)
+
+
+def feature_dropout(
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Dropout of whole features: input is [N, C, ...], and each (n, c) is kept or dropped as one.
+
+    This is what dropout1d, dropout2d and dropout3d of torch.nn.functional do. A tensor in channels-last memory is not
+    copied, and gets the mask that it would get in row-major order. Nothing is kept for the backward pass but a seed.
+    """
+    if has_torch_function_unary(input):
+        return _overridden(feature_dropout, input, p, training, inplace, generator)
+    return drop("feature_dropout", input, p, training, inplace, 2, generator)
+
+
+def _overridden(function: Callable[..., Tensor], input: Tensor, *arguments: Any) -> Tensor:
+    names = ("p", "training", "inplace", "generator")
+    keywords = dict(zip(names, arguments, strict=True))
+    return handle_torch_function(function, (input,), input, **keywords)
