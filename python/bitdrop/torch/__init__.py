@@ -20,15 +20,36 @@ except ImportError as error:
     raise MissingPackageError(f"bitdrop.torch needs PyTorch 2.7 or newer ({error}): pip install torch") from error
 
 from ._dropout import dropout
-from ._modules import Dropout
+from ._fused import activation_dropout, dropout_add
+from ._modules import (
+    ActivationDropout,
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    DropoutAdd,
+    DropPath,
+    FeatureAlphaDropout,
+)
 from ._patch import Patched, patch
 from ._variants import alpha_dropout, feature_alpha_dropout, feature_dropout
 
 __all__ = [
+    "ActivationDropout",
+    "AlphaDropout",
+    "DropPath",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "DropoutAdd",
+    "FeatureAlphaDropout",
     "Patched",
+    "activation_dropout",
     "alpha_dropout",
     "dropout",
+    "dropout_add",
     "feature_alpha_dropout",
     "feature_dropout",
     "patch",

@@ -1,25 +1,152 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Modules with the arguments of torch.nn's."""
+"""Modules with the arguments of torch.nn's, and generator=, from which they draw their seeds."""
+
+import warnings
 
 import torch
 from torch import Tensor
+from torch.nn.modules.dropout import _DropoutNd
 
 from ._dropout import dropout
+from ._fused import activation_dropout, dropout_add
+from ._operators import check_activation
+from ._variants import alpha_dropout, drop_leading, feature_alpha_dropout, feature_dropout
 
 
-class Dropout(torch.nn.Dropout):
+class _Drawing(_DropoutNd):
+    """What all modules have."""
+
+    generator: torch.Generator | None = None  # of the class, so that a module that patch() turned into one has it
+
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, generator: torch.Generator | None = None) -> None:
+        super().__init__(p, inplace)
+        self.generator = generator
+
+
+class Dropout(_Drawing, torch.nn.Dropout):
     """torch.nn.Dropout by bitdrop; recompute=True keeps nothing for the backward pass."""
 
-    recompute: bool = False  # of the class, so that a module that patch() turned into this one has it
+    recompute: bool = False  # likewise
 
-    def __init__(self, p: float = 0.5, inplace: bool = False, *, recompute: bool = False) -> None:
-        super().__init__(p, inplace)
+    def __init__(
+        self,
+        p: float = 0.5,
+        inplace: bool = False,
+        *,
+        recompute: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(p, inplace, generator=generator)
         self.recompute = recompute
 
     def forward(self, input: Tensor) -> Tensor:
         """Dropout in training, input itself in evaluation."""
-        return dropout(input, self.p, self.training, self.inplace, recompute=self.recompute)
+        return dropout(input, self.p, self.training, self.inplace, recompute=self.recompute, generator=self.generator)
 
     def extra_repr(self) -> str:
         """As torch.nn.Dropout's, and recompute where it is set."""
         return super().extra_repr() + (", recompute=True" if self.recompute else "")
+
+
+class AlphaDropout(_Drawing, torch.nn.AlphaDropout):
+    """torch.nn.AlphaDropout by bitdrop. Unlike there, inplace=True is obeyed."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Alpha dropout in training, input itself in evaluation."""
+        return alpha_dropout(input, self.p, self.training, self.inplace, generator=self.generator)
+
+
+class FeatureAlphaDropout(_Drawing, torch.nn.FeatureAlphaDropout):
+    """torch.nn.FeatureAlphaDropout by bitdrop. Unlike there, inplace=True is obeyed."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Alpha dropout of each (n, c) of [N, C, ...] in training, input itself in evaluation."""
+        return feature_alpha_dropout(input, self.p, self.training, self.inplace, generator=self.generator)
+
+
+class Dropout1d(_Drawing, torch.nn.Dropout1d):
+    """torch.nn.Dropout1d by bitdrop."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Dropout of the channels of [N, C, L] or [C, L] in training, input itself in evaluation."""
+        if input.dim() not in (2, 3):
+            raise RuntimeError(
+                f"bitdrop: Dropout1d takes [N, C, L] or [C, L], and the tensor has {input.dim()} dimensions: "
+                "Dropout2d takes 4, Dropout3d 5, and feature_dropout any number"
+            )
+        return drop_leading(input, self.p, self.training, self.inplace, input.dim() - 1, self.generator)
+
+
+class Dropout2d(_Drawing, torch.nn.Dropout2d):
+    """torch.nn.Dropout2d by bitdrop."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Dropout of the channels of [N, C, H, W] in training, input itself in evaluation.
+
+        As in torch.nn.Dropout2d, three dimensions are [N, C, L], with a warning.
+        """
+        if input.dim() != 4:
+            warnings.warn(
+                f"bitdrop: Dropout2d takes [N, C, H, W]; the {input.dim()} dimensions of the tensor are taken for "
+                "[N, C, ...], as torch.nn.Dropout2d takes them: call Dropout1d or feature_dropout",
+                stacklevel=2,
+            )
+        return feature_dropout(input, self.p, self.training, self.inplace, generator=self.generator)
+
+
+class Dropout3d(_Drawing, torch.nn.Dropout3d):
+    """torch.nn.Dropout3d by bitdrop."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Dropout of the channels of [N, C, D, H, W] or [C, D, H, W] in training, input itself in evaluation."""
+        if input.dim() not in (4, 5):
+            warnings.warn(
+                f"bitdrop: Dropout3d takes [N, C, D, H, W] or [C, D, H, W]; the {input.dim()} dimensions of the tensor "
+                "are taken for [C, ...], as torch.nn.Dropout3d takes them: call feature_dropout",
+                stacklevel=2,
+            )
+        dims = 2 if input.dim() == 5 else 1
+        return drop_leading(input, self.p, self.training, self.inplace, dims, self.generator)
+
+
+class DropPath(_Drawing):
+    """Drops whole samples (stochastic depth, Huang et al., 2016): a decision for each index of the first dimension.
+
+    Kept samples are scaled by 1 / (1 - p). It stands at the end of a residual branch: x + DropPath(p)(branch(x)).
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Samples of [N, ...] dropped in training, input itself in evaluation."""
+        return drop_leading(input, self.p, self.training, self.inplace, 1, self.generator)
+
+
+class DropoutAdd(_Drawing):
+    """residual + dropout(x + bias) in one pass, without dropout in evaluation."""
+
+    def __init__(self, p: float = 0.5, *, generator: torch.Generator | None = None) -> None:
+        super().__init__(p, generator=generator)
+
+    def forward(self, x: Tensor, residual: Tensor, bias: Tensor | None = None) -> Tensor:
+        """As the function dropout_add."""
+        return dropout_add(x, residual, self.p, self.training, bias, generator=self.generator)
+
+    def extra_repr(self) -> str:
+        """Only p: there is no inplace."""
+        return f"p={self.p}"
+
+
+class ActivationDropout(_Drawing):
+    """dropout(act(x + bias)) in one pass, without dropout in evaluation; "relu", "gelu", "gelu_tanh" or "silu"."""
+
+    def __init__(self, p: float = 0.5, activation: str = "relu", *, generator: torch.Generator | None = None) -> None:
+        super().__init__(p, generator=generator)
+        check_activation(activation)
+        self.activation = activation
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """As the function activation_dropout."""
+        return activation_dropout(x, self.p, self.activation, self.training, bias, generator=self.generator)
+
+    def extra_repr(self) -> str:
+        """The arguments: there is no inplace."""
+        return f"p={self.p}, activation={self.activation!r}"

@@ -15,7 +15,7 @@ from torch.autograd import forward_ad
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
 from torch.compiler import is_compiling
 
-from . import _kernels
+from . import _kernels, _kernels_2d
 from ._eager import SEEDS, is_eager, is_grad_enabled, transforming
 
 # ---- Checks: the operators' too, for anyone may call these.
@@ -42,6 +42,13 @@ def check_p(p: float) -> None:
     """An error unless p is a probability."""
     if not 0.0 <= p <= 1.0:  # NaN is not
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def check_activation(activation: str) -> None:
+    """An error unless there is such an activation."""
+    if activation not in _kernels_2d.ACTIVATIONS:
+        names = ", ".join(map(repr, _kernels_2d.ACTIVATIONS))
+        raise ValueError(f"bitdrop: activation must be one of {names}, not {activation!r}")
 
 
 def check_generator(generator: torch.Generator) -> None:
@@ -209,6 +216,40 @@ def _register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], form
     torch.library.register_vmap(op, lambda *args: _vmap(operator, *args), lib=_ops)
 
 
+def _check_operand(name: str, operand: Tensor, first: Tensor) -> None:
+    check(operand)
+    shape = first.shape[-1:] if name == "bias" else first.shape
+    if operand.shape != shape or operand.dtype is not first.dtype:
+        raise ValueError(
+            f"bitdrop: {name} must be {tuple(shape)} of {first.dtype}, and is {tuple(operand.shape)} of {operand.dtype}"
+        )
+
+
+def _checked(names: list[str], args: tuple[Any, ...]) -> list[Any]:
+    """Arguments for a kernel from those of its operator, which are known by their names."""
+    given = dict(zip(names, args, strict=True))
+    first = args[0]
+    check(first)
+    for name, value in given.items():
+        if name == "seed":
+            given[name] = _seed_of(value)
+        elif name == "p":
+            check_p(value)
+        elif name == "dims" and not 0 <= value <= first.dim():
+            raise ValueError(
+                f"bitdrop: dims must lie in [0, {first.dim()}], the dimensions that there are, not {value}"
+            )
+        elif name == "activation":
+            check_activation(value)
+        elif name == "mask":
+            _check_mask(first, value)
+            if "bias" in given and value.shape != _kernels_2d.mask_shape(first, given["bias"]):
+                raise ValueError("bitdrop: the mask must be that of a forward call with or without a bias, as this one")
+        elif isinstance(value, Tensor):
+            _check_operand(name, value, first)
+    return list(given.values())
+
+
 def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
     """An operator by its schema, whose arguments say by their names what is checked.
 
@@ -219,17 +260,7 @@ def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], fo
     names = [argument.name for argument in getattr(torch.ops.bitdrop, name).default._schema.arguments]
 
     def cpu(*args: Any) -> Any:
-        checked = list(args)
-        for i, argument in enumerate(names):
-            if argument == "seed":
-                checked[i] = _seed_of(args[i])
-            elif argument == "p":
-                check_p(args[i])
-            elif argument == "mask":
-                _check_mask(args[0], args[i])
-            elif isinstance(args[i], Tensor):
-                check(args[i])
-        return kernel(*checked)
+        return kernel(*_checked(names, args))
 
     def forward(ctx: Any, *args: Any) -> Tensor:
         output = kernel(*args)
@@ -259,7 +290,7 @@ define(
 )
 define(
     "dropout_backward(Tensor dy, Tensor mask, float p) -> Tensor",
-    _kernels.backward,
+    _kernels_2d.dropout_backward,
     like_fake,
     Diagonal("dropout_backward"),
 )

@@ -37,7 +37,7 @@ define(
 )
 
 
-def drop(
+def _drop(
     name: str, x: Tensor, p: float, training: bool, inplace: bool, dims: int, generator: torch.Generator | None
 ) -> Tensor:
     """One of these operators as the functions below have it, by the fastest way there is."""
@@ -89,7 +89,7 @@ def alpha_dropout(
     """
     if has_torch_function_unary(input):
         return _overridden(alpha_dropout, input, p, training, inplace, generator)
-    return drop("alpha_dropout", input, p, training, inplace, 0, generator)
+    return _drop("alpha_dropout", input, p, training, inplace, 0, generator)
 
 
 def feature_alpha_dropout(
@@ -106,7 +106,7 @@ def feature_alpha_dropout(
     """
     if has_torch_function_unary(input):
         return _overridden(feature_alpha_dropout, input, p, training, inplace, generator)
-    return drop("alpha_dropout", input, p, training, inplace, 2, generator)
+    return _drop("alpha_dropout", input, p, training, inplace, 2, generator)
 
 
 def feature_dropout(
@@ -124,10 +124,25 @@ def feature_dropout(
     """
     if has_torch_function_unary(input):
         return _overridden(feature_dropout, input, p, training, inplace, generator)
-    return drop("feature_dropout", input, p, training, inplace, 2, generator)
+    return _drop("feature_dropout", input, p, training, inplace, 2, generator)
+
+
+def drop_leading(
+    input: Tensor, p: float, training: bool, inplace: bool, dims: int, generator: torch.Generator | None
+) -> Tensor:
+    """feature_dropout with a decision for each index of the first dims dimensions."""
+    if has_torch_function_unary(input):
+        keywords: dict[str, Any] = {
+            "p": p,
+            "training": training,
+            "inplace": inplace,
+            "dims": dims,
+            "generator": generator,
+        }
+        return handle_torch_function(drop_leading, (input,), input, **keywords)
+    return _drop("feature_dropout", input, p, training, inplace, dims, generator)
 
 
 def _overridden(function: Callable[..., Tensor], input: Tensor, *arguments: Any) -> Tensor:
-    names = ("p", "training", "inplace", "generator")
-    keywords = dict(zip(names, arguments, strict=True))
+    keywords = dict(zip(("p", "training", "inplace", "generator"), arguments, strict=True))
     return handle_torch_function(function, (input,), input, **keywords)
