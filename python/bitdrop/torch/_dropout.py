@@ -11,7 +11,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from . import _kernels
 from ._eager import draw_seed, is_eager, is_grad_enabled
-from ._operators import apply_mask, apply_seed, check, check_generator, check_p, draw_seed_tensor
+from ._operators import apply_mask, apply_seed, check, check_generator, check_p, traced_seed
 
 _SMALL = 2048  # up to here, making a mask again takes less time than allocating one to keep
 
@@ -54,7 +54,7 @@ def _dropout_eager(x: Tensor, p: float, recompute: bool, generator: torch.Genera
 
 def _dropout_by_operators(x: Tensor, p: float, recompute: bool, generator: torch.Generator | None) -> Tensor:
     check(x)
-    drawn = draw_seed_tensor(generator)
+    drawn = traced_seed(generator)
     if recompute or torch.compiler.is_exporting():  # the size of a mask would limit the batches of the export
         return apply_seed(x, drawn, p)
     return torch.ops.bitdrop.dropout(x, drawn, p)[0]

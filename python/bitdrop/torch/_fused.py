@@ -20,9 +20,9 @@ from ._operators import (
     check_generator,
     check_p,
     define,
-    draw_seed_tensor,
     keep,
     like_fake,
+    traced_seed,
 )
 
 # ---- Derivatives. Those of a bias are the sums of columns, and tangents take the same way as gradients.
@@ -203,7 +203,7 @@ def _run(
     if forward_ad._current_level >= 0 or not all(is_eager(value) for value in given):
         for value in given:
             check(value)
-        seed = draw_seed_tensor(generator) if p else torch.zeros((), dtype=torch.int64)
+        seed = traced_seed(generator) if p else torch.zeros((), dtype=torch.int64)
         return getattr(torch.ops.bitdrop, name)(*tensors, seed, p, *rest)[0]
     drawn = draw_seed(generator) if p else 0
     if is_grad_enabled() and any(value.requires_grad for value in given):

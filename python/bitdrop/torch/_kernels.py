@@ -61,6 +61,16 @@ def _team(threads: int) -> tuple[_library.Parallel, _Team]:
     return _library.Parallel(_run, ctypes.addressof(context), threads), context  # the first points to the second
 
 
+def share(config: _library.Config) -> object:
+    """Let PyTorch's threads run the tasks of a call. What is returned must live until the call has ended."""
+    threads = torch.get_num_threads()
+    if threads == 1 or _openmp is None:
+        return None
+    team = _team(threads)
+    config.parallel = ctypes.addressof(team[0])
+    return team
+
+
 # ---- Stores.
 
 _LARGE = 8 << 20  # bytes from which streaming pays in a model, where the other tensors want the cache too
@@ -111,21 +121,12 @@ _c_backward = _unchecked("bitdrop_backward")
 _c_recompute = _unchecked("bitdrop_recompute")
 
 
-def share_out(config: _library.Config, y: Tensor) -> Any:
-    """Stores and threads for a large y. The result must live until the call returns."""
-    config.stores = _stores(y)
-    threads = torch.get_num_threads()
-    if threads > 1 and _openmp is not None:
-        team = _team(threads)
-        config.parallel = ctypes.addressof(team[0])
-        return team
-    return None
-
-
 def _call(function: Any, p: float, seed: int, x: Tensor, y: Tensor, *mask_address: int) -> None:
     n = x.numel()
     config = _library.Config(p, seed)
-    _held = share_out(config, y) if n >= _SHARED else None
+    if n >= _SHARED:
+        config.stores = _stores(y)
+        _alive = share(config)
     status = function(config, DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr(), *mask_address)
     if status:
         _library.raise_status(status, function, (config, DTYPES[x.dtype], n))

@@ -33,7 +33,9 @@ def _call(name: str, p: float, seed: int, shape: _library.Shape2D, y: Tensor, *a
     config = _library.Config(p, seed)
     if arguments[-1] is None:
         config.mask_use = _library.MASK_REMADE
-    _held = _kernels.share_out(config, y) if y.numel() >= _kernels._SHARED else None
+    if y.numel() >= _kernels._SHARED:
+        config.stores = _kernels._stores(y)
+        _alive = _kernels.share(config)
     function = _functions[name]
     status = function(config, DTYPES[y.dtype], shape, *arguments)
     if status:

@@ -79,7 +79,7 @@ def _check_mask(dy: Tensor, mask: Tensor) -> None:
         )
 
 
-def draw_seed_tensor(generator: torch.Generator | None = None) -> Tensor:
+def traced_seed(generator: torch.Generator | None = None) -> Tensor:
     """The seed that draw_seed draws, as a tensor that a graph can hold."""
     if is_compiling() and (generator is not None or transforming() or forward_ad._current_level >= 0):
         torch._dynamo.graph_break(

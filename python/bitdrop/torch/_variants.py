@@ -13,7 +13,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 from . import _kernels_2d, _operators
 from ._dropout import _overlaps
 from ._eager import draw_seed, is_eager, is_grad_enabled
-from ._operators import Diagonal, check, check_generator, check_p, define, draw_seed_tensor, like_fake
+from ._operators import Diagonal, check, check_generator, check_p, define, like_fake, traced_seed
 
 # ---- Operators. dims is how many leading dimensions a decision is about; 0 stands for all: each element.
 
@@ -61,7 +61,7 @@ def _drop(
     y: Tensor
     if not eager:
         check(x)
-        y = getattr(torch.ops.bitdrop, name)(x, draw_seed_tensor(generator), float(p), dims)
+        y = getattr(torch.ops.bitdrop, name)(x, traced_seed(generator), float(p), dims)
     elif x.requires_grad and is_grad_enabled():
         y = _operators.eager[name](x, draw_seed(generator), float(p), dims)
     else:
