@@ -144,14 +144,20 @@ def test_empty_and_inference() -> None:
 
 
 def test_compiled_jvp() -> None:
-    torch._dynamo.reset()
     x, t = torch.randn(4, 6), torch.randn(4, 6)
 
-    def f(x: Tensor, t: Tensor) -> Any:
+    def by_func(x: Tensor, t: Tensor) -> Any:
         return torch.func.jvp(lambda x: bt.dropout(x, 0.4) * 2, (x,), (t,))
 
-    for a, b in zip(seeded(torch.compile(f, backend="aot_eager"), x, t), seeded(f, x, t), strict=True):
-        same(a, b)
+    def by_duals(x: Tensor, t: Tensor) -> Any:
+        with forward_ad.dual_level():
+            return tuple(forward_ad.unpack_dual(bt.dropout(forward_ad.make_dual(x, t), 0.4) * 2))
+
+    for f in (by_func, by_duals):
+        torch._dynamo.reset()
+        compiled = torch.compile(f, backend="aot_eager", fullgraph=f is by_func)
+        for a, b in zip(seeded(compiled, x, t), seeded(by_func, x, t), strict=True):
+            same(a, b)
 
 
 # ---- Operators, called directly.

@@ -81,10 +81,8 @@ def _check_mask(dy: Tensor, mask: Tensor) -> None:
 
 def traced_seed(generator: torch.Generator | None = None) -> Tensor:
     """The seed that draw_seed draws, as a tensor that a graph can hold."""
-    if is_compiling() and (generator is not None or transforming() or forward_ad._current_level >= 0):
-        torch._dynamo.graph_break(
-            msg="torch.compile cannot trace bitdrop with generator=, through torch.func or in forward mode"
-        )
+    if is_compiling() and generator is not None:
+        torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop with generator=: leave it out")
     return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu", generator=generator)
 
 
