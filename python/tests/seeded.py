@@ -8,6 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+try:
+    from torch._dynamo.compiled_autograd import _enable as compiled_autograd
+except ImportError:
+    from torch._dynamo.compiled_autograd import enable as compiled_autograd  # noqa: F401 (PyTorch 2.5)
+
 MODES = pytest.mark.parametrize("recompute", [False, True])
 OPS = torch.ops.bitdrop
 

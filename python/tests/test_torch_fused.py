@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F
-from seeded import OPS, same, seed_of_7, seeded
+from seeded import OPS, compiled_autograd, same, seed_of_7, seeded
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -293,6 +293,33 @@ def test_compile(backend: str) -> None:
     state = torch.get_rng_state()
     torch.testing.assert_close(compiled.eval()(x), block(x))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_compiled_autograd() -> None:
+    torch._dynamo.reset()
+    block, x = Block(), torch.randn(7, 12, requires_grad=True)
+    with compiled_autograd(torch.compile(backend="aot_eager")):
+        seeded(block, x).backward(torch.ones(7, 12))
+    plain = x.detach().clone().requires_grad_()
+    seeded(block, plain).backward(torch.ones(7, 12))
+    torch.testing.assert_close(x.grad, plain.grad)
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch deprecates jit
+def test_export_and_trace() -> None:
+    batch, block, x = torch.export.Dim("batch", min=1), Block(), torch.randn(6, 12)
+    exported = torch.export.export(block, (x,), dynamic_shapes=({0: batch},)).module()
+    traced = torch.jit.trace(block, (x,), check_trace=False)
+    for n in (1, 6):
+        for way in (exported, traced) if n == 6 else (exported,):
+            torch.testing.assert_close(seeded(way, x[:n]), seeded(block, x[:n]))
+
+
+def test_batched_gradients() -> None:
+    block, x, dy = Block(), torch.randn(7, 12, requires_grad=True), torch.randn(3, 7, 12)
+    (batched,) = torch.autograd.grad(seeded(block, x), x, dy, is_grads_batched=True)
+    for i in range(3):
+        torch.testing.assert_close(batched[i], torch.autograd.grad(seeded(block, x), x, dy[i])[0])
 
 
 def test_checkpoint_replays() -> None:

@@ -8,16 +8,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from interpreter import python
-from seeded import MODES, OPS, same, seeded
+from seeded import MODES, OPS, compiled_autograd, same, seeded
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import bitdrop.torch as bt
-
-try:
-    from torch._dynamo.compiled_autograd import _enable as compiled_autograd
-except ImportError:
-    from torch._dynamo.compiled_autograd import enable as compiled_autograd  # PyTorch 2.5
 
 # ---- Derivatives.
 

@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F
-from seeded import OPS, same, seed_of_7, seeded
+from seeded import OPS, compiled_autograd, same, seed_of_7, seeded
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
@@ -306,8 +306,30 @@ def test_compile_with_a_generator() -> None:
             torch.compile(f, backend="aot_eager", fullgraph=True)(x)
 
 
+def all_modules() -> nn.Module:
+    return nn.Sequential(bt.AlphaDropout(0.3), bt.Dropout1d(0.3), bt.FeatureAlphaDropout(0.3), bt.DropPath(0.3))
+
+
+def test_compiled_autograd() -> None:
+    torch._dynamo.reset()
+    drops, x = all_modules(), torch.randn(6, 9, 5, requires_grad=True)
+    with compiled_autograd(torch.compile(backend="aot_eager")):
+        seeded(drops, x).backward(torch.ones(6, 9, 5))
+    plain = x.detach().clone().requires_grad_()
+    seeded(drops, plain).backward(torch.ones(6, 9, 5))
+    same(x.grad, plain.grad)
+
+
+def test_export() -> None:
+    batch, x = torch.export.Dim("batch", min=1), torch.randn(6, 9, 5)
+    drops = nn.Sequential(bt.AlphaDropout(0.3), bt.FeatureAlphaDropout(0.3), bt.DropPath(0.3))
+    exported = torch.export.export(drops, (x,), dynamic_shapes=({0: batch},)).module()
+    for n in (1, 6):
+        same(seeded(exported, x[:n]), seeded(drops, x[:n]))
+
+
 def test_checkpoint_replays() -> None:
-    drops = nn.Sequential(bt.AlphaDropout(0.3), bt.Dropout1d(0.3), bt.FeatureAlphaDropout(0.3), bt.DropPath(0.3))
+    drops = all_modules()
     for use_reentrant in (False, True):
         x = torch.randn(6, 9, 5, requires_grad=True)
         y = seeded(checkpoint, drops, x, use_reentrant=use_reentrant)

@@ -168,12 +168,17 @@ def _below_autograd(operator: Any, args: tuple[Any, ...]) -> Any:
         return operator(*args)
 
 
+def _plain(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A function in the place of a bound method, which compiled autograd does not take."""
+    return lambda *args: method(*args)
+
+
 def _autograd_kernel(name: str, formulas: Any) -> Callable[..., Any]:
     operator = getattr(torch.ops.bitdrop, name).default
     members = {
         "forward": staticmethod(lambda *args: _below_autograd(operator, args)),
         "setup_context": staticmethod(formulas.setup_context),
-        "backward": staticmethod(formulas.backward),
+        "backward": staticmethod(_plain(formulas.backward)),
         "jvp": staticmethod(getattr(formulas, "jvp", _no_jvp)),
     }
     function = type(f"bitdrop_{name}", (torch.autograd.Function,), members)
@@ -267,7 +272,7 @@ def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], fo
 
     kernels[name] = kernel
     _register(name, cpu, fake, formulas)
-    members = {"forward": staticmethod(forward), "backward": staticmethod(formulas.backward)}
+    members = {"forward": staticmethod(forward), "backward": staticmethod(_plain(formulas.backward))}
     function = type(f"bitdrop_{name}_eager", (torch.autograd.Function,), members)
     eager[name] = super(torch.autograd.Function, function).apply  # type: ignore[misc]
 
