@@ -19,6 +19,7 @@ try:
 except ImportError as error:
     raise MissingPackageError(f"bitdrop.torch needs PyTorch 2.7 or newer ({error}): pip install torch") from error
 
+from ._attention import scaled_dot_product_attention
 from ._dropout import dropout
 from ._fused import activation_dropout, dropout_add
 from ._modules import (
@@ -53,4 +54,5 @@ __all__ = [
     "feature_alpha_dropout",
     "feature_dropout",
     "patch",
+    "scaled_dot_product_attention",
 ]

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scaled_dot_product_attention: in eager mode by an autograd.Function on the kernels, elsewhere by the operators."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.overrides import handle_torch_function, has_torch_function
+
+from . import _attention_calls as calls
+from ._attention_calls import Options
+from ._attention_checks import four_dimensions, refusal, scores_shape
+from ._attention_operators import apply_backward, by_formulas
+from ._eager import draw_seed, is_eager, is_grad_enabled
+from ._operators import check_generator, traced_seed
+
+
+def why_not(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> str | None:
+    """The reason why scaled_dot_product_attention does not take the call; None if it does."""
+    refused = refusal(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
+    return None if refused is None else refused[1]
+
+
+class _Attention(torch.autograd.Function):
+    """Keeps its inputs, the result, a number for each row of it, and the seed."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+        lse = calls.new_lse(q)
+        out = calls.forward(q, k, v, mask, options, lse)
+        ctx.options = options
+        ctx.save_for_backward(q, k, v, mask, out, lse)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, mask, out, lse = ctx.saved_tensors
+        options: Options = ctx.options
+        # Grad mode is on in a backward pass that will itself be differentiated.
+        if is_grad_enabled() or forward_ad._current_level >= 0 or not is_eager(dout):
+            seed = torch.tensor(options.seed) if options.p > 0 else None
+            gradients = apply_backward(dout, q, k, v, mask, out, lse, seed, *options[1:])
+        else:
+            gradients = calls.backward(dout, q, k, v, mask, out, lse, options, may_share=True)
+        return *gradients, None, None
+
+
+# What _Attention.apply comes to where no functorch transform is active, which is_eager has made sure of.
+_apply = super(torch.autograd.Function, _Attention).apply
+
+
+def _autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+    """As PyTorch's autocast has it for its own function."""
+    dtype = torch.get_autocast_dtype("cpu")
+    return tuple(x.to(dtype) if isinstance(x, Tensor) and x.dtype is torch.float32 else x for x in tensors)
+
+
+def _is_plain_mask(mask: Tensor | None) -> bool:
+    return mask is None or (type(mask) is Tensor and mask.is_cpu and torch._C._has_storage(mask) and not mask.is_neg())
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """torch.nn.functional.scaled_dot_product_attention with the same arguments, in blocks, with dropout too.
+
+    The probabilities are never all in memory. For the backward pass the inputs, the result and one number for each of
+    its rows are kept, and the dropout's mask is made again from its seed. The probability of query i and key j has
+    the index ((b * heads + h) * queries + i) * keys + j, with the leading dimensions as one, in the mask of that seed.
+
+    query is [..., heads, queries, elements], of float32, float64, float16 or bfloat16 on the CPU. Tensors of any
+    strides are taken as they are if the elements of a row lie together. The result has its dimensions in memory in
+    the order of query. A float mask is rounded to query's dtype. A query that sees no key gets zeros, as in PyTorch.
+
+    generator is the source of the seed; None is PyTorch's default generator. Without dropout none is drawn.
+
+    Raises an error of PyTorch's type for what PyTorch refuses; TypeError for another dtype or layout, and ValueError
+    for a tensor on another device, for rows without elements, for a scale that is 0 or not finite, and for a mask
+    that requires grad, which would get none.
+    """
+    if has_torch_function((query, key, value, attn_mask)):  # a subclass, a mode, or the proxy of torch.fx
+        return handle_torch_function(
+            scaled_dot_product_attention,
+            (query, key, value, attn_mask),
+            *(query, key, value, attn_mask, dropout_p, is_causal),
+            scale=scale,
+            enable_gqa=enable_gqa,
+            generator=generator,
+        )
+    if torch.is_autocast_enabled("cpu"):
+        query, key, value, attn_mask = _autocast(query, key, value, attn_mask)  # type: ignore[assignment]
+    if refused := refusal(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa):
+        raise refused[0](f"bitdrop: {refused[1]}")
+    scores = scores_shape(query, key, value, enable_gqa)
+    assert scores is not None
+    q, k, v, mask = four_dimensions(query, key, value, attn_mask, scores, enable_gqa)
+    if generator is not None:
+        check_generator(generator)
+    p, is_causal = float(dropout_p), bool(is_causal)
+    if forward_ad._current_level >= 0:
+        out = by_formulas(q, k, v, mask, traced_seed(generator) if p > 0 else None, p, is_causal, scale)
+    elif not (is_eager(q) and is_eager(k) and is_eager(v) and _is_plain_mask(mask)):
+        seed = traced_seed(generator) if p > 0 else None
+        out = torch.ops.bitdrop.attention(q, k, v, mask, seed, p, is_causal, scale)[0]
+    else:
+        options = Options(draw_seed(generator) if p > 0 else 0, p, is_causal, scale)
+        if is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
+            out = _apply(q, k, v, mask, options)
+        else:
+            out = calls.forward(q, k, v, mask, options, None)
+    return out if len(scores) == 4 else out.reshape(*scores[:-1], value.shape[-1])
