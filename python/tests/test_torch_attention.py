@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F
 from seeded import OPS, same, seed_of_7, seeded
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
@@ -383,8 +384,26 @@ def test_func() -> None:
     ]
     torch.testing.assert_close(of_scale[1], of_scale[0])
     torch.testing.assert_close(of_scale[2], of_scale[0], rtol=1e-4, atol=1e-4)
+    same(seeded(torch.func.functionalize(loss), q), seeded(loss, q))
     with pytest.raises(ValueError, match="detach"):
         torch.func.grad(lambda mask: attend(q, k, v, mask).sum())(torch.randn(6, 6))
+
+
+def test_forward_mode() -> None:
+    """Over the backward pass too; the operators refuse a tangent, and do not lose it."""
+    q, k, v = (x.detach() for x in alike())
+    tangent = torch.randn(q.shape)
+
+    def gradient(q: Tensor) -> Tensor:
+        return torch.autograd.grad((seeded_attend(q, k, v) ** 2).sum(), q, create_graph=True)[0]
+
+    x = q.clone().requires_grad_()
+    (expected,) = torch.autograd.grad((gradient(x) * tangent).sum(), x)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, tangent)
+        torch.testing.assert_close(forward_ad.unpack_dual(gradient(dual)).tangent, expected, rtol=1e-4, atol=1e-5)
+        with pytest.raises(NotImplementedError, match="forward-mode"):
+            OPS.attention(dual, k, v, None, None, 0.0, False, None)
 
 
 def test_vmap() -> None:
