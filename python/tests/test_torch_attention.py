@@ -461,7 +461,8 @@ def test_compile(backend: str) -> None:
     with torch._inductor.config.patch(fallback_random=True):
         for shape in ((3, 9, 16), (2, 5, 16), (4, 12, 16)):
             x = torch.randn(shape)
-            for mask in (None, torch.rand(shape[0], 1, 1, shape[1]) > 0.3):
+            masks = (None, torch.rand(shape[0], 1, 1, shape[1]) > 0.3)
+            for mask in masks if backend == "aot_eager" else masks[1:]:  # each costs inductor seconds
                 torch.testing.assert_close(step(f, net, x, mask), step(net, net, x, mask))
 
 

@@ -88,9 +88,9 @@ def by_formulas(
     group = q.shape[1] // k.shape[1] if k.shape[1] else 1
     keys, values = (x.to(wide).repeat_interleave(group, 1) for x in (k, v))
     t = q.to(wide) @ keys.transpose(2, 3) * (q.shape[3] ** -0.5 if scale is None else scale)
-    hidden = torch.zeros(t.shape[2:], dtype=torch.bool)
+    hidden = torch.zeros(t.shape[2:], dtype=torch.bool, device=t.device)
     if is_causal:
-        hidden = ~torch.ones(t.shape[2:], dtype=torch.bool).tril()
+        hidden = ~torch.ones_like(hidden).tril()
     if mask is not None and mask.dtype is torch.bool:
         hidden = hidden | ~mask
     elif mask is not None:
@@ -99,7 +99,7 @@ def by_formulas(
     nothing = (t == -math.inf).all(3, keepdim=True)
     prob = torch.softmax(t.masked_fill(nothing, 0.0), 3).masked_fill(nothing, 0.0)
     if seed is not None:
-        prob = prob * apply_seed(torch.ones(t.shape, dtype=wide), seed, p)
+        prob = prob * apply_seed(torch.ones(t.shape, dtype=wide, device=t.device), seed, p)
     return (prob @ values).to(q.dtype)
 
 
