@@ -107,6 +107,29 @@ def test_compile(recompute: bool, backend: str) -> None:
     torch.testing.assert_close(seeded(f.eval(), x), net[0](x))
 
 
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compile_with_a_memory_budget(backend: str) -> None:
+    """A backward pass that recomputes activations to save memory takes the masks of the forward pass."""
+    w = torch.rand(32, 32, requires_grad=True)
+    x = torch.rand(32, 32, requires_grad=True)
+    for recompute in (False, True):
+        torch._dynamo.reset()
+
+        def f(x: Tensor, recompute: bool = recompute) -> tuple[Tensor, Tensor]:
+            a = bt.dropout(torch.relu(x @ w), 0.5, recompute=recompute)
+            return a, bt.dropout(torch.relu(a @ w), 0.5, recompute=recompute)
+
+        with torch._functorch.config.patch(activation_memory_budget=0.3):
+            a, b = torch.compile(f, backend=backend, fullgraph=True)(x)
+            got = torch.autograd.grad([a, b], [x, w], [a.detach(), b.detach()])
+        masks = [2 * (y != 0).float() for y in (a, b)]
+        assert not torch.equal(*masks)
+        plain_a = torch.relu(x @ w) * masks[0]
+        plain = [plain_a, torch.relu(plain_a @ w) * masks[1]]
+        want = torch.autograd.grad(plain, [x, w], [a.detach(), b.detach()])
+        torch.testing.assert_close(got, want)
+
+
 @MODES
 def test_compile_inplace_and_dynamic(recompute: bool) -> None:
     torch._dynamo.reset()

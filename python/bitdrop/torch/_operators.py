@@ -13,7 +13,9 @@ from torch import Tensor
 from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
-from torch.compiler import is_compiling
+from torch.compiler import is_compiling, is_exporting
+from torch.fx import traceback
+from torch.utils.checkpoint import CheckpointPolicy
 
 from . import _kernels, _kernels_2d
 from ._eager import SEEDS, is_eager, is_grad_enabled, transforming
@@ -80,16 +82,43 @@ def _check_mask(dy: Tensor, mask: Tensor) -> None:
 
 
 def traced_seed(generator: torch.Generator | None = None) -> Tensor:
-    """The seed that draw_seed draws, as a tensor that a graph can hold."""
+    """The seed that draw_seed draws, as a tensor that a graph can hold.
+
+    It comes from torch.randint because AOTAutograd merges equal calls of any operator that it does not know to be
+    random: several dropouts would have one mask.
+    """
     if is_compiling() and generator is not None:
         torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop with generator=: leave it out")
-    return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu", generator=generator)
+    if is_compiling() and not is_exporting():
+        return torch.ops.bitdrop.seed()  # Dynamo traces this function, and would lose the mark that the next makes
+    return _draw_marked(generator)
+
+
+def _draw_marked(generator: torch.Generator | None = None) -> Tensor:
+    """The drawing, marked to be saved where AOTAutograd traces it.
+
+    Its partitioner may recompute any other node in the backward pass, a random one too (activation_memory_budget
+    below 1). Another seed there would be another mask: a wrong gradient.
+    """
+    meta = traceback.get_current_meta()
+    before = meta.get("recompute")
+    meta["recompute"] = CheckpointPolicy.MUST_SAVE
+    try:
+        return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu", generator=generator)
+    finally:
+        if before is None:
+            del meta["recompute"]
+        else:
+            meta["recompute"] = before
 
 
 # ---- What an operator is.
 
 _ops = torch.library.Library("bitdrop", "DEF")
 _TAGS = (torch.Tag.pt2_compliant_tag,)
+
+_ops.define("seed() -> Tensor", tags=(*_TAGS, torch.Tag.nondeterministic_seeded))
+_ops.impl("seed", _draw_marked, "CompositeImplicitAutograd")
 
 # By the operator's name, for plain tensors in eager mode: the kernel, and the first output with its derivative.
 kernels: dict[str, Callable[..., Any]] = {}
