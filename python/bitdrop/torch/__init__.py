@@ -34,6 +34,7 @@ from ._modules import (
     FeatureAlphaDropout,
 )
 from ._patch import Patched, patch
+from ._switch import disable, enable, is_enabled
 from ._variants import alpha_dropout, feature_alpha_dropout, feature_dropout
 
 __all__ = [
@@ -49,10 +50,13 @@ __all__ = [
     "Patched",
     "activation_dropout",
     "alpha_dropout",
+    "disable",
     "dropout",
     "dropout_add",
+    "enable",
     "feature_alpha_dropout",
     "feature_dropout",
+    "is_enabled",
     "patch",
     "scaled_dot_product_attention",
 ]

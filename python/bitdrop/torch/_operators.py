@@ -89,8 +89,14 @@ def traced_seed(generator: torch.Generator | None = None) -> Tensor:
     """
     if is_compiling() and generator is not None:
         torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop with generator=: leave it out")
-    if is_compiling() and not is_exporting():
-        return torch.ops.bitdrop.seed()  # Dynamo traces this function, and would lose the mark that the next makes
+    if is_compiling() and not is_exporting():  # Dynamo traces this function, and would lose the mark
+        if not transforming():
+            return torch.ops.bitdrop.seed()
+        if torch._functorch.config.activation_memory_budget < 1:
+            torch._dynamo.graph_break(
+                msg="bitdrop within torch.func needs torch._functorch.config.activation_memory_budget = 1"
+            )
+        return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu")
     return _draw_marked(generator)
 
 

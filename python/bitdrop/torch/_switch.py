@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""enable and disable: the operators of PyTorch that drop, by bitdrop, in the whole process."""
+
+import re
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
+from torch.autograd import forward_ad
+from torch.compiler import is_exporting
+
+from .. import __version__
+from ..errors import MissingPackageError
+from . import _attention, _variants
+from ._dropout import _dropout_eager, _overlaps
+from ._eager import is_eager, transforming
+from ._kernels import DTYPES
+from ._operators import traced_seed
+
+_OLDEST = (2, 7)
+_TESTED = (2, 13)  # the newest
+_TAG = f";bitdrop {__version__}"
+
+_aten = torch.ops.aten
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+_PYTHON = torch._C.DispatchKey.Python
+_PYTHON_DISPATCHER = torch._C.DispatchKey.PythonDispatcher
+
+
+# ---- PyTorch's own.
+
+
+def _stock(op: Any, *args: Any, **kwargs: Any) -> Any:
+    """What op does without the switch, on every kind of tensor and under any tracer: it is made of other operators."""
+    if torch._C._dispatch_tls_is_dispatch_key_included(_PYTHON_DISPATCHER):
+        return op.decompose(*args, **kwargs)
+    return op._op_dk(_COMPOSITE, *args, **kwargs)
+
+
+# ---- What is taken. The dispatcher has seen to it that the tensor is on the CPU, and neither sparse nor nested.
+
+
+def _is_plain(x: Tensor) -> bool:
+    return is_eager(x) and forward_ad._current_level < 0
+
+
+def _is_traced(x: Tensor) -> bool:
+    """True if bitdrop's operators take x where is_eager() does not."""
+    return (
+        x.dtype in DTYPES
+        and x.layout is torch.strided
+        and forward_ad._current_level < 0
+        and (isinstance(x, FakeTensor | FunctionalTensor) or not torch._C._dispatch_keys(x).has(_PYTHON))
+        and not (transforming() or is_exporting())
+    )
+
+
+# ---- Kernels.
+
+
+def _dropout(input: Tensor, p: float, train: bool) -> Tensor:
+    if 0.0 <= p <= 1.0:
+        if _is_plain(input):
+            return _dropout_eager(input, p, False, None) if train and p != 0.0 and input.numel() != 0 else input
+        if train and p != 0.0 and _is_traced(input):
+            return torch.ops.bitdrop.dropout(input, traced_seed(), p)[0]
+    return _stock(_aten.dropout.default, input, p, train)
+
+
+def _dropout_(input: Tensor, p: float, train: bool) -> Tensor:
+    if train and 0.0 < p <= 1.0:
+        if _is_plain(input):
+            if input.is_contiguous() or not _overlaps(input):
+                return input.copy_(_dropout_eager(input, p, False, None))
+        elif _is_traced(input):
+            return input.copy_(torch.ops.bitdrop.dropout(input, traced_seed(), p)[0])
+    return _stock(_aten.dropout_.default, input, p, train)
+
+
+def _variant(op: Any, name: str, dimensions: int, inplace: bool) -> Callable[..., Tensor]:
+    function = getattr(_variants, name)
+
+    def kernel(input: Tensor, p: float, train: bool) -> Tensor:
+        if train and 0.0 < p <= 1.0 and input.dim() >= dimensions and (_is_plain(input) or _is_traced(input)):
+            return function(input, p, True, inplace)
+        return _stock(op, input, p, train)
+
+    return kernel
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """attn_mask, dropout_p, is_causal; scale, enable_gqa. PyTorch's own calls dropout, which is bitdrop's."""
+    if len(args) >= 2 and args[1] > 0.0 and all(_is_plain(x) or _is_traced(x) for x in (query, key, value)):
+        attn_mask, dropout_p, is_causal = (*args, False)[:3]
+        arguments = (query, key, value, attn_mask, dropout_p, is_causal)
+        scale, gqa = kwargs.get("scale"), kwargs.get("enable_gqa", False)
+        if _attention.why_not(*arguments, scale, gqa) is None:
+            return _attention.scaled_dot_product_attention(*arguments, scale=scale, enable_gqa=gqa)
+    return _stock(_aten.scaled_dot_product_attention.default, query, key, value, *args, **kwargs)
+
+
+def _below_autograd(kernel: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The same for the CPU key: in inference mode, or in the kernel of another operator, which has its own formula."""
+
+    def below(*args: Any, **kwargs: Any) -> Tensor:
+        with torch.no_grad():
+            return kernel(*args, **kwargs)
+
+    return below
+
+
+def _kernels() -> dict[Any, Callable[..., Tensor]]:
+    kernels: dict[Any, Callable[..., Tensor]] = {_aten.dropout.default: _dropout, _aten.dropout_.default: _dropout_}
+    for name, dimensions in (("alpha_dropout", 0), ("feature_alpha_dropout", 2), ("feature_dropout", 2)):
+        for suffix in ("", "_"):
+            op = getattr(_aten, name + suffix).default
+            kernels[op] = _variant(op, name, dimensions, suffix != "")
+    kernels[_aten.scaled_dot_product_attention.default] = _attend
+    return kernels
+
+
+# ---- The switch.
+
+_lock = threading.Lock()
+_library: torch.library.Library | None = None
+_warned = False
+
+
+def _check_version() -> None:
+    global _warned
+    found = re.match(r"(\d+)\.(\d+)", torch.__version__)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    oldest, tested = (".".join(map(str, v)) for v in (_OLDEST, _TESTED))
+    if version < _OLDEST:
+        raise MissingPackageError(
+            f"bitdrop: enable() needs PyTorch {oldest} or newer, and this is {torch.__version__}: pip install -U torch"
+        )
+    if version > _TESTED and not _warned:
+        _warned = True
+        warnings.warn(
+            f"bitdrop: enable() was tested with PyTorch up to {tested}, and this is {torch.__version__}: "
+            "update bitdrop, or run your tests with it",
+            stacklevel=3,
+        )
+
+
+def _tag_caches(old: str, new: str) -> None:
+    """Replace old by new in what PyTorch puts into the keys of its caches of compiled code, on disk too.
+
+    An assignment to the configuration is seen by one thread alone from PyTorch 2.12 on. The default from the
+    environment is seen by all, and counts for less than such an assignment.
+    """
+    config: Any = torch.compiler.config
+    tag = str(config.cache_key_tag).replace(old, "") + new
+    entry = config._config["cache_key_tag"]
+    entry.env_value_default = tag
+    if config.cache_key_tag != tag:
+        config.cache_key_tag = tag
+
+
+def _forget_compiled() -> None:
+    """Code compiled so far has the other dropout in it, and the Python dispatcher its kernels."""
+    for op in _kernels():
+        op._dispatch_cache.clear()
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
+
+
+def enable() -> None:
+    """Make bitdrop the dropout of this process: eager and compiled, called by whatever module, function or C++ code.
+
+    Covered, for float32, float64, float16 and bfloat16 on the CPU: torch.dropout, alpha_dropout, feature_dropout and
+    feature_alpha_dropout, also in place, hence F.dropout, nn.Dropout, nn.Dropout1d to 3d, nn.AlphaDropout, nn.LSTM,
+    nn.GRU and nn.MultiheadAttention, and F.scaled_dot_product_attention with dropout_p > 0. Attention that bitdrop's
+    kernels cannot take (a mask that requires grad, say) is computed by PyTorch, and bitdrop drops in it.
+
+    PyTorch's own code runs as before, without a word, for other devices, dtypes and layouts, nested tensors, tensor
+    subclasses with a __torch_dispatch__, torch.func and forward-mode derivatives, code compiled in inference mode,
+    and torch.export, whose programs keep aten.dropout. So it does where nothing is dropped.
+
+    The switch is for all threads, and children that are forked. A process that is started anew (the spawn method of
+    multiprocessing, torchrun) calls enable() itself, or is started under python -m bitdrop.torch. Compiled code is
+    compiled again afterwards. A forward pass that ran before enable() or disable() keeps its mask for the backward
+    pass. Twice is once.
+
+    Raises MissingPackageError with PyTorch before 2.7, and warns once with one that is newer than those tested.
+    """
+    global _library
+    with _lock:
+        if _library is not None:
+            return
+        _check_version()
+        library = torch.library.Library("aten", "IMPL")
+        for op, kernel in _kernels().items():
+            library.impl(op, kernel, "AutogradCPU")
+            library.impl(op, _below_autograd(kernel), "CPU")
+        _library = library
+        _tag_caches(_TAG, _TAG)
+        _forget_compiled()
+
+
+def disable() -> None:
+    """Undo enable(); nothing happens where it was not called."""
+    global _library
+    with _lock:
+        if _library is None:
+            return
+        _library._destroy()
+        _library = None
+        _tag_caches(_TAG, "")
+        _forget_compiled()
+
+
+def is_enabled() -> bool:
+    """True between enable() and disable()."""
+    return _library is not None
