@@ -8,14 +8,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+HERE = Path(__file__).parent  # where no sources of the package hide what is installed
 
-def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+
+def run(*arguments: str, cwd: Path = HERE, timeout: int = 60, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parent,  # where no sources of the package hide what is installed
-        timeout=60,
+        cwd=cwd,
+        timeout=timeout,
         check=False,
     )
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run("-c", code, **environment)
