@@ -34,6 +34,7 @@ from ._modules import (
     FeatureAlphaDropout,
 )
 from ._patch import Patched, patch
+from ._report import Report, Row, report
 from ._switch import disable, enable, is_enabled
 from ._variants import alpha_dropout, feature_alpha_dropout, feature_dropout
 
@@ -48,6 +49,8 @@ __all__ = [
     "DropoutAdd",
     "FeatureAlphaDropout",
     "Patched",
+    "Report",
+    "Row",
     "activation_dropout",
     "alpha_dropout",
     "disable",
@@ -58,5 +61,6 @@ __all__ = [
     "feature_dropout",
     "is_enabled",
     "patch",
+    "report",
     "scaled_dot_product_attention",
 ]

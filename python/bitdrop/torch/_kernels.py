@@ -109,10 +109,14 @@ def _stores(y: Tensor) -> int:
 # ---- Kernels. Of tensors that are not contiguous they make copies.
 
 
+functions: list[Any] = []  # all that bitdrop.torch calls, for report() to listen to
+
+
 def _unchecked(name: str) -> Any:
     """A function of the library without its errcheck, which ctypes calls after each call."""
     function = _library.library[name]
     function.argtypes = getattr(_library.library, name).argtypes
+    functions.append(function)
     return function
 
 

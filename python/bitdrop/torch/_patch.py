@@ -8,6 +8,11 @@ import torch
 
 from ._modules import Dropout
 
+# What patch() makes of a module of exactly this class.
+DROPOUTS: dict[type[torch.nn.Module], type[torch.nn.Module]] = {
+    torch.nn.Dropout: Dropout,
+}
+
 
 @dataclass(frozen=True)
 class Patched:

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""report: which dropouts ran in a step, where, and who handled them.
+
+PyTorch's profiler sees every operator, also those that nn.LSTM or attention call from C++, and the Python frames around
+them. bitdrop's kernels are called by ctypes, which no dispatcher sees: for the time of the step, the functions of the C
+library have an errcheck, which adds an event to the profile. While no report runs, this costs nothing.
+"""
+
+import functools
+import itertools
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch._C._profiler import _EventType, _RecordFunctionFast
+from torch.nn.modules.dropout import _DropoutNd
+
+from .. import _library
+from . import _kernels
+from ._patch import DROPOUTS
+
+BITDROP, PYTORCH, NOT_SEEN = "bitdrop", "PyTorch", "compiled region, not seen"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Calls from one line of code that agree in everything else, too."""
+
+    site: str  # file:line of the innermost code that is neither PyTorch's nor bitdrop's
+    module: str  # the innermost module around the call: its name in the model or, if it has none there, its class
+    operator: str  # the operator that this code reached: aten::lstm, say, for the dropout between its layers
+    shape: tuple[int, ...] | None  # of what elements are dropped from; None if it is not known
+    p: float | None
+    calls: int
+    elements: int | None  # of all calls; None if it is not known
+    handler: str  # BITDROP, PYTORCH or NOT_SEEN
+
+
+@dataclass(frozen=True)
+class Report:
+    """Rows in the order in which the step reached them first."""
+
+    rows: tuple[Row, ...]
+    idle: tuple[str, ...] = field(default=())  # bitdrop's modules of the model that were never called
+
+    def elements(self, handler: str | None = None) -> int:
+        """Elements that one of the handlers, or all of them, dropped from, as far as they were seen."""
+        return sum(row.elements or 0 for row in self.rows if handler in (None, row.handler))
+
+    @property
+    def coverage(self) -> float:
+        """The share of the elements seen that bitdrop handled; 1 if there was no dropout at all."""
+        everything = self.elements()
+        return self.elements(BITDROP) / everything if everything else float(not self.rows)
+
+    def __str__(self) -> str:
+        """A table, the share, and what could not be seen."""
+        lines = [("handled by", "elements", "calls", "shape", "p", "operator", "module", "call site")]
+        for row in self.rows:
+            elements = "?" if row.elements is None else f"{row.elements:,}"
+            shape = "?" if row.shape is None else " x ".join(map(str, row.shape))
+            p = "?" if row.p is None else f"{row.p:.4g}"
+            lines.append((row.handler, elements, str(row.calls), shape, p, row.operator, row.module, row.site))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        text.append(f"bitdrop handled {self.coverage:.1%} of {self.elements():,} elements")
+        if unseen := sum(row.handler == NOT_SEEN for row in self.rows):
+            text.append(
+                f"{unseen} compiled regions may hold dropout that PyTorch made part of larger kernels, which report() "
+                "cannot see: run the step without torch.compile"
+            )
+        if self.idle:
+            text.append(f"never called, though bitdrop's: {', '.join(self.idle)}")
+            text.append("  (the model may read their p only, and hand it to code of its own)")
+        return "\n".join(text)
+
+
+# ---- Calls of the C library.
+
+
+class _Dropped(NamedTuple):
+    """What a Row says of one call, apart from its place."""
+
+    operator: str
+    shape: tuple[int, ...] | None
+    p: float | None
+    handler: str
+
+
+_MARK = "bitdrop.torch.report "  # begins the name of the event of a forward call; its index in marks ends it
+
+
+def _shape_of(arguments: tuple[Any, ...]) -> tuple[int, ...]:
+    size = arguments[2]
+    if isinstance(size, _library.Attention):
+        return size.batch, size.heads, size.queries, size.keys
+    y = sys._getframe(2).f_locals.get("y")  # of the function that called the library
+    if isinstance(y, torch.Tensor):
+        return tuple(y.shape)
+    return (size.rows, size.cols) if isinstance(size, _library.Shape2D) else (int(size),)
+
+
+class _Listener:
+    """Is the errcheck of the library's functions within a with block."""
+
+    def __init__(self) -> None:
+        self.marks: list[_Dropped] = []
+
+    def __call__(self, status: int, function: Any, arguments: tuple[Any, ...]) -> int:
+        p = arguments[0].p
+        # A backward pass drops nothing anew. What activation checkpointing repeats there was seen before.
+        if p > 0 and "backward" not in function.__name__ and torch._C._current_graph_task_id() == -1:
+            with _RecordFunctionFast(f"{_MARK}{len(self.marks)}"):
+                pass
+            self.marks.append(_Dropped(_operator(function.__name__), _shape_of(arguments), p, BITDROP))
+        return status
+
+    def __enter__(self) -> "_Listener":
+        if any(function.errcheck is not None for function in _kernels.functions):
+            raise RuntimeError("bitdrop: a report runs already: call report() from one place at a time")
+        for function in _kernels.functions:
+            function.errcheck = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for function in _kernels.functions:
+            del function.errcheck
+
+
+def _operator(c_name: str) -> str:
+    """The operator that a function of the library is behind."""
+    kind = re.sub("_?(forward|recompute)_?", "", c_name.removeprefix("bitdrop_"))
+    names = {"": "dropout", "2d": "feature_dropout", "alpha": "alpha_dropout", "add": "dropout_add"}
+    return f"bitdrop::{names.get(kind, kind)}"
+
+
+# ---- The profile. A node is an event with the index of the node around it.
+
+_DROPOUTS = {
+    f"aten::{name}{suffix}"
+    for name in ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout", "native_dropout")
+    for suffix in ("", "_")
+}
+_ATTENTION = "aten::scaled_dot_product_attention"
+_REGION = "Torch-Compiled Region"
+
+
+class _Node(NamedTuple):
+    event: Any
+    parent: int
+    name: str  # of an operator, else ""
+    file: str  # of a Python function, else ""
+
+
+def _walk(roots: Iterable[Any]) -> list[_Node]:
+    """The events of a profile in the order of time, without backward passes and what runs while Dynamo compiles."""
+    nodes: list[_Node] = []
+    pending = [(event, -1) for event in reversed(list(roots))]
+    while pending:
+        event, parent = pending.pop()
+        name = event.name if event.tag == _EventType.TorchOp else ""
+        file = event.typed[1].callsite.file_name if event.tag == _EventType.PyCall else ""
+        if name.startswith("autograd::engine::evaluate_function") or file.endswith("torch/_dynamo/convert_frame.py"):
+            continue
+        nodes.append(_Node(event, parent, name, file))
+        pending += [(child, len(nodes) - 1) for child in reversed(event.children)]
+    return nodes
+
+
+def _path(nodes: list[_Node], index: int) -> list[_Node]:
+    """A node and all around it, from within."""
+    path = []
+    while index >= 0:
+        path.append(nodes[index])
+        index = nodes[index].parent
+    return path
+
+
+def _by_pytorch(node: _Node) -> _Dropped | None:
+    """What an operator of PyTorch drops, None if it drops nothing."""
+    if node.name not in _DROPOUTS and node.name != _ATTENTION:
+        return None
+    inputs = node.event.typed[1].inputs
+    if node.name == _ATTENTION:
+        p = inputs[4]
+        shape = (*inputs[0].sizes[:-1], inputs[1].sizes[-2]) if p else None
+    else:
+        p = inputs[1] if inputs[2] is not False else 0.0
+        shape = tuple(getattr(inputs[0], "sizes", ())) or None  # a nested tensor has none
+    return _Dropped(node.name, shape, float(p), PYTORCH) if p else None
+
+
+def _is_inductors(file: str) -> bool:
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    return Path(cache_dir()) in Path(file).parents
+
+
+@functools.cache
+def _is_users(file: str) -> bool:
+    return not (file.startswith(("torch/", "bitdrop/", "<eval_with_key>", "<frozen ")) or _is_inductors(file))
+
+
+def _site(path: list[_Node]) -> str:
+    """file:line of the innermost frame that is neither PyTorch's nor bitdrop's."""
+    line = 0
+    for node in path:
+        if node.file and _is_users(node.file):
+            return f"{node.file}:{line or node.event.typed[1].callsite.line_number}"
+        if node.event.tag in (_EventType.PyCall, _EventType.PyCCall):
+            line = node.event.typed[1].caller.line_number  # in the next frame of Python around it
+    return "?"
+
+
+def _module(path: list[_Node], names: dict[int, str]) -> str:
+    """The innermost module around: its name or, if it has none, the class of the innermost of all."""
+    modules = [m for node in path if node.file and (m := node.event.typed[1].module) is not None]
+    for module in modules:
+        if module.self_ptr in names:
+            return names[module.self_ptr] or "(the model)"
+    return modules[0].cls_name if modules else ""
+
+
+@functools.cache
+def _holds_dropout(file: str) -> bool:
+    """True if a file that Inductor wrote has PyTorch's dropout in it, or cannot be read."""
+    try:
+        return re.search(r"native_dropout|bernoulli", Path(file).read_text()) is not None
+    except OSError:
+        return True
+
+
+def _unseen_regions(nodes: list[_Node]) -> list[int]:
+    """Calls of compiled code that may hold dropout as no operator."""
+    files: dict[int, set[str]] = {i: set() for i, node in enumerate(nodes) if node.name.startswith(_REGION)}
+    around: list[int] = []  # the compiled region around each node, or -1
+    for i, node in enumerate(nodes):
+        around.append(i if i in files else around[node.parent] if node.parent >= 0 else -1)
+        if files and node.file and around[i] >= 0:
+            files[around[i]].add(node.file)
+    unseen = []
+    for i, of_region in files.items():
+        if any(file.startswith("<eval_with_key>") for file in of_region):
+            continue  # a backend that runs the graph's operators
+        inductors = [file for file in of_region if _is_inductors(file)]
+        if not inductors or any(map(_holds_dropout, inductors)):
+            unseen.append(i)
+    return unseen
+
+
+def _rows(nodes: list[_Node], marks: list[_Dropped], names: dict[int, str]) -> tuple[Row, ...]:
+    found: dict[int, _Dropped] = {}  # by the index of its node
+    missed = dict(enumerate(marks))
+    for i, node in enumerate(nodes):
+        if node.name.startswith(_MARK):
+            found[i] = missed.pop(int(node.name.removeprefix(_MARK)))
+        elif dropped := _by_pytorch(node):
+            found[i] = dropped
+    for i in list(found):  # what calls another of these is not the one that drops
+        outer = nodes[i].parent
+        while outer >= 0:
+            found.pop(outer, None)
+            outer = nodes[outer].parent
+    for i in _unseen_regions(nodes):
+        found[i] = _Dropped(nodes[i].name, None, None, NOT_SEEN)
+    counts: Counter[tuple[str, str, _Dropped]] = Counter()
+    for i, dropped in sorted(found.items()):
+        path = _path(nodes, i)
+        for node in itertools.takewhile(lambda node: not (node.file and _is_users(node.file)), path):
+            if node.name.startswith(("aten::", "bitdrop::")):
+                dropped = dropped._replace(operator=node.name)
+        counts[_site(path), _module(path, names), dropped] += 1
+    counts.update(("(another thread)", "", dropped) for dropped in missed.values())
+    return tuple(
+        Row(site, module, *dropped[:3], n, None if dropped.shape is None else n * math.prod(dropped.shape), dropped[3])
+        for (site, module, dropped), n in counts.items()
+    )
+
+
+def _idle(model: nn.Module, nodes: list[_Node]) -> tuple[str, ...]:
+    """Names of bitdrop's modules that would drop something and were not called. None if compiled code hides calls."""
+    if any(node.name.startswith(_REGION) for node in nodes):
+        return ()
+    called = {m.self_ptr for node in nodes if node.file and (m := node.event.typed[1].module) is not None}
+    return tuple(
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, _DropoutNd)
+        and type(module) in DROPOUTS.values()
+        and module.training
+        and module.p > 0
+        and id(module) not in called
+    )
+
+
+# ---- The function.
+
+
+def report(step: Callable[[], Any], model: nn.Module | None = None) -> Report:
+    """Run step once and say which dropouts ran, where, and whether bitdrop handled them.
+
+    step is a function without arguments that runs a forward pass, and may run the backward pass and the optimizer; its
+    result is not looked at. With a model, rows have the names of its modules, and the report names those of bitdrop's
+    modules that were never called.
+
+    Dropout of the forward pass counts; what activation checkpointing repeats in the backward pass does not count again.
+    Attention counts its probabilities: batch * heads * queries * keys. In code that torch.compile made, bitdrop's
+    operators are seen, but PyTorch's own dropout may be part of a larger kernel: the report then names the region. Run
+    a compiled model once before: a step that compiles takes much longer under the profiler.
+
+    Raises RuntimeError if the profiler runs already, and whatever step raises.
+    """
+    if torch._C._autograd._profiler_enabled():
+        raise RuntimeError(
+            "bitdrop: report() runs PyTorch's profiler, which is running already: call it outside of that"
+        )
+    names = {} if model is None else {id(module): name for name, module in model.named_modules()}
+    listener = _Listener()
+    with (
+        torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True, with_stack=True
+        ) as profile,
+        listener,
+    ):
+        step()
+    nodes = _walk(profile.profiler.kineto_results.experimental_event_tree())
+    return Report(_rows(nodes, listener.marks, names), () if model is None else _idle(model, nodes))
