@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -292,60 +291,6 @@ def test_saved_bytes(recompute: bool, n: int, kept: int) -> None:
         y = bt.dropout(x, 0.1, recompute=recompute)
     assert sum(t.untyped_storage().nbytes() for t in saved) == kept
     y.sum().backward()
-
-
-# ---- patch.
-
-
-def test_patch() -> None:
-    shared = nn.Dropout(0.1)
-    model = nn.ModuleDict(
-        {
-            "drop": nn.Dropout(0.2, inplace=True),
-            "channels": nn.Dropout2d(0.2),
-            "attention": nn.MultiheadAttention(8, 2, dropout=0.1),
-            "layer": nn.TransformerEncoderLayer(8, 2, 16, dropout=0.1, batch_first=True),
-            "lstm": nn.LSTM(4, 4, num_layers=2, dropout=0.2),
-            "a": shared,
-            "b": shared,
-        }
-    ).eval()
-    calls: list[int] = []
-    model["drop"].register_forward_hook(lambda *_: calls.append(1))
-    report = bt.patch(model, recompute=True)
-    assert report.replaced == ("drop", "layer.dropout", "layer.dropout1", "layer.dropout2", "a")
-    assert set(report.left) == {"channels", "attention", "layer.self_attn", "lstm"}
-    assert "4 left" in str(report)
-    assert type(model["b"]) is bt.Dropout
-    assert type(model["channels"]) is nn.Dropout2d
-    assert model["attention"].dropout == 0.1
-    assert model["drop"].recompute
-    assert (model["drop"].p, model["drop"].inplace, model["drop"].training) == (0.2, True, False)
-    model["drop"](torch.ones(3))
-    assert calls == [1]
-    again = bt.patch(model)
-    assert again.replaced == ()
-    assert again.left["drop"] == "is bitdrop's already, with recompute=True"
-    x = torch.randn(2, 3, 8, requires_grad=True)
-    model.train()["layer"](x).sum().backward()
-    assert model.eval()["layer"](x).shape == x.shape
-    own = type("Own", (nn.Module,), {})()
-    own.attn_pdrop, own.drop_path = 0.1, 0.0
-    own.subclass = type("Mine", (nn.Dropout,), {})()
-    assert bt.patch(own).left.keys() == {"", "subclass"}
-    root = nn.Dropout(0.5)
-    assert bt.patch(root).replaced == ("",)
-
-
-def test_patched_model_is_saved_and_loaded(tmp_path: Path) -> None:
-    model = nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.5))
-    bt.patch(model, recompute=True)
-    torch.save(model, tmp_path / "model")
-    x = torch.randn(4, 8)
-    for twin in (torch.load(tmp_path / "model", weights_only=False), copy.deepcopy(model)):
-        assert (type(twin[1]), twin[1].recompute) == (bt.Dropout, True)
-        same(seeded(twin, x), seeded(model, x))
-    nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.5)).load_state_dict(model.state_dict())
 
 
 # ---- Bad input.

@@ -210,14 +210,6 @@ def test_jit_trace(recompute: bool) -> None:
     torch.testing.assert_close(grad, (y != 0).float().sum(0) / 0.7)
 
 
-@MODES
-def test_fx_trace(recompute: bool) -> None:
-    net, x = nn.Sequential(nn.Linear(16, 16), bt.Dropout(0.3, recompute=recompute)), torch.randn(4, 16)
-    traced = torch.fx.symbolic_trace(net)
-    assert bt.dropout in [node.target for node in traced.graph.nodes]
-    same(seeded(traced, x), seeded(net, x))
-
-
 def test_subclass_and_mode_see_the_call() -> None:
     class Named(Tensor):
         pass

@@ -33,7 +33,7 @@ from ._modules import (
     DropPath,
     FeatureAlphaDropout,
 )
-from ._patch import Patched, patch
+from ._patch import Patched, patch, unpatch
 from ._report import Report, Row, report
 from ._switch import disable, enable, is_enabled
 from ._variants import alpha_dropout, feature_alpha_dropout, feature_dropout
@@ -63,4 +63,5 @@ __all__ = [
     "patch",
     "report",
     "scaled_dot_product_attention",
+    "unpatch",
 ]

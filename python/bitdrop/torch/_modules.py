@@ -12,18 +12,23 @@ from ._fused import activation_dropout, dropout_add
 from ._operators import check_activation
 from ._variants import alpha_dropout, drop_leading, feature_alpha_dropout, feature_dropout
 
+# As __module__ of an instance, this makes torch.fx keep a call of the module, as it keeps those of torch.nn's modules.
+# Otherwise it would trace into forward and freeze p and the mode: the traced model would drop after eval(), too.
+LEAF = torch.nn.Dropout.__module__
 
-class _Drawing(_DropoutNd):
+
+class Drawing(_DropoutNd):
     """What all modules have."""
 
     generator: torch.Generator | None = None  # of the class, so that a module that patch() turned into one has it
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, generator: torch.Generator | None = None) -> None:
         super().__init__(p, inplace)
+        self.__module__ = LEAF
         self.generator = generator
 
 
-class Dropout(_Drawing, torch.nn.Dropout):
+class Dropout(Drawing, torch.nn.Dropout):
     """torch.nn.Dropout by bitdrop; recompute=True keeps nothing for the backward pass."""
 
     recompute: bool = False  # likewise
@@ -48,7 +53,7 @@ class Dropout(_Drawing, torch.nn.Dropout):
         return super().extra_repr() + (", recompute=True" if self.recompute else "")
 
 
-class AlphaDropout(_Drawing, torch.nn.AlphaDropout):
+class AlphaDropout(Drawing, torch.nn.AlphaDropout):
     """torch.nn.AlphaDropout by bitdrop. Unlike there, inplace=True is obeyed."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -56,7 +61,7 @@ class AlphaDropout(_Drawing, torch.nn.AlphaDropout):
         return alpha_dropout(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
-class FeatureAlphaDropout(_Drawing, torch.nn.FeatureAlphaDropout):
+class FeatureAlphaDropout(Drawing, torch.nn.FeatureAlphaDropout):
     """torch.nn.FeatureAlphaDropout by bitdrop. Unlike there, inplace=True is obeyed."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -64,7 +69,7 @@ class FeatureAlphaDropout(_Drawing, torch.nn.FeatureAlphaDropout):
         return feature_alpha_dropout(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
-class Dropout1d(_Drawing, torch.nn.Dropout1d):
+class Dropout1d(Drawing, torch.nn.Dropout1d):
     """torch.nn.Dropout1d by bitdrop."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -77,7 +82,7 @@ class Dropout1d(_Drawing, torch.nn.Dropout1d):
         return drop_leading(input, self.p, self.training, self.inplace, input.dim() - 1, self.generator)
 
 
-class Dropout2d(_Drawing, torch.nn.Dropout2d):
+class Dropout2d(Drawing, torch.nn.Dropout2d):
     """torch.nn.Dropout2d by bitdrop."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -94,7 +99,7 @@ class Dropout2d(_Drawing, torch.nn.Dropout2d):
         return feature_dropout(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
-class Dropout3d(_Drawing, torch.nn.Dropout3d):
+class Dropout3d(Drawing, torch.nn.Dropout3d):
     """torch.nn.Dropout3d by bitdrop."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -109,7 +114,7 @@ class Dropout3d(_Drawing, torch.nn.Dropout3d):
         return drop_leading(input, self.p, self.training, self.inplace, dims, self.generator)
 
 
-class DropPath(_Drawing):
+class DropPath(Drawing):
     """Drops whole samples (stochastic depth, Huang et al., 2016): a decision for each index of the first dimension.
 
     Kept samples are scaled by 1 / (1 - p). It stands at the end of a residual branch: x + DropPath(p)(branch(x)).
@@ -120,7 +125,7 @@ class DropPath(_Drawing):
         return drop_leading(input, self.p, self.training, self.inplace, 1, self.generator)
 
 
-class DropoutAdd(_Drawing):
+class DropoutAdd(Drawing):
     """residual + dropout(x + bias) in one pass, without dropout in evaluation."""
 
     def __init__(self, p: float = 0.5, *, generator: torch.Generator | None = None) -> None:
@@ -135,7 +140,7 @@ class DropoutAdd(_Drawing):
         return f"p={self.p}"
 
 
-class ActivationDropout(_Drawing):
+class ActivationDropout(Drawing):
     """dropout(act(x + bias)) in one pass, without dropout in evaluation; "relu", "gelu", "gelu_tanh" or "silu"."""
 
     def __init__(self, p: float = 0.5, activation: str = "relu", *, generator: torch.Generator | None = None) -> None:

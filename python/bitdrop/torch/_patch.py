@@ -2,21 +2,33 @@
 """patch: bitdrop in the modules of a model that is there already."""
 
 from dataclasses import dataclass
-from typing import cast
 
-import torch
+from torch import jit, nn
+from torch.nn.modules.dropout import _DropoutNd
 
-from ._modules import Dropout
+from . import _modules
+from ._modules import LEAF
 
 # What patch() makes of a module of exactly this class.
-DROPOUTS: dict[type[torch.nn.Module], type[torch.nn.Module]] = {
-    torch.nn.Dropout: Dropout,
+DROPOUTS: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Dropout: _modules.Dropout,
+    nn.Dropout1d: _modules.Dropout1d,
+    nn.Dropout2d: _modules.Dropout2d,
+    nn.Dropout3d: _modules.Dropout3d,
+    nn.AlphaDropout: _modules.AlphaDropout,
+    nn.FeatureAlphaDropout: _modules.FeatureAlphaDropout,
 }
+_STOCK = {ours: stock for stock, ours in DROPOUTS.items()}
+
+_MARK = "_bitdrop_patched"  # an attribute of the modules that patch() changed
 
 
 @dataclass(frozen=True)
 class Patched:
-    """What patch() did: names of modules, as model.named_modules() gives them."""
+    """What patch() or unpatch() did: names of modules, as model.named_modules() gives them.
+
+    A replaced module drops by bitdrop when it is called. Whether a model calls it, report() tells.
+    """
 
     replaced: tuple[str, ...]
     left: dict[str, str]  # name -> why
@@ -28,37 +40,75 @@ class Patched:
         return "\n".join(lines)
 
 
-def _why_left(module: torch.nn.Module) -> str | None:
-    kind = type(module).__name__
-    if isinstance(module, Dropout):
-        return f"is bitdrop's already, with recompute={module.recompute}"
-    if isinstance(module, torch.nn.Dropout):
-        return f"{kind} is a subclass of nn.Dropout, whose forward pass may be another"
-    if isinstance(module, torch.jit.ScriptModule) and module.original_name == "Dropout":
-        return "is compiled by torch.jit.script"
-    if isinstance(module, torch.nn.modules.dropout._DropoutNd):
-        return f"{kind} drops by another rule than nn.Dropout"
-    for name, p in vars(module).items():  # dropout, dropout_p, attention_dropout, attn_pdrop, drop_prob
-        if "drop" in name and isinstance(p, float) and p > 0:
-            return f"{kind} hands {name}={p} to code of its own (fused attention, say), which bitdrop cannot reach"
+def _why_not(module: nn.Module) -> str | None:
+    """Why another class would not change what a call of module does; None if it would."""
+    if "forward" in vars(module):
+        return (
+            "its forward is an attribute of the instance (set by a hook of accelerate, say, or a monkeypatch), which "
+            "hides that of any class: remove it first, and set it again afterwards"
+        )
+    if type(module).forward.__module__ != type(module).__module__:
+        return f"{type(module).__name__}.forward was replaced by {type(module).forward.__qualname__}: restore it first"
     return None
 
 
-def patch(model: torch.nn.Module, *, recompute: bool = False) -> Patched:
-    """Make a bitdrop Dropout of every nn.Dropout in model, in place, and say what was and was not replaced.
+def _why_left(module: nn.Module) -> str | None:
+    kind = type(module).__name__
+    if type(module) in DROPOUTS:
+        return _why_not(module)
+    if isinstance(module, _modules.Dropout):
+        return f"is bitdrop's already, with recompute={module.recompute}"
+    if type(module) in _STOCK:
+        return "is bitdrop's already"
+    if isinstance(module, tuple(DROPOUTS)):
+        return f"{kind} is a subclass of a module that would be replaced, and its forward pass may be another"
+    if isinstance(module, jit.ScriptModule) and "Dropout" in module.original_name:
+        return "is compiled by torch.jit.script"
+    if isinstance(module, _DropoutNd):
+        return f"{kind} drops by a rule of its own"
+    for name, p in vars(module).items():  # dropout, dropout_p, attention_dropout, attn_pdrop, drop_prob
+        if "drop" in name and isinstance(p, float) and p > 0:
+            return f"{kind} hands {name}={p} to code of its own (fused attention, say), which only enable() reaches"
+    return None
+
+
+def patch(model: nn.Module, *, recompute: bool = False) -> Patched:
+    """Make bitdrop's module of each dropout module of torch.nn in model, in place; say what was and was not replaced.
 
     The modules stay the objects that they are and change their class: p, mode, hooks, names and whatever else
-    refers to them live on. Dropout that is not an nn.Dropout stays PyTorch's: that of channels (nn.Dropout2d) and of
-    other distributions, the dropout_p of attention modules, that between the layers of an nn.LSTM, and calls of
-    F.dropout, which no module shows and the report cannot list.
+    refers to them live on. recompute is that of bitdrop's Dropout. unpatch() undoes it.
+
+    A module is replaced, not what the model does: dropout that no module runs stays PyTorch's (the dropout_p of
+    attention, that between the layers of an nn.LSTM, calls of F.dropout), and so does that of a model which reads the p
+    of a module and hands it to such code. report() shows both, and enable() reaches them.
     """
     replaced: list[str] = []
     left: dict[str, str] = {}
     for name, module in model.named_modules():
-        if type(module) is torch.nn.Dropout:
-            module.__class__ = Dropout
-            cast(Dropout, module).recompute = recompute
-            replaced.append(name)
-        elif why := _why_left(module):
+        if why := _why_left(module):
             left[name] = why
+        elif type(module) in DROPOUTS:
+            module.__class__ = DROPOUTS[type(module)]
+            added = {_MARK: True, "__module__": LEAF}
+            if isinstance(module, _modules.Dropout):
+                added["recompute"] = recompute
+            vars(module).update(added)
+            replaced.append(name)
+    return Patched(tuple(replaced), left)
+
+
+def unpatch(model: nn.Module) -> Patched:
+    """Make PyTorch's modules again of those that patch() changed, and only of those."""
+    replaced: list[str] = []
+    left: dict[str, str] = {}
+    for name, module in model.named_modules():
+        if _MARK not in vars(module):
+            continue
+        if why := _why_not(module):
+            left[name] = why
+            continue
+        module.__class__ = _STOCK[type(module)]
+        for attribute in (_MARK, "__module__", "recompute", "generator"):
+            vars(module).pop(attribute, None)
+        replaced.append(name)
     return Patched(tuple(replaced), left)

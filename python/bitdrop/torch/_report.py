@@ -20,11 +20,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 from torch._C._profiler import _EventType, _RecordFunctionFast
-from torch.nn.modules.dropout import _DropoutNd
 
 from .. import _library
 from . import _kernels
-from ._patch import DROPOUTS
+from ._modules import Drawing
 
 BITDROP, PYTORCH, NOT_SEEN = "bitdrop", "PyTorch", "compiled region, not seen"
 
@@ -134,11 +133,19 @@ class _Listener:
             del function.errcheck
 
 
+_OPERATORS = {
+    "": "dropout",
+    "2d": "feature_dropout",
+    "alpha": "alpha_dropout",
+    "add": "dropout_add",
+    "act": "activation_dropout",
+}
+
+
 def _operator(c_name: str) -> str:
     """The operator that a function of the library is behind."""
     kind = re.sub("_?(forward|recompute)_?", "", c_name.removeprefix("bitdrop_"))
-    names = {"": "dropout", "2d": "feature_dropout", "alpha": "alpha_dropout", "add": "dropout_add"}
-    return f"bitdrop::{names.get(kind, kind)}"
+    return f"bitdrop::{_OPERATORS.get(kind, kind)}"
 
 
 # ---- The profile. A node is an event with the index of the node around it.
@@ -292,11 +299,7 @@ def _idle(model: nn.Module, nodes: list[_Node]) -> tuple[str, ...]:
     return tuple(
         name
         for name, module in model.named_modules()
-        if isinstance(module, _DropoutNd)
-        and type(module) in DROPOUTS.values()
-        and module.training
-        and module.p > 0
-        and id(module) not in called
+        if isinstance(module, Drawing) and module.training and module.p > 0 and id(module) not in called
     )
 
 
