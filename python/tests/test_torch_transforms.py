@@ -198,18 +198,6 @@ def test_export(recompute: bool) -> None:
     assert not any("bitdrop" in name for name in names)
 
 
-@pytest.mark.filterwarnings("ignore")  # PyTorch deprecates it, and warns of p < 0 as a constant
-@MODES
-def test_jit_trace(recompute: bool) -> None:
-    net, x = nn.Sequential(nn.Linear(16, 16), bt.Dropout(0.3, recompute=recompute)), torch.randn(4, 16)
-    traced = torch.jit.trace(net, (x,), check_trace=False)
-    y = seeded(traced, x)
-    same(y, seeded(net, x))
-    assert not torch.equal(traced(x), y)
-    (grad,) = torch.autograd.grad(y, net[0].bias, torch.ones_like(y))
-    torch.testing.assert_close(grad, (y != 0).float().sum(0) / 0.7)
-
-
 def test_subclass_and_mode_see_the_call() -> None:
     class Named(Tensor):
         pass

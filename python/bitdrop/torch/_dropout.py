@@ -9,7 +9,7 @@ from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from . import _kernels
+from . import _kernels, _stock
 from ._eager import draw_seed, is_eager, is_grad_enabled
 from ._operators import apply_mask, apply_seed, check, check_generator, check_p, traced_seed
 
@@ -33,11 +33,12 @@ class _Dropout(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
         p, seed = ctx.p, ctx.seed
+        saved = ctx.saved_tensors  # asked for in any case: PyTorch then refuses a second pass without retain_graph
         # Grad mode is on in a backward pass that will itself be differentiated.
         if is_grad_enabled() or forward_ad._current_level >= 0 or not is_eager(dy):
-            dx = apply_mask(dy, ctx.saved_tensors[0], p) if seed is None else apply_seed(dy, torch.tensor(seed), p)
+            dx = apply_mask(dy, saved[0], p) if seed is None else apply_seed(dy, torch.tensor(seed), p)
         else:
-            dx = _kernels.backward(dy, ctx.saved_tensors[0], p) if seed is None else _kernels.recompute(dy, seed, p)
+            dx = _kernels.backward(dy, saved[0], p) if seed is None else _kernels.recompute(dy, seed, p)
         return dx, None, None, None
 
 
@@ -62,17 +63,21 @@ def _dropout_by_operators(x: Tensor, p: float, recompute: bool, generator: torch
 
 def _overlaps(x: Tensor) -> bool:
     """True if two elements of x share memory."""
-    reach, nested = 0, True  # the furthest that the dimensions so far lead
-    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
-        if size > 1:
-            nested = nested and stride > reach
-            reach += stride * (size - 1)
+    # Dimensions are nested if each leads further than all together that have smaller strides. Nothing is sorted, which
+    # torch.compile could not do with strides that depend on the batch.
+    dims = [(stride, size) for stride, size in zip(x.stride(), x.shape, strict=True) if size > 1]
+    reaches = [stride * (size - 1) for stride, size in dims]
+    nested = True
+    for i, (stride, _) in enumerate(dims):
+        inner = sum(reaches[j] for j in range(len(dims)) if j != i and dims[j][0] <= stride)
+        nested = nested and stride > inner
     if nested:
         return False
-    places = torch.arange(reach + 1, device="cpu").as_strided(x.shape, x.stride())
+    places = torch.arange(sum(reaches) + 1, device="cpu").as_strided(x.shape, x.stride())
     return places.unique().numel() < x.numel()
 
 
+@_stock.scripted_as(_stock.dropout)
 def dropout(
     input: Tensor,
     p: float = 0.5,
@@ -114,6 +119,8 @@ def dropout(
     eager = forward_ad._current_level < 0 and is_eager(input)  # the operators know tangents
     if (eager or not is_compiling()) and input.numel() == 0:  # a size that a graph may not know
         return input
+    if not eager and _stock.recording():
+        return _stock.dropout(input, p, training, inplace, generator=generator)
     if generator is not None:
         check_generator(generator)
     if inplace and not input.is_contiguous() and _overlaps(input):

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.overrides import handle_torch_function, has_torch_function
 
-from . import _kernels_2d, _operators
+from . import _kernels_2d, _operators, _stock
 from ._eager import draw_seed, is_eager, is_grad_enabled
 from ._operators import (
     call,
@@ -218,6 +218,7 @@ def _arguments(p: float, training: bool, generator: torch.Generator | None) -> f
     return float(p) if training else 0.0
 
 
+@_stock.scripted_as(_stock.dropout_add)
 def dropout_add(
     x: Tensor,
     residual: Tensor,
@@ -241,9 +242,12 @@ def dropout_add(
         )
     p = _arguments(p, training, generator)
     x, residual, *biases = _checked(x, bias, residual)
+    if _stock.recording():
+        return _stock.dropout_add(x, residual, p, p > 0, bias, generator)
     return _run("dropout_add", (x, residual, biases[0] if biases else None), p, generator)
 
 
+@_stock.scripted_as(_stock.activation_dropout)
 def activation_dropout(
     x: Tensor,
     p: float,
@@ -275,4 +279,6 @@ def activation_dropout(
     check_activation(activation)
     p = _arguments(p, training, generator)
     x, *biases = _checked(x, bias, None)
+    if _stock.recording():
+        return _stock.activation_dropout(x, p, activation, p > 0, bias, generator)
     return _run("activation_dropout", (x, biases[0] if biases else None), p, generator, activation)

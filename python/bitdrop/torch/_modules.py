@@ -9,7 +9,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from ._dropout import dropout
 from ._fused import activation_dropout, dropout_add
-from ._operators import check_activation
+from ._operators import check_activation, check_p
 from ._variants import alpha_dropout, drop_leading, feature_alpha_dropout, feature_dropout
 
 # As __module__ of an instance, this makes torch.fx keep a call of the module, as it keeps those of torch.nn's modules.
@@ -20,18 +20,27 @@ LEAF = torch.nn.Dropout.__module__
 class Drawing(_DropoutNd):
     """What all modules have."""
 
-    generator: torch.Generator | None = None  # of the class, so that a module that patch() turned into one has it
+    generator: torch.Generator | None
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, generator: torch.Generator | None = None) -> None:
+        check_p(p)
         super().__init__(p, inplace)
         self.__module__ = LEAF
         self.generator = generator
+
+    def __prepare_scriptable__(self) -> "Drawing":
+        """torch.jit.script asks for what it shall compile."""
+        if self.generator is not None:
+            raise NotImplementedError(
+                f"bitdrop: torch.jit.script cannot draw from a generator: set {type(self).__name__}.generator to None"
+            )
+        return self
 
 
 class Dropout(Drawing, torch.nn.Dropout):
     """torch.nn.Dropout by bitdrop; recompute=True keeps nothing for the backward pass."""
 
-    recompute: bool = False  # likewise
+    recompute: bool
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ The kernel of the Autograd key is an autograd.Function of each operator's formul
 torch.func's transforms and torch.compile all find the same formulas on the operator itself.
 """
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,10 @@ def check(x: Tensor) -> None:
 
 def check_p(p: float) -> None:
     """An error unless p is a probability."""
+    if type(p) is not float and (
+        isinstance(p, bool) or not isinstance(p, (numbers.Real, torch.SymFloat, torch.SymInt))
+    ):
+        raise TypeError(f"bitdrop: p must be a number in [0, 1], and is a {type(p).__name__}: pass a float")
     if not 0.0 <= p <= 1.0:  # NaN is not
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 

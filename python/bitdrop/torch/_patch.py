@@ -2,6 +2,7 @@
 """patch: bitdrop in the modules of a model that is there already."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import jit, nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -89,7 +90,7 @@ def patch(model: nn.Module, *, recompute: bool = False) -> Patched:
             left[name] = why
         elif type(module) in DROPOUTS:
             module.__class__ = DROPOUTS[type(module)]
-            added = {_MARK: True, "__module__": LEAF}
+            added: dict[str, Any] = {_MARK: True, "__module__": LEAF, "generator": None}
             if isinstance(module, _modules.Dropout):
                 added["recompute"] = recompute
             vars(module).update(added)

@@ -10,7 +10,7 @@ from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from . import _kernels_2d, _operators
+from . import _kernels_2d, _operators, _stock
 from ._dropout import _overlaps
 from ._eager import draw_seed, is_eager, is_grad_enabled
 from ._operators import Diagonal, check, check_generator, check_p, define, like_fake, traced_seed
@@ -49,6 +49,8 @@ def _drop(
     eager = forward_ad._current_level < 0 and is_eager(x)
     if (eager or not is_compiling()) and x.numel() == 0:
         return x
+    if not eager and _stock.recording():
+        return _stock.variant(name, x, p, inplace, dims, generator)
     if generator is not None:
         check_generator(generator)
     if x.dim() < dims:
@@ -72,6 +74,7 @@ def _drop(
 # ---- Functions.
 
 
+@_stock.scripted_as(_stock.alpha_dropout)
 def alpha_dropout(
     input: Tensor,
     p: float = 0.5,
@@ -92,6 +95,7 @@ def alpha_dropout(
     return _drop("alpha_dropout", input, p, training, inplace, 0, generator)
 
 
+@_stock.scripted_as(_stock.feature_alpha_dropout)
 def feature_alpha_dropout(
     input: Tensor,
     p: float = 0.5,
@@ -109,6 +113,7 @@ def feature_alpha_dropout(
     return _drop("alpha_dropout", input, p, training, inplace, 2, generator)
 
 
+@_stock.scripted_as(_stock.feature_dropout)
 def feature_dropout(
     input: Tensor,
     p: float = 0.5,
@@ -127,6 +132,7 @@ def feature_dropout(
     return _drop("feature_dropout", input, p, training, inplace, 2, generator)
 
 
+@_stock.scripted_as(_stock.drop_leading)
 def drop_leading(
     input: Tensor, p: float, training: bool, inplace: bool, dims: int, generator: torch.Generator | None
 ) -> Tensor:
