@@ -325,7 +325,7 @@ def test_bad_tensors() -> None:
         bt.dropout(torch.eye(3).to_sparse())
     for layout in (torch.strided, torch.jagged):
         with pytest.raises(TypeError, match="unbind"):
-            bt.dropout(torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(1, 3)], layout=layout))
+            bt.feature_dropout(torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(1, 3)], layout=layout))
     with pytest.raises(TypeError, match=r"torch\.Tensor"):
         bt.dropout([1.0, 2.0])  # type: ignore[arg-type]
     assert bt.dropout(torch.ones(3, device="meta")).device.type == "meta"

@@ -220,3 +220,49 @@ def test_onnx(dynamo: bool) -> None:
             names = [node.op_type for node in onnx.load_from_string(file.getvalue()).graph.node]
         assert names.count("Dropout") == 2 * training
         assert "Gelu" in names
+
+
+# ---- Nested tensors.
+
+
+@pytest.mark.filterwarnings("ignore")  # nested tensors are a prototype
+@MODES
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested(recompute: bool, layout: torch.layout) -> None:
+    """The mask goes by the places of the values of all samples together."""
+    rows = torch.randn(5000, 3)
+
+    def nested(rows: Tensor, *sizes: int) -> Tensor:
+        return torch.nested.as_nested_tensor(list(rows.split(sizes)), layout=layout)
+
+    leaf = rows.clone().requires_grad_()
+    x = nested(leaf, 1200, 3000, 800)
+    y = seeded(bt.dropout, x, 0.4, recompute=recompute)
+    want = seeded(bt.dropout, rows, 0.4)
+    assert (y.is_nested, y.layout, y.dtype) == (True, layout, x.dtype)
+    same(torch.cat([sample.detach() for sample in y.unbind()]), want)
+    total = torch.nested.to_padded_tensor(x + y, 0.0)  # a jagged sum needs the same sizes, not equal ones
+    total.sum().backward()
+    same(leaf.grad, 1 + seeded(bt.dropout, torch.ones_like(rows), 0.4))
+    base = x.detach().clone()
+    assert seeded(bt.dropout, base, 0.4, inplace=True, recompute=recompute) is base
+    same(torch.cat(base.unbind()), want)
+    turned = seeded(bt.dropout, x.detach().transpose(1, 2), 0.4, recompute=recompute)
+    assert [sample.shape for sample in turned.unbind()] == [(3, 1200), (3, 3000), (3, 800)]
+    assert sum(int(sample.count_nonzero()) for sample in turned.unbind()) > 7500
+    alpha = seeded(bt.alpha_dropout, x.detach(), 0.4, True)
+    same(torch.cat(alpha.unbind()), seeded(bt.alpha_dropout, rows, 0.4, True))
+    assert bt.dropout(x, 0.4, training=False) is x
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_jagged_with_holes_and_compiled() -> None:
+    x = torch.nested.nested_tensor_from_jagged(
+        torch.randn(10, 4), torch.tensor([0, 4, 10]), lengths=torch.tensor([3, 5])
+    )
+    y = seeded(bt.dropout, x, 0.5)
+    assert [sample.shape for sample in y.unbind()] == [(3, 4), (5, 4)]
+    torch._dynamo.reset()
+    dense = torch.nested.nested_tensor_from_jagged(torch.randn(10, 4), torch.tensor([0, 4, 10]))
+    compiled = torch.compile(lambda x: bt.dropout(x * 2, 0.5), backend="aot_eager", fullgraph=True)
+    same(seeded(compiled, dense).values(), seeded(bt.dropout, dense.values() * 2, 0.5))

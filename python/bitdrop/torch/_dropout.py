@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """dropout: in eager mode by an autograd.Function on the kernels, elsewhere by the operators."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from . import _kernels, _stock
 from ._eager import draw_seed, is_eager, is_grad_enabled
+from ._nested import by_values
 from ._operators import apply_mask, apply_seed, check, check_generator, check_p, traced_seed
 
 _SMALL = 2048  # up to here, making a mask again takes less time than allocating one to keep
@@ -95,6 +97,8 @@ def dropout(
     smallest tensors (of those, none are kept in eager mode anyway). The seed comes from generator, one of the CPU, or
     from PyTorch's default one; torch.compile cannot trace generator= and runs such a call outside of its graphs.
 
+    Of a nested tensor, jagged or strided, the values of all samples together are one tensor to this function.
+
     Under vmap, randomness= of torch.func.vmap says whether samples share a mask.
 
     Raises ValueError for p outside [0, 1] and for a tensor on another device, TypeError for another dtype or layout,
@@ -117,6 +121,8 @@ def dropout(
     if not training or p == 0.0:
         return input
     eager = forward_ad._current_level < 0 and is_eager(input)  # the operators know tangents
+    if not eager and input.is_nested:
+        return by_values(partial(dropout, p=p, recompute=recompute, generator=generator), input, inplace)
     if (eager or not is_compiling()) and input.numel() == 0:  # a size that a graph may not know
         return input
     if not eager and _stock.recording():

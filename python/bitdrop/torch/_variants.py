@@ -13,6 +13,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 from . import _kernels_2d, _operators, _stock
 from ._dropout import _overlaps
 from ._eager import draw_seed, is_eager, is_grad_enabled
+from ._nested import by_values
 from ._operators import Diagonal, check, check_generator, check_p, define, like_fake, traced_seed
 
 # ---- Operators. dims is how many leading dimensions a decision is about; 0 stands for all: each element.
@@ -47,6 +48,8 @@ def _drop(
     if not training or p == 0.0:
         return x
     eager = forward_ad._current_level < 0 and is_eager(x)
+    if not eager and dims == 0 and x.is_nested:
+        return by_values(lambda values: _drop(name, values, p, True, False, 0, generator), x, inplace)
     if (eager or not is_compiling()) and x.numel() == 0:
         return x
     if not eager and _stock.recording():
