@@ -10,7 +10,8 @@ from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from . import _kernels, _stock
+from . import _dtensor, _kernels, _stock
+from ._dtensor import is_dtensor
 from ._eager import draw_seed, is_eager, is_grad_enabled
 from ._nested import by_values
 from ._operators import apply_mask, apply_seed, check, check_generator, check_p, traced_seed
@@ -121,6 +122,9 @@ def dropout(
     if not training or p == 0.0:
         return input
     eager = forward_ad._current_level < 0 and is_eager(input)  # the operators know tangents
+    if not eager and is_dtensor(input):
+        check(input._local_tensor)  # type: ignore[attr-defined]
+        return _dtensor.dropout(input, p, inplace, generator)
     if not eager and input.is_nested:
         return by_values(partial(dropout, p=p, recompute=recompute, generator=generator), input, inplace)
     if (eager or not is_compiling()) and input.numel() == 0:  # a size that a graph may not know

@@ -19,6 +19,7 @@ from torch.fx import traceback
 from torch.utils.checkpoint import CheckpointPolicy
 
 from . import _kernels, _kernels_2d
+from ._dtensor import is_dtensor
 from ._eager import SEEDS, is_eager, is_grad_enabled, transforming
 
 # ---- Checks: the operators' too, for anyone may call these.
@@ -26,6 +27,11 @@ from ._eager import SEEDS, is_eager, is_grad_enabled, transforming
 
 def check(x: Tensor) -> None:
     """An error unless x is what the kernels take."""
+    if is_dtensor(x):
+        raise TypeError(
+            "bitdrop: the tensor is a DTensor, and of bitdrop's functions only dropout() takes one: "
+            "call that of torch.nn.functional, or .full_tensor() first"
+        )
     if x.dtype not in _kernels.DTYPES:
         raise TypeError(
             f"bitdrop: the tensor is {x.dtype}, and must be float32, float64, float16 or bfloat16: "
