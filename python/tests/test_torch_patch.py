@@ -3,6 +3,7 @@
 
 import copy
 import functools
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ def test_unpatch() -> None:
     assert str(bt.unpatch(model)).startswith("2 replaced, 0 left")
     assert [type(module) for module in model] == [nn.Dropout, bt.Dropout, nn.AlphaDropout, nn.Linear]
     assert [dict(vars(module)) for module in model] == before
+    assert b"bitdrop" not in pickle.dumps(model[0])
     assert bt.unpatch(model).replaced == ()
     assert bt.patch(model).replaced == ("0", "2")
 

@@ -99,7 +99,10 @@ def patch(model: nn.Module, *, recompute: bool = False) -> Patched:
 
 
 def unpatch(model: nn.Module) -> Patched:
-    """Make PyTorch's modules again of those that patch() changed, and only of those."""
+    """Make PyTorch's modules again of those that patch() changed, and only of those.
+
+    A model that is pickled afterwards can be loaded where bitdrop is not installed.
+    """
     replaced: list[str] = []
     left: dict[str, str] = {}
     for name, module in model.named_modules():
