@@ -131,6 +131,22 @@ def test_calls_add_up() -> None:
     assert [(row.shape, row.calls, row.elements) for row in report.rows] == [((2, 3, 4), 2, 48), ((4, 3, 4), 1, 48)]
 
 
+def test_every_operator() -> None:
+    x, image = torch.randn(6, 4), torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    for name, call, shape in (
+        ("alpha_dropout", lambda: bt.alpha_dropout(x, 0.5, True), (6, 4)),
+        ("alpha_dropout", lambda: bt.feature_alpha_dropout(image, 0.5, True), (2, 3, 4, 5)),
+        ("feature_dropout", lambda: bt.feature_dropout(image, 0.5), (2, 3, 4, 5)),
+        ("feature_dropout", lambda: bt.DropPath(0.5)(x), (6, 4)),
+        ("dropout_add", lambda: bt.dropout_add(x, x, 0.5, bias=x[0]), (6, 4)),
+        ("activation_dropout", lambda: bt.activation_dropout(x, 0.5, "silu"), (6, 4)),
+        ("dropout", lambda: bt.dropout(x.double().t(), 0.5), (4, 6)),
+    ):
+        assert seen(bt.report(call))[0] in [
+            (f"bitdrop::{name}", module, shape, 0.5, BITDROP) for module in ("", "DropPath")
+        ]
+
+
 def test_operators_and_transforms() -> None:
     seed = torch.tensor(1)
     report = bt.report(lambda: torch.ops.bitdrop.dropout(X, seed, 0.5))

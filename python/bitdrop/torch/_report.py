@@ -100,10 +100,9 @@ def _shape_of(arguments: tuple[Any, ...]) -> tuple[int, ...]:
     size = arguments[2]
     if isinstance(size, _library.Attention):
         return size.batch, size.heads, size.queries, size.keys
+    shape = (size.rows, size.cols) if isinstance(size, _library.Shape2D) else (int(size),)
     y = sys._getframe(2).f_locals.get("y")  # of the function that called the library
-    if isinstance(y, torch.Tensor):
-        return tuple(y.shape)
-    return (size.rows, size.cols) if isinstance(size, _library.Shape2D) else (int(size),)
+    return tuple(y.shape) if isinstance(y, torch.Tensor) and y.numel() == math.prod(shape) else shape
 
 
 class _Listener:
@@ -118,7 +117,7 @@ class _Listener:
         if p > 0 and "backward" not in function.__name__ and torch._C._current_graph_task_id() == -1:
             with _RecordFunctionFast(f"{_MARK}{len(self.marks)}"):
                 pass
-            self.marks.append(_Dropped(_operator(function.__name__), _shape_of(arguments), p, BITDROP))
+            self.marks.append(_Dropped(_operator(function.__name__, arguments), _shape_of(arguments), p, BITDROP))
         return status
 
     def __enter__(self) -> "_Listener":
@@ -135,16 +134,19 @@ class _Listener:
 
 _OPERATORS = {
     "": "dropout",
-    "2d": "feature_dropout",
+    "2d": "dropout",
     "alpha": "alpha_dropout",
     "add": "dropout_add",
     "act": "activation_dropout",
 }
 
 
-def _operator(c_name: str) -> str:
-    """The operator that a function of the library is behind."""
+def _operator(c_name: str, arguments: tuple[Any, ...]) -> str:
+    """The operator that a call of the library is behind."""
     kind = re.sub("_?(forward|recompute)_?", "", c_name.removeprefix("bitdrop_"))
+    size = arguments[2]
+    if kind == "2d" and (size.unit or size.mask_repeat > 1):
+        return "bitdrop::feature_dropout"
     return f"bitdrop::{_OPERATORS.get(kind, kind)}"
 
 
