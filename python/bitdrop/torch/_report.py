@@ -106,7 +106,7 @@ def _shape_of(arguments: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 class _Listener:
-    """Is the errcheck of the library's functions within a with block."""
+    """In a with block, this is the errcheck of the library's functions, which ctypes calls after each call of them."""
 
     def __init__(self) -> None:
         self.marks: list[_Dropped] = []
@@ -207,6 +207,8 @@ def _by_pytorch(node: _Node) -> _Dropped | None:
 
 
 def _is_inductors(file: str) -> bool:
+    if "torch._inductor" not in sys.modules:  # an import takes long, and then it has written nothing
+        return False
     from torch._inductor.runtime.cache_dir_utils import cache_dir
 
     return Path(cache_dir()) in Path(file).parents
