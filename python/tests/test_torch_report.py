@@ -126,6 +126,12 @@ def test_checkpoint_counts_once(use_reentrant: bool) -> None:
     assert report.coverage == 0.5
 
 
+def test_one_number() -> None:
+    report = bt.report(lambda: F.dropout(bt.dropout(torch.tensor(1.0), 0.25)))
+    assert seen(report) == [("bitdrop::dropout", "", (), 0.25, BITDROP), ("aten::dropout", "", (), 0.5, PYTORCH)]
+    assert report.elements() == 2
+
+
 def test_calls_add_up() -> None:
     report = bt.report(lambda: [bt.dropout(X[:n], 0.5) for n in (2, 2, 4)])
     assert [(row.shape, row.calls, row.elements) for row in report.rows] == [((2, 3, 4), 2, 48), ((4, 3, 4), 1, 48)]

@@ -202,7 +202,7 @@ def _by_pytorch(node: _Node) -> _Dropped | None:
         shape = (*inputs[0].sizes[:-1], inputs[1].sizes[-2]) if p else None
     else:
         p = inputs[1] if inputs[2] is not False else 0.0
-        shape = tuple(getattr(inputs[0], "sizes", ())) or None  # a nested tensor has none
+        shape = tuple(inputs[0].sizes) if hasattr(inputs[0], "sizes") else None
     return _Dropped(node.name, shape, float(p), PYTORCH) if p else None
 
 
