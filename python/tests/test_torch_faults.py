@@ -338,6 +338,10 @@ assert drop(one).full_tensor().shape == (1, 3)
 large = seeded(torch.randn, 3, 300_000)
 same(drop(distribute_tensor(large, flat, [Shard(1)])).full_tensor(), seeded(bt.dropout, large, 0.4))
 
+compiled = torch.compile(lambda x: bt.dropout(x * 2, 0.4) * 3, backend="eager")
+sharded = distribute_tensor(whole, flat, [Shard(1)])
+same(seeded(compiled, sharded).full_tensor(), seeded(bt.dropout, whole * 2, 0.4) * 3)
+
 # A block of tensor parallelism: the gradients of its parameters, too, are those of one device.
 model = seeded(lambda: nn.Sequential(nn.Linear(6, 8), bt.Dropout(0.4), nn.Linear(8, 6)))
 seeded(model, whole).sum().backward()

@@ -123,6 +123,8 @@ def dropout(
         return input
     eager = forward_ad._current_level < 0 and is_eager(input)  # the operators know tangents
     if not eager and is_dtensor(input):
+        if is_compiling():
+            torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop's dropout of a DTensor")
         check(input._local_tensor)  # type: ignore[attr-defined]
         return _dtensor.dropout(input, p, inplace, generator)
     if not eager and input.is_nested:

@@ -87,9 +87,7 @@ def _common_seed(mesh: Any, generator: torch.Generator | None) -> int:
     return int(seed.item())
 
 
-@torch.compiler.disable(  # type: ignore[untyped-decorator]
-    reason="bitdrop: dropout of a DTensor asks other ranks for the seed: leave out fullgraph=True"
-)
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def dropout(x: Any, p: float, inplace: bool, generator: torch.Generator | None) -> Tensor:
     """Of a DTensor in training. Nothing is kept for the backward pass but a seed, which all ranks share."""
     from torch.distributed.tensor import DTensor, Replicate, Shard
