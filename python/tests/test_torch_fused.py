@@ -305,14 +305,11 @@ def test_compiled_autograd() -> None:
     torch.testing.assert_close(x.grad, plain.grad)
 
 
-@pytest.mark.filterwarnings("ignore")  # PyTorch deprecates jit
-def test_export_and_trace() -> None:
+def test_export() -> None:
     batch, block, x = torch.export.Dim("batch", min=1), Block(), torch.randn(6, 12)
     exported = torch.export.export(block, (x,), dynamic_shapes=({0: batch},)).module()
-    traced = torch.jit.trace(block, (x,), check_trace=False)
     for n in (1, 6):
-        for way in (exported, traced) if n == 6 else (exported,):
-            torch.testing.assert_close(seeded(way, x[:n]), seeded(block, x[:n]))
+        torch.testing.assert_close(seeded(exported, x[:n]), seeded(block, x[:n]))
 
 
 def test_batched_gradients() -> None:
