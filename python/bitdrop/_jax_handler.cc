@@ -13,6 +13,11 @@
 #include <mutex>
 #include <string>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
 #include "xla/ffi/api/ffi.h"
 
 namespace ffi = xla::ffi;
@@ -99,6 +104,43 @@ void run_on_pool(void *context, size_t tasks, Task *task, void *argument)
     loop->wait();
 }
 
+enum Stores : uint8_t { STORES_AUTO, STORES_CACHED, STORES_STREAMING };
+
+constexpr size_t LARGE = 8 << 20; // bytes from which streaming pays in a model
+constexpr uintptr_t HUGE_PAGE = 2 << 20;
+
+// True if the middle of y has no page: it was never touched. Where it is swapped out the answer is
+// wrong, which costs speed only.
+bool untouched([[maybe_unused]] uintptr_t y, [[maybe_unused]] size_t bytes)
+{
+#ifdef __linux__
+    const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    unsigned char resident = 0;
+    return mincore(reinterpret_cast<void *>((y + bytes / 2) & -page), 1, &resident) == 0 &&
+           !(resident & 1);
+#else
+    return false;
+#endif
+}
+
+// How to write all of y. XLA allocates results of this size anew for each call, as pages that the
+// OS zeroes at their first touch. Such a page is in the cache then, and streaming stores would take
+// it to memory twice. With huge pages the first touches take a third of the time.
+Stores stores_to(const void *address, size_t bytes)
+{
+    const auto y = reinterpret_cast<uintptr_t>(address);
+
+    if (bytes < LARGE)
+        return STORES_AUTO;
+    if (!untouched(y, bytes))
+        return STORES_STREAMING;
+#ifdef __linux__
+    const uintptr_t begin = (y + HUGE_PAGE - 1) & -HUGE_PAGE, end = (y + bytes) & -HUGE_PAGE;
+    madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE); // where it fails, slower
+#endif
+    return STORES_CACHED;
+}
+
 // x is [batch..., element...] and words [batch..., 4]: the seed and the offset of each member of
 // the batch, either as high word, low word. Every member is a call of its own, so vmap has the bits
 // of the calls that it stands for.
@@ -136,6 +178,7 @@ ffi::Error dropout(ffi::ThreadPool pool, ffi::Buffer<ffi::U32> words, ffi::AnyBu
     const uint32_t *word = words.typed_data();
     const char *from = static_cast<const char *>(x.untyped_data());
     char *to = static_cast<char *>(y->untyped_data());
+    const Stores stores = stores_to(to, y->size_bytes());
     for (size_t i = 0; i < batch; i++, word += 4, from += bytes, to += bytes) {
         Config config = {};
         config.p = p;
@@ -143,6 +186,7 @@ ffi::Error dropout(ffi::ThreadPool pool, ffi::Buffer<ffi::U32> words, ffi::AnyBu
         config.offset = uint64_t{word[2]} << 32 | word[3];
         config.stream = stream;
         config.rounds = rounds;
+        config.stores = stores;
         config.parallel = tasks > 1 ? &parallel : nullptr;
         if (const int status = recompute(&config, dtype, n, from, to))
             return invalid(status_string(status));

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dropout for JAX on the CPU, under ``jit``, ``grad`` and ``vmap``.
+"""Dropout for JAX on the CPU, under ``jit``, ``grad``, ``jvp``, ``vmap`` and ``jax.export``.
 
     from bitdrop.jax import dropout
     y = dropout(jax.random.key(42), x, 0.1)
@@ -38,6 +38,8 @@ try:
     import jax.numpy as jnp
     import jaxlib.version
     import numpy as np
+    from jax.extend.core import Primitive
+    from jax.interpreters import ad, batching, mlir
 except ImportError as error:
     raise MissingPackageError(
         f"bitdrop.jax needs JAX 0.5 or newer ({error}): pip install --upgrade jax jaxlib"
@@ -141,26 +143,49 @@ def _like_both(words: jax.Array, x: jax.Array) -> jax.Array:
     return jnp.where(words[0] == 0, x, x)
 
 
-# Linear in x, so the backward pass is the same call on the cotangent, and so on for any order.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _apply(p: float, stream: int, rounds: int, words: jax.Array, x: jax.Array) -> jax.Array:
-    # broadcast_all: under vmap the handler loops over the batch, where "sequential" would make a
-    # loop of XLA's around it.
-    call = jax.ffi.ffi_call(_TARGET, jax.eval_shape(_like_both, words, x), vmap_method="broadcast_all")
-    # NumPy scalars, for a bare float would become 32 bits wide without JAX's x64 mode.
-    y: jax.Array = call(words, x, p=np.float64(p), stream=np.uint32(stream), rounds=np.uint8(rounds))
-    return y
+# A primitive, since no function of JAX's makes one that is differentiated in both modes: custom_vjp refuses jvp, and
+# linear_call refuses vmap. words is [batch..., 4] and x [batch..., element...], as the handler takes them.
+_dropout_p = Primitive(_TARGET)
+mlir.register_lowering(_dropout_p, jax.ffi.ffi_lowering(_TARGET), platform="cpu")
 
 
-def _forward(p: float, stream: int, rounds: int, words: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return _apply(p, stream, rounds, words, x), words
+@functools.partial(jax.jit, static_argnames=("p", "stream", "rounds"))
+def _eager(words: jax.Array, x: jax.Array, **static: Any) -> jax.Array:
+    return _dropout_p.bind(words, x, **static)
 
 
-def _backward(p: float, stream: int, rounds: int, words: jax.Array, dy: jax.Array) -> tuple[None, jax.Array]:
-    return None, _apply(p, stream, rounds, words, dy)
+def _abstract(words: Any, x: Any, **static: Any) -> Any:
+    return x.update(weak_type=False)
 
 
-_apply.defvjp(_forward, _backward)
+# Linear in x, so the tangent and the cotangent take the same call as x, in derivatives of any order.
+def _tangent(dx: jax.Array, words: jax.Array, x: jax.Array, **static: Any) -> jax.Array:
+    return _dropout_p.bind(words, dx, **static)
+
+
+def _cotangent(dy: jax.Array, words: jax.Array, x: Any, **static: Any) -> tuple[None, jax.Array]:
+    return None, _dropout_p.bind(words, dy, **static)
+
+
+def _batch(args: Any, dims: Any, **static: Any) -> tuple[jax.Array, int]:
+    size = next(a.shape[dim] for a, dim in zip(args, dims, strict=True) if dim is not None)
+    args = [batching.bdim_at_front(a, dim, size) for a, dim in zip(args, dims, strict=True)]
+    return _dropout_p.bind(*args, **static), 0
+
+
+_dropout_p.def_impl(_eager)
+_dropout_p.def_abstract_eval(_abstract)
+ad.deflinear2(_dropout_p, _cotangent)
+ad.defjvp(_dropout_p, None, _tangent)  # in the place of deflinear2's, which is linear in words too
+batching.primitive_batchers[_dropout_p] = _batch
+with contextlib.suppress(ImportError):  # shard_map of JAX 0.5 asks for these; a newer one reads the abstract value
+    from jax.experimental.shard_map import (  # type: ignore[attr-defined]
+        register_standard_check,
+        register_standard_rewrite,
+    )
+
+    register_standard_check(_dropout_p)
+    register_standard_rewrite(_dropout_p)
 
 
 def _seed_words(key: Any) -> jax.Array:
@@ -176,11 +201,12 @@ def _seed_words(key: Any) -> jax.Array:
     return key[:2]
 
 
-def _offset_words(offset: Any, n: int) -> jax.Array:
+def _offset_words(offset: Any, n: Any) -> jax.Array:
     if not isinstance(offset, jax.core.Tracer):
         offset = operator.index(offset)
-        if not 0 <= offset <= 2**64 - n:
-            raise ValueError(f"offset must be in [0, 2**64 - {n}], not {offset}")
+        known = n if isinstance(n, int) else 1  # not with the symbolic shapes of jax.export: the call checks those
+        if not 0 <= offset <= 2**64 - known:
+            raise ValueError(f"offset must be in [0, 2**64 - {known}], not {offset}")
         return jnp.array([offset >> 32, offset & 0xFFFFFFFF], jnp.uint32)
     if not jnp.issubdtype(offset.dtype, jnp.integer) or offset.shape != ():
         raise TypeError(f"offset must be one integer, not {offset.dtype}{list(offset.shape)}")
@@ -203,7 +229,11 @@ def dropout(key: Any, x: Any, p: float, *, stream: int = 0, offset: Any = 0, rou
 
     The elements of x are numbered in row-major order. Under vmap each member of the batch has
     the bits of the call without vmap: the same mask for one key, independent masks for a batch of
-    keys. Reverse-mode derivatives of any order exist, forward-mode ones (jvp, jacfwd) do not.
+    keys. Derivatives of any order exist, forward-mode and reverse-mode.
+
+    jax.export wants to be told that it may call the handler, with
+    ``disabled_checks=[jax.export.DisabledSafetyCheck.custom_call("bitdrop_dropout")]``. The program
+    that calls what was exported imports bitdrop.jax first. Shapes may be symbolic.
 
     Under jit, XLA gathers an x that is spread over a mesh, for it does not look into the call. Use
     jax.shard_map, with the offset of each shard for the bits of the whole.
@@ -223,4 +253,5 @@ def dropout(key: Any, x: Any, p: float, *, stream: int = 0, offset: Any = 0, rou
     words = jnp.concatenate([_seed_words(key), _offset_words(offset, x.size)])
     if jax.eval_shape(_like_both, words, x) != jax.eval_shape(jnp.positive, x):
         x = _like_both(words, x)  # it varies as the result does then, and its gradient is summed
-    return _apply(p, stream, rounds, words, x)
+    # NumPy scalars, because a bare float would become 32 bits wide without JAX's x64 mode.
+    return _dropout_p.bind(words, x, p=np.float64(p), stream=np.uint32(stream), rounds=np.uint8(rounds))
