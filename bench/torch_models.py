@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A training step of ten models: PyTorch's dropout, bitdrop.torch.patch(), bitdrop.torch.enable(), and no dropout.
+
+    build/engines-venv/bin/pip install transformers      # 185 MB; ./dev test engines makes build/engines-venv
+    build/engines-venv/bin/python bench/torch_models.py
+
+The weights are random and nothing is downloaded: models.py builds the models. Each way runs in a process of its own.
+The processes take turns, a step each, so that what else the machine does meets all of them.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import gc
+import json
+import math
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from models import MODELS, PRELOADED
+from torch import Tensor
+
+WAYS = ("stock", "patch", "enable", "none")
+TITLES = {"stock": "PyTorch", "patch": "patch()", "enable": "enable()", "none": "no dropout"}
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+P = 0.1  # of most models; a few take twice or five times as much, as their papers do
+SEEDS = (1, 2, 3)
+
+# ---- One way, in a process of its own.
+
+
+class Way:
+    """A model in one of WAYS, and what is measured of it. Each method is a command that the parent sends."""
+
+    def __init__(self, name: str, way: str, dtype: str, compiled: bool, threads: int) -> None:
+        torch.set_num_threads(threads)
+        torch.manual_seed(0)  # the same weights and inputs in all processes
+        self.way, self.compiled = way, compiled
+        self.model, inputs = MODELS[name][1](0.0 if way == "none" else P)
+        self.model.to(DTYPES[dtype]).train()
+        self.inputs = {k: x.to(DTYPES[dtype]) if x.is_floating_point() else x for k, x in inputs.items()}
+        self.begin = {k: x.clone() for k, x in self.model.state_dict().items()}
+        if way == "patch":
+            import bitdrop.torch
+
+            bitdrop.torch.patch(self.model)
+        if way == "enable":
+            import bitdrop.torch
+
+            bitdrop.torch.enable()
+        self.run = torch.compile(self.model) if compiled else self.model
+        self.restart()
+
+    def restart(self) -> None:
+        """Weights and optimizer as they were."""
+        self.model.load_state_dict(self.begin)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=True)
+
+    def step(self) -> float:
+        """One training step, and its loss."""
+        loss = self.run(**self.inputs)
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.item()
+
+    def milliseconds(self) -> float:
+        start = time.perf_counter()
+        self.step()
+        return 1e3 * (time.perf_counter() - start)
+
+    def losses(self, seed: int, steps: int) -> list[float]:
+        """A training run from the same weights, with this seed of dropout."""
+        self.restart()
+        torch.manual_seed(seed)
+        return [self.step() for _ in range(steps)]
+
+    def kept(self) -> int:
+        """Bytes that the forward pass saves for the backward pass, but parameters and inputs."""
+        known = (*self.model.parameters(), *self.model.buffers(), *self.inputs.values())
+        not_counted = {x.untyped_storage().data_ptr() for x in known}
+        storages: dict[int, Any] = {}  # held, so that no address is used again
+
+        def pack(x: Tensor) -> Tensor:
+            storage = x.untyped_storage()
+            if storage.data_ptr() not in not_counted:
+                storages[storage.data_ptr()] = storage
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+            loss = self.run(**self.inputs)
+        total = sum(storage.nbytes() for storage in storages.values())
+        loss.backward()
+        self.optimizer.zero_grad()
+        return total
+
+    def peak(self) -> int | None:
+        """Bytes that a step adds to the memory of the process at its worst; None where Linux does not tell."""
+        self.optimizer.zero_grad()
+        gc.collect()
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+            Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again
+            before = memory("VmRSS")
+            self.step()
+            return memory("VmHWM") - before
+        return None
+
+    def dropped(self) -> int:
+        """Elements that a step drops from, by PyTorch's own operators, compiled or not."""
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profile:
+            self.model(**self.inputs)
+        names = ("aten::dropout", "aten::dropout_")  # attention and nn.LSTM call these too
+        return sum(math.prod(event.input_shapes[0]) for event in profile.events() if event.name in names)
+
+    def by_bitdrop(self) -> int:
+        """Elements that bitdrop's kernels drop from in a step, compiled or not."""
+        if self.way in ("stock", "none"):
+            return 0
+        import bitdrop.torch
+
+        return int(bitdrop.torch.report(self.step, self.model).elements("bitdrop"))
+
+
+def memory(what: str) -> int:
+    """VmRSS or VmHWM of this process in bytes."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(what + ":"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/self/status has no {what}")
+
+
+def serve(connection: Connection, *arguments: Any) -> None:
+    """Answers commands (a method of Way and its arguments) until the connection is closed."""
+    way = None
+    with contextlib.suppress(EOFError):
+        while True:
+            method, *rest = connection.recv()
+            try:
+                way = way or Way(*arguments)
+                connection.send((getattr(way, method)(*rest), None))
+            except Exception as error:  # the parent says it
+                connection.send((None, f"{type(error).__name__}: {error}"))
+
+
+class Ways:
+    """The processes of all ways of a model."""
+
+    def __init__(self, name: str, ways: tuple[str, ...], *arguments: Any) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        self.connections: dict[str, Any] = {}
+        self.processes = []
+        for way in ways:
+            here, there = context.Pipe()
+            process = context.Process(target=serve, args=(there, name, way, *arguments), daemon=True)
+            process.start()
+            there.close()
+            self.connections[way] = here
+            self.processes.append(process)
+
+    def ask(self, way: str, method: str, *arguments: Any) -> Any:
+        """What this method of that way returns; None and a line on stderr if it raises."""
+        self.connections[way].send((method, *arguments))
+        answer, error = self.connections[way].recv()
+        if error:
+            print(f"torch_models.py: {way}, {method}: {error}", file=sys.stderr)
+        return answer
+
+    def close(self) -> None:
+        """End the processes."""
+        for connection in self.connections.values():
+            connection.close()
+        for process in self.processes:
+            process.join()
+
+
+# ---- All ways of a model, and the table.
+
+Row = dict[str, Any]  # as it stands in the JSON
+
+
+def measure(name: str, dtype: str, compiled: bool, args: argparse.Namespace) -> Row:
+    """One row of the table."""
+    asked = Ways(name, args.ways, dtype, compiled, args.threads)
+    # The first step compiles and fills caches. A way that cannot take it is left out.
+    ways = [way for way in args.ways if asked.ask(way, "milliseconds") is not None]
+    row: Row = {"model": name, "title": MODELS[name][0], "dtype": dtype, "compiled": compiled}
+    for what in ("by_bitdrop", "kept", "peak"):
+        row[what] = {way: asked.ask(way, what) for way in ways}
+    row["dropped"] = asked.ask("stock", "dropped") if "stock" in ways else None
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for i in range(args.rounds + 1):
+        for j in range(len(ways)):
+            way = ways[(i + j) % len(ways)]
+            times[way].append(asked.ask(way, "milliseconds"))
+    row["ms"] = {way: statistics.median(taken[1:]) for way, taken in times.items()}
+    row["losses"] = {}
+    if args.losses:
+        for way in ("stock", "enable"):
+            if way in ways:
+                row["losses"][way] = [asked.ask(way, "losses", seed, args.losses) for seed in SEEDS]
+    asked.close()
+    return row
+
+
+def cells(row: Row, ways: tuple[str, ...]) -> list[str]:
+    """A row as text, in the order of HEADS."""
+
+    def each(what: str, shape: str, scale: float = 1.0) -> str:
+        values = (row[what].get(way) for way in ways)
+        return " ".join("-" if value is None else format(value * scale, shape) for value in values)
+
+    kind = row["dtype"] + (", compiled" if row["compiled"] else "")
+    milliseconds = each("ms", ".0f" if min(row["ms"].values()) > 20 else ".1f")
+    covered = each("by_bitdrop", ".0f", 100 / row["dropped"]) if row["dropped"] else "-"
+    return [row["title"], kind, milliseconds, each("kept", ".1f", 1e-6), each("peak", ".0f", 1e-6), covered]
+
+
+def heads(ways: tuple[str, ...]) -> list[str]:
+    """The head of the table: what each cell has, way by way."""
+    names = ", ".join(TITLES[way] for way in ways)
+    return ["model", "", f"ms a step: {names}", "MB kept for backward", "MB at most", "% dropped by bitdrop"]
+
+
+def print_table(rows: list[Row], ways: tuple[str, ...], markdown: bool) -> None:
+    """All rows: as text with columns in line, or as Markdown."""
+    table = [heads(ways), *(cells(row, ways) for row in rows)]
+    if markdown:
+        table.insert(1, ["---"] * len(table[0]))
+        print("\n".join(f"| {' | '.join(line)} |" for line in table))
+        return
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_losses(row: Row) -> None:
+    """How far apart the mean losses of both dropouts are, and how far apart PyTorch's seeds are."""
+    stock, bitdrop = (list(zip(*row["losses"][way], strict=True)) for way in ("stock", "enable"))  # step by step
+    apart = [abs(statistics.mean(a) - statistics.mean(b)) for a, b in zip(stock, bitdrop, strict=True)]
+    spread = [max(a) - min(a) for a in stock]
+    first, last, bitdrop_last = (statistics.mean(losses) for losses in (stock[0], stock[-1], bitdrop[-1]))
+    print(
+        f"{row['title']}, {row['dtype']}: from {first:.3f} to {last:.3f} (PyTorch) and {bitdrop_last:.3f} "
+        f"(bitdrop) in {len(stock)} steps. Means are {statistics.mean(apart):.4f} apart, at most {max(apart):.4f}; "
+        f"PyTorch's seeds {statistics.mean(spread):.4f}, at most {max(spread):.4f}"
+    )
+
+
+def main() -> None:
+    """Measure, print, and write the JSON that plot_torch.py draws."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", default=",".join(MODELS), help="some of %(default)s")
+    parser.add_argument("--ways", default=",".join(WAYS), help="some of %(default)s")
+    parser.add_argument("--dtype", default="f32,bf16", help="f32, bf16 or both (%(default)s)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--compiled", action="store_true", help="by torch.compile, which takes minutes for each model")
+    parser.add_argument("--rounds", type=int, default=11, help="steps of each way (%(default)s)")
+    parser.add_argument("--losses", type=int, metavar="STEPS", default=0, help="also train with three seeds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    args = parser.parse_args()
+    args.ways = tuple(args.ways.split(","))
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # none of the profiler's messages
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    rows = []
+    for name in args.models.split(","):
+        for dtype in args.dtype.split(","):
+            rows.append(measure(name, dtype, args.compiled, args))
+            print("  ".join(cells(rows[-1], args.ways)), file=sys.stderr, flush=True)
+    print_table(rows, args.ways, markdown=False)
+    print()
+    print_table(rows, args.ways, markdown=True)
+    for row in rows:
+        if len(row["losses"]) == 2:
+            print_losses(row)
+    if args.json:
+        context = {"torch": torch.__version__, "threads": args.threads, "cpu": cpu_name()}
+        args.json.write_text(json.dumps({"context": context, "rows": rows}), encoding="utf-8")
+
+
+def cpu_name() -> str:
+    """As Linux calls it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+if __name__ == "__main__":
+    main()
