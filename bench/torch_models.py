@@ -212,34 +212,44 @@ def measure(name: str, dtype: str, compiled: bool, args: argparse.Namespace) -> 
     return row
 
 
+# Name in the JSON, name in the table, scale: the step, what is kept for the backward pass, the most memory that a step
+# adds, and the share of dropped elements that bitdrop has.
+QUANTITIES = (("ms", "ms", 1.0), ("kept", "MB kept", 1e-6), ("peak", "MB at most", 1e-6), ("by_bitdrop", "%", 100.0))
+
+
+def three_digits(value: float | None) -> str:
+    """A number for the table."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 99.5 else f"{value:.3g}"
+
+
 def cells(row: Row, ways: tuple[str, ...]) -> list[str]:
-    """A row as text, in the order of HEADS."""
-
-    def each(what: str, shape: str, scale: float = 1.0) -> str:
+    """A row as text: model, kind, and each of QUANTITIES way by way."""
+    found = [row["title"], row["dtype"] + (", compiled" if row["compiled"] else "")]
+    for what, _, scale in QUANTITIES:
+        of_all = (row["dropped"] or math.nan) if what == "by_bitdrop" else 1
         values = (row[what].get(way) for way in ways)
-        return " ".join("-" if value is None else format(value * scale, shape) for value in values)
-
-    kind = row["dtype"] + (", compiled" if row["compiled"] else "")
-    milliseconds = each("ms", ".0f" if min(row["ms"].values()) > 20 else ".1f")
-    covered = each("by_bitdrop", ".0f", 100 / row["dropped"]) if row["dropped"] else "-"
-    return [row["title"], kind, milliseconds, each("kept", ".1f", 1e-6), each("peak", ".0f", 1e-6), covered]
+        found += (three_digits(value if value is None else value * scale / of_all) for value in values)
+    return found
 
 
 def heads(ways: tuple[str, ...]) -> list[str]:
-    """The head of the table: what each cell has, way by way."""
-    names = ", ".join(TITLES[way] for way in ways)
-    return ["model", "", f"ms a step: {names}", "MB kept for backward", "MB at most", "% dropped by bitdrop"]
+    """The heads of the columns."""
+    return ["model", "", *(f"{TITLES[way]}, {name}" for _, name, _ in QUANTITIES for way in ways)]
 
 
 def print_table(rows: list[Row], ways: tuple[str, ...], markdown: bool) -> None:
-    """All rows: as text with columns in line, or as Markdown."""
-    table = [heads(ways), *(cells(row, ways) for row in rows)]
+    """All rows: as Markdown, or as text where the quantity stands above its columns."""
+    lines = [cells(row, ways) for row in rows]
     if markdown:
-        table.insert(1, ["---"] * len(table[0]))
+        table = [heads(ways), ["---"] * len(lines[0]), *lines]
         print("\n".join(f"| {' | '.join(line)} |" for line in table))
         return
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for line in table:
+    above = ["", "", *(name if i == 0 else "" for _, name, _ in QUANTITIES for i in range(len(ways)))]
+    below = ["model", "", *(TITLES[way] for _ in QUANTITIES for way in ways)]
+    widths = [max(map(len, column)) for column in zip(below, *lines, strict=True)]
+    for line in (above, below, *lines):
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
