@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """bitdrop.torch.report: every dropout of a step, by whom it was handled, eager and compiled."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import bitdrop.torch as bt
-from bitdrop.torch import _kernels
+from bitdrop.torch import _kernels, _report
 from bitdrop.torch._report import BITDROP, NOT_SEEN, PYTORCH
 
 X = torch.randn(5, 3, 4)
@@ -183,6 +185,20 @@ def test_compiled() -> None:
         assert all(row.elements in (100, None) for row in report.rows)
         assert report.elements(BITDROP) == 100
         assert ("1 compiled regions may hold" in str(report)) == (NOT_SEEN in handlers)
+
+
+def test_inductors_files_below_sys_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile leaves that folder out: of the working folder, say, where the cache may lie."""
+    import torch._inductor.runtime.cache_dir_utils as utils
+
+    monkeypatch.setattr(utils, "cache_dir", lambda: str(tmp_path / "cache"))
+    monkeypatch.setitem(sys.modules, "torch._inductor", torch._inductor)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "of_inductor.py").write_text("without any")
+    assert not _report._is_inductors("cache/of_inductor.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert _report._is_inductors("cache/of_inductor.py")
+    assert not _report._holds_dropout("cache/of_inductor.py")
 
 
 def test_other_threads() -> None:

@@ -206,12 +206,18 @@ def _by_pytorch(node: _Node) -> _Dropped | None:
     return _Dropped(node.name, shape, float(p), PYTORCH) if p else None
 
 
+def _whole(file: str) -> Path:
+    """The path of a file of the profile, which leaves out the folder of sys.path that the file is in."""
+    paths = (Path(folder, file) for folder in ("", *sys.path))
+    return next((path for path in paths if path.is_absolute() and path.is_file()), Path(file))
+
+
 def _is_inductors(file: str) -> bool:
     if "torch._inductor" not in sys.modules:  # an import takes long, and then it has written nothing
         return False
     from torch._inductor.runtime.cache_dir_utils import cache_dir
 
-    return Path(cache_dir()) in Path(file).parents
+    return Path(cache_dir()) in _whole(file).parents
 
 
 @functools.cache
@@ -243,7 +249,7 @@ def _module(path: list[_Node], names: dict[int, str]) -> str:
 def _holds_dropout(file: str) -> bool:
     """True if a file that Inductor wrote has PyTorch's dropout in it, or cannot be read."""
     try:
-        return re.search(r"native_dropout|bernoulli", Path(file).read_text()) is not None
+        return re.search(r"native_dropout|bernoulli", _whole(file).read_text()) is not None
     except OSError:
         return True
 
