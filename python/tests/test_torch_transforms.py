@@ -107,6 +107,16 @@ def test_compile(recompute: bool, backend: str) -> None:
     torch.testing.assert_close(seeded(f.eval(), x), net[0](x))
 
 
+def test_compile_with_no_memory_budget() -> None:
+    """PyTorch's own dropout has a wrong gradient then."""
+    with torch._functorch.config.patch(activation_memory_budget=0):
+        compiled = torch.compile(lambda x: bt.dropout(x.sin(), 0.5).sin(), backend="aot_eager")
+        with pytest.raises(RuntimeError, match=r"bitdrop: .*activation_memory_budget"):
+            compiled(torch.ones(3000, requires_grad=True))
+        with torch.no_grad():
+            assert compiled(torch.ones(3000)).count_nonzero() < 3000
+
+
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 def test_compile_with_a_memory_budget(backend: str) -> None:
     """A backward pass that recomputes activations to save memory takes the masks of the forward pass."""

@@ -117,6 +117,12 @@ def _draw_marked(generator: torch.Generator | None = None) -> Tensor:
     Its partitioner may recompute any other node in the backward pass, a random one too (activation_memory_budget
     below 1). Another seed there would be another mask: a wrong gradient.
     """
+    # With a budget of 0 the partitioner does not look at the mark.
+    if is_compiling() and is_grad_enabled() and torch._functorch.config.activation_memory_budget == 0:
+        raise RuntimeError(
+            "bitdrop: torch._functorch.config.activation_memory_budget = 0 would make the backward pass draw another "
+            "mask: set it above 0, to 0.01 say"
+        )
     meta = traceback.get_current_meta()
     before = meta.get("recompute")
     meta["recompute"] = CheckpointPolicy.MUST_SAVE
