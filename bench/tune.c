@@ -198,7 +198,7 @@ static void tune_small(struct bitdrop_tuning *chosen, double seconds)
     chosen->small_elements = 0;
     if (!bitdrop_isa_supported(BITDROP_ISA_AVX512))
         return;
-    for (size_t n = 256; n <= 4096; n *= 2) {
+    for (size_t n = 64; n <= 4096; n *= 2) {
         double ratio[2];
 
         for (int pause = 0; pause < 2; pause++) {
