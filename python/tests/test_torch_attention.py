@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F
-from seeded import OPS, same, seed_of_7, seeded
+from seeded import OPS, compiled_autograd, same, seed_of_7, seeded
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -140,6 +140,7 @@ def test_nothing_to_see() -> None:
     same(out, F.scaled_dot_product_attention(*qkv, dropout_p=P))
     out.sum().backward()
     assert (qkv[0].grad == 0).all()
+    assert (OPS.attention(*qkv, None, None, 0.0, False, None)[1] == -INF).all()
     qkv = inputs((2, 4, 6, 8), (2, 4, 7, 8), (2, 4, 7, 0))
     out = attend(*qkv, dropout_p=P)
     assert out.shape == (2, 4, 6, 0)
@@ -268,6 +269,23 @@ def test_gradients_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
             of_copies = torch.autograd.grad(seeded(attend, *copies, dropout_p=P, enable_gqa=True).sum(), copies)
             for a, b in zip(gradients, of_copies, strict=True):
                 same(a, b)
+
+
+def test_gradients_have_no_gaps() -> None:
+    """Where the projection has other columns too, three tensors hold the gradients."""
+    views = [y.unflatten(2, (-1, 8)).transpose(1, 2) for y in r(3, 5, 104).split((32, 32, 32, 8), 2)]
+    qkv = [y.detach().requires_grad_() for y in views[:3]]
+    for gradient in torch.autograd.grad(attend(*qkv, dropout_p=P).sum(), qkv):
+        assert gradient.untyped_storage().nbytes() == 4 * gradient.numel()
+
+
+def test_repeated_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head of k and v for all is taken as it is. The result never repeats elements."""
+    q, k, v = inputs((2, 4, 6, 8), (2, 1, 7, 8), (2, 1, 7, 8))
+    same(attend(q[:, :1].expand(2, 4, 6, 8), k, v), attend(q[:, :1].repeat(1, 4, 1, 1), k, v))
+    assert attend(q[:1].expand(2, 4, 6, 8), k, v).is_contiguous()
+    monkeypatch.setattr(_attention_calls, "_copy", None)
+    attend(q, k, v, dropout_p=P).sum().backward()
 
 
 def test_kept() -> None:
@@ -464,6 +482,35 @@ def test_compile(backend: str) -> None:
             masks = (None, torch.rand(shape[0], 1, 1, shape[1]) > 0.3)
             for mask in masks if backend == "aot_eager" else masks[1:]:  # each costs inductor seconds
                 torch.testing.assert_close(step(f, net, x, mask), step(net, net, x, mask))
+
+
+def test_compile_of_func() -> None:
+    """Transforms stay in the graph."""
+    q, k, v = (x.detach() for x in alike())
+
+    def loss(q: Tensor) -> Tensor:
+        return (attend(q, k, v, dropout_p=P) ** 2).sum()
+
+    for function in (
+        torch.func.grad(lambda q: torch.func.grad(loss)(q).sum()),
+        torch.func.vmap(lambda q: attend(q, k[0], v[0], dropout_p=P), randomness="different"),
+        lambda q: torch.func.jvp(loss, (q,), (q,)),
+    ):
+        torch._dynamo.reset()
+        compiled = torch.compile(function, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(seeded(compiled, q), seeded(function, q))
+
+
+def test_compiled_autograd() -> None:
+    q, k, v = alike()
+    expected = torch.autograd.grad(seeded_attend(q, k, v).sum(), q)
+    seed = torch.tensor(seed_of_7())
+    for out in (seeded_attend(q, k, v), OPS.attention(q, k, v, None, seed, P, False, None)[0]):
+        torch._dynamo.reset()
+        q.grad = None
+        with compiled_autograd(torch.compile(backend="aot_eager")):
+            out.sum().backward()
+        same(q.grad, *expected)
 
 
 def test_export_and_fx() -> None:
