@@ -196,19 +196,17 @@ def _checked(x: Tensor, bias: Tensor | None, residual: Tensor | None) -> list[Te
     return [value if value.dtype is dtype else value.to(dtype) for value in given]
 
 
-def _run(
-    name: str, tensors: Sequence[Tensor | None], p: float, generator: torch.Generator | None, *rest: Any
-) -> Tensor:
-    given = [value for value in tensors if value is not None]
-    if forward_ad._current_level >= 0 or not all(is_eager(value) for value in given):
-        for value in given:
+def _run(name: str, given: Sequence[Tensor | None], p: float, generator: torch.Generator | None, *rest: Any) -> Tensor:
+    tensors = [value for value in given if value is not None]
+    if forward_ad._current_level >= 0 or not all(map(is_eager, tensors)):
+        for value in tensors:
             check(value)
         seed = traced_seed(generator) if p else torch.zeros((), dtype=torch.int64)
-        return getattr(torch.ops.bitdrop, name)(*tensors, seed, p, *rest)[0]
+        return getattr(torch.ops.bitdrop, name)(*given, seed, p, *rest)[0]
     drawn = draw_seed(generator) if p else 0
-    if is_grad_enabled() and any(value.requires_grad for value in given):
-        return _operators.eager[name](*tensors, drawn, p, *rest)
-    return _operators.kernels[name](*tensors, drawn, p, *rest, keep=False)[0]
+    if is_grad_enabled() and any(value.requires_grad for value in tensors):
+        return _operators.eager[name](*given, drawn, p, *rest)
+    return _operators.kernels[name](*given, drawn, p, *rest, keep=False)[0]
 
 
 def _arguments(p: float, training: bool, generator: torch.Generator | None) -> float:

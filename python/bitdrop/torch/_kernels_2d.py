@@ -55,7 +55,8 @@ def _layout(x: Tensor, dims: int) -> _library.Shape2D | None:
         if dims == 0:
             return _library.Shape2D(1, n)
         rows = math.prod(x.shape[:dims])
-        return _library.Shape2D(rows, n // rows, unit=_EACH_ROW)
+        # An element a row has the same index either way.
+        return _library.Shape2D(1, n) if rows == n else _library.Shape2D(rows, n // rows, unit=_EACH_ROW)
     if dims in (1, 2) and x.dim() > 2 and x.movedim(1, -1).is_contiguous():  # channels last
         rows, cols = x.shape[:2]
         if dims == 1:
@@ -110,57 +111,66 @@ def new_mask(x: Tensor, bias: Tensor | None) -> Tensor:
     return x.new_empty(mask_shape(x, bias), dtype=torch.uint8)
 
 
-def _address(x: Tensor | None) -> int | None:
-    return None if x is None else x.data_ptr()
+def _forward(
+    name: str, code: tuple[int, ...], x: Tensor, bias: Tensor | None, others: tuple[Tensor, ...], seed: int, p: float,
+    keep: bool,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """A forward call of contiguous tensors: y and the mask, or None in its place unless keep is True."""
+    rows, cols = _matrix(x, bias)
+    y = torch.empty_like(x)
+    mask = x.new_empty((rows, (cols + 7) // 8), dtype=torch.uint8) if keep else None
+    inputs = [x.data_ptr(), None if bias is None else bias.data_ptr(), *[other.data_ptr() for other in others]]
+    address = None if mask is None else mask.data_ptr()
+    _call(name, p, seed, _library.Shape2D(rows, cols), y, *code, *inputs, y.data_ptr(), address)
+    return y, mask
 
 
-def _fused(
-    name: str, x: Tensor, bias: Tensor | None, seed: int, p: float, keep: bool, *others: Any, code: tuple[int, ...] = ()
-) -> tuple[Tensor, Tensor | None]:
-    """A forward call: y and the mask, or None in its place unless keep is True."""
-    given, x = x, x.contiguous()
-    bias = None if bias is None else bias.contiguous()
-    others = tuple(other.contiguous() for other in others)
-    y, mask = torch.empty_like(x), new_mask(x, bias) if keep else None
-    shape = _library.Shape2D(*_matrix(x, bias))
-    inputs = (x.data_ptr(), _address(bias), *map(_address, others))
-    _call(name, p, seed, shape, y, *code, *inputs, y.data_ptr(), _address(mask))
-    return y if given is x else torch.empty_like(given).copy_(y), mask
+def _dense(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.contiguous()
 
 
 def dropout_add(
     x: Tensor, residual: Tensor, bias: Tensor | None, seed: int, p: float, keep: bool = True
 ) -> tuple[Tensor, Tensor | None]:
     """Y and the mask."""
-    return _fused("forward_add", x, bias, seed, p, keep, residual)
+    if not x.is_contiguous():
+        y, mask = dropout_add(x.contiguous(), residual, bias, seed, p, keep)
+        return torch.empty_like(x).copy_(y), mask
+    return _forward("forward_add", (), x, _dense(bias), (residual.contiguous(),), seed, p, keep)
 
 
 def activation_dropout(
     x: Tensor, bias: Tensor | None, seed: int, p: float, activation: str, keep: bool = True
 ) -> tuple[Tensor, Tensor | None]:
     """Y and the mask, which for relu has a one where x + bias is both kept and positive."""
-    return _fused("forward_act", x, bias, seed, p, keep, code=(ACTIVATIONS[activation],))
+    if not x.is_contiguous():
+        y, mask = activation_dropout(x.contiguous(), bias, seed, p, activation, keep)
+        return torch.empty_like(x).copy_(y), mask
+    return _forward("forward_act", (ACTIVATIONS[activation],), x, _dense(bias), (), seed, p, keep)
 
 
 def activation_dropout_backward(
     dy: Tensor, mask: Tensor, x: Tensor, bias: Tensor | None, p: float, activation: str
 ) -> Tensor:
     """Dx."""
-    given, dy, x = dy, dy.contiguous(), x.contiguous()
-    bias = None if bias is None else bias.contiguous()
+    if not dy.is_contiguous():
+        dx = activation_dropout_backward(dy.contiguous(), mask, x, bias, p, activation)
+        return torch.empty_like(dy).copy_(dx)
+    x, bias = x.contiguous(), _dense(bias)
     dx = torch.empty_like(dy)
+    inputs = (dy.data_ptr(), x.data_ptr(), None if bias is None else bias.data_ptr())
     shape = _library.Shape2D(*_matrix(x, bias))
-    inputs = (dy.data_ptr(), x.data_ptr(), _address(bias))
     _call("backward_act", p, 0, shape, dx, ACTIVATIONS[activation], *inputs, dx.data_ptr(), mask.data_ptr())
-    return dx if given is dy else torch.empty_like(given).copy_(dx)
+    return dx
 
 
 def dropout_backward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
     """Dx of dropout by a mask that is flat, or has rows."""
-    if mask.dim() == 1 or len(mask) <= 1 or dy.numel() % (8 * len(mask)) == 0:  # no bits lie between rows
+    rows, n = mask.shape[0] if mask.dim() == 2 else 1, dy.numel()
+    if rows <= 1 or n % (8 * rows) == 0:  # no bits lie between rows
         return _kernels.backward(dy, mask, p)
-    given, dy = dy, dy.contiguous()
+    if not dy.is_contiguous():
+        return torch.empty_like(dy).copy_(dropout_backward(dy.contiguous(), mask, p))
     dx = torch.empty_like(dy)
-    shape = _library.Shape2D(len(mask), dy.numel() // len(mask))
-    _call("backward_2d", p, 0, shape, dx, dy.data_ptr(), dx.data_ptr(), mask.data_ptr())
-    return dx if given is dy else torch.empty_like(given).copy_(dx)
+    _call("backward_2d", p, 0, _library.Shape2D(rows, n // rows), dx, dy.data_ptr(), dx.data_ptr(), mask.data_ptr())
+    return dx
