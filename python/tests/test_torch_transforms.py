@@ -140,6 +140,24 @@ def test_compile_with_a_memory_budget(backend: str) -> None:
         torch.testing.assert_close(got, want)
 
 
+def test_compile_of_func_with_a_memory_budget() -> None:
+    """The seed cannot be marked there: the graph breaks, and the gradient is right."""
+    x = torch.randn(5, 300, requires_grad=True)
+
+    def f(x: Tensor) -> Tensor:
+        drop = torch.func.vmap(lambda row: bt.dropout(torch.sin(bt.dropout(row.sin()))), randomness="different")
+        return drop(x)
+
+    with torch._functorch.config.patch(activation_memory_budget=0.3):
+        torch._dynamo.reset()
+        with pytest.raises(torch._dynamo.exc.Unsupported, match="activation_memory_budget < 1"):
+            torch.compile(f, backend="aot_eager", fullgraph=True)(x)
+        torch._dynamo.reset()
+        y = torch.compile(f, backend="aot_eager")(x)
+        (grad,) = torch.autograd.grad(y.sum(), x)
+    same(grad != 0, y != 0)
+
+
 @MODES
 def test_compile_inplace_and_dynamic(recompute: bool) -> None:
     torch._dynamo.reset()

@@ -23,36 +23,38 @@ class _Dropout(torch.autograd.Function):
     """The mask is kept or, with recompute and for small tensors, only the seed, which is no tensor."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, p: float, seed: int, recompute: bool) -> Tensor:
-        ctx.p = p
+    def forward(ctx: Any, x: Tensor, call: tuple[int, float, bool]) -> Tensor:  # each argument costs time
+        seed, p, recompute = call
         if recompute or x.numel() <= _SMALL:
-            ctx.seed = seed
+            ctx.kept = seed, p
             return _kernels.recompute(x, seed, p)
-        ctx.seed = None
+        ctx.kept = None, p
         y, mask = _kernels.forward(x, seed, p)
         ctx.save_for_backward(mask)
         return y
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
-        p, seed = ctx.p, ctx.seed
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        seed, p = ctx.kept
         saved = ctx.saved_tensors  # asked for in any case: PyTorch then refuses a second pass without retain_graph
         # Grad mode is on in a backward pass that will itself be differentiated.
         if is_grad_enabled() or forward_ad._current_level >= 0 or not is_eager(dy):
             dx = apply_mask(dy, saved[0], p) if seed is None else apply_seed(dy, torch.tensor(seed), p)
         else:
             dx = _kernels.backward(dy, saved[0], p) if seed is None else _kernels.recompute(dy, seed, p)
-        return dx, None, None, None
+        return dx, None
 
 
 # What _Dropout.apply comes to where no functorch transform is active, which is_eager has made sure of.
 _apply = super(torch.autograd.Function, _Dropout).apply
+# What the apply of the backward node comes to, which looks for vjp too.
+_Dropout._backward_cls.apply = _Dropout.backward  # type: ignore[attr-defined]
 
 
 def _dropout_eager(x: Tensor, p: float, recompute: bool, generator: torch.Generator | None) -> Tensor:
     seed = draw_seed(generator)
     if x.requires_grad and is_grad_enabled():
-        return _apply(x, p, seed, recompute)
+        return _apply(x, (seed, p, recompute))
     return _kernels.recompute(x, seed, p)
 
 

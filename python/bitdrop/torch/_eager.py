@@ -38,11 +38,11 @@ def draw_seed(generator: torch.Generator | None = None) -> int:
 
 
 # Bound here, for a chain of attributes costs as much as the call. The second is what autograd.Function.apply asks.
-_is_plain_type = frozenset((Tensor, torch.nn.Parameter)).__contains__
+is_plain_type = frozenset((Tensor, torch.nn.Parameter)).__contains__
 transforming = torch._C._are_functorch_transforms_active
-_dispatch_modes = torch._C._len_torch_dispatch_stack
+dispatch_modes = torch._C._len_torch_dispatch_stack
 _tracing = torch._C._is_tracing
-_has_storage = torch._C._has_storage
+has_storage = torch._C._has_storage
 is_grad_enabled = torch.is_grad_enabled
 
 
@@ -53,9 +53,9 @@ def is_eager(x: Tensor) -> bool:
     """
     return (
         not is_dynamo_compiling()
-        and _is_plain_type(type(x))
+        and is_plain_type(type(x))
         and x.dtype in DTYPES
         and x.is_cpu
-        and _has_storage(x)  # neither sparse nor of the vmap that is_grads_batched=True of torch.autograd.grad uses
-        and not (x.is_nested or x.is_neg() or transforming() or _dispatch_modes() or _tracing())
+        and has_storage(x)  # neither sparse nor of the vmap that is_grads_batched=True of torch.autograd.grad uses
+        and not (x.is_nested or x.is_neg() or transforming() or dispatch_modes() or _tracing())
     )

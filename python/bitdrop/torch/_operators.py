@@ -98,20 +98,21 @@ def traced_seed(generator: torch.Generator | None = None) -> Tensor:
     It comes from torch.randint because AOTAutograd merges equal calls of any operator that it does not know to be
     random: several dropouts would have one mask.
     """
-    if is_compiling() and generator is not None:
-        torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop with generator=: leave it out")
-    if is_compiling() and not is_exporting():  # Dynamo traces this function, and would lose the mark
-        if not transforming():
-            return torch.ops.bitdrop.seed()
-        if torch._functorch.config.activation_memory_budget < 1:
-            torch._dynamo.graph_break(
-                msg="bitdrop within torch.func needs torch._functorch.config.activation_memory_budget = 1"
-            )
-        return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu")
-    return _draw_marked(generator)
+    if generator is not None:
+        if is_compiling():
+            torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop with generator=: leave it out")
+        return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu", generator=generator)
+    if not is_compiling():
+        return _draw_marked()
+    # Dynamo traces this function. It would lose the mark, and cannot trace the operator within torch.func.
+    if not (is_exporting() or transforming()):
+        return torch.ops.bitdrop.seed()
+    if transforming() and torch._functorch.config.activation_memory_budget < 1:
+        torch._dynamo.graph_break(msg="bitdrop in torch.func cannot be compiled with activation_memory_budget < 1")
+    return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu")
 
 
-def _draw_marked(generator: torch.Generator | None = None) -> Tensor:
+def _draw_marked() -> Tensor:
     """The drawing, marked to be saved where AOTAutograd traces it.
 
     Its partitioner may recompute any other node in the backward pass, a random one too (activation_memory_budget
@@ -127,7 +128,7 @@ def _draw_marked(generator: torch.Generator | None = None) -> Tensor:
     before = meta.get("recompute")
     meta["recompute"] = CheckpointPolicy.MUST_SAVE
     try:
-        return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu", generator=generator)
+        return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu")
     finally:
         if before is None:
             del meta["recompute"]

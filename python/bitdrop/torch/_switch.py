@@ -19,7 +19,7 @@ from .. import __version__
 from ..errors import MissingPackageError
 from . import _attention, _variants
 from ._dropout import _dropout_eager, _overlaps
-from ._eager import is_eager, transforming
+from ._eager import dispatch_modes, has_storage, is_plain_type, transforming
 from ._kernels import DTYPES
 from ._operators import traced_seed
 
@@ -47,7 +47,14 @@ def _stock(op: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _is_plain(x: Tensor) -> bool:
-    return is_eager(x) and forward_ad._current_level < 0
+    """is_eager() with fewer questions, and no tangent."""
+    return (
+        is_plain_type(type(x))
+        and x.dtype in DTYPES
+        and has_storage(x)
+        and forward_ad._current_level < 0
+        and not (dispatch_modes() or x.is_neg() or transforming())
+    )
 
 
 def _is_traced(x: Tensor) -> bool:
@@ -200,6 +207,8 @@ def enable() -> None:
         for op, kernel in _kernels().items():
             library.impl(op, kernel, "AutogradCPU")
             library.impl(op, _below_autograd(kernel), "CPU")
+        # The same function as before: torch._VF, where F.dropout finds it, looks it up by a slow __getattr__.
+        torch._VF.dropout = torch._C._VariableFunctions.dropout
         _library = library
         _tag_caches(_TAG, _TAG)
         _forget_compiled()
@@ -211,6 +220,7 @@ def disable() -> None:
     with _lock:
         if _library is None:
             return
+        del torch._VF.dropout
         _library._destroy()
         _library = None
         _tag_caches(_TAG, "")
