@@ -36,7 +36,9 @@ def panel(axes, rows, title):
     axes.set_yticks(range(len(rows)), [row["title"] for row in reversed(rows)])
     axes.tick_params(axis="y", length=0)
     axes.set_xscale("log")
-    ticks = [1, 1.5, 2, 3, 4, 6, 8]
+    ticks = [0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8]
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in ticks if low <= tick <= high]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.grid(axis="x", color="#eeeeee", linewidth=0.6)

@@ -234,16 +234,18 @@ def cells(row: Row, ways: tuple[str, ...]) -> list[str]:
     return found
 
 
-def heads(ways: tuple[str, ...]) -> list[str]:
-    """The heads of the columns."""
-    return ["model", "", *(f"{TITLES[way]}, {name}" for _, name, _ in QUANTITIES for way in ways)]
+def grouped(line: list[str], count: int) -> list[str]:
+    """A row of a Markdown table, where a cell holds a quantity of all ways."""
+    return line[:2] + [", ".join(line[i : i + count]) for i in range(2, len(line), count)]
 
 
 def print_table(rows: list[Row], ways: tuple[str, ...], markdown: bool) -> None:
     """All rows: as Markdown, or as text where the quantity stands above its columns."""
     lines = [cells(row, ways) for row in rows]
     if markdown:
-        table = [heads(ways), ["---"] * len(lines[0]), *lines]
+        head = ["model", "", *(name for _, name, _ in QUANTITIES)]
+        table = [head, ["---"] * len(head), *(grouped(line, len(ways)) for line in lines)]
+        print(", ".join(TITLES[way] for way in ways) + ":\n")
         print("\n".join(f"| {' | '.join(line)} |" for line in table))
         return
     above = ["", "", *(name if i == 0 else "" for _, name, _ in QUANTITIES for i in range(len(ways)))]
