@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A training step of ten models: PyTorch's dropout, bitdrop.torch.patch(), bitdrop.torch.enable(), and no dropout.
 
-    build/engines-venv/bin/pip install transformers      # 185 MB; ./dev test engines makes build/engines-venv
-    build/engines-venv/bin/python bench/torch_models.py
+    ./dev bench --models [--compiled] [--losses STEPS] ...
 
-The weights are random and nothing is downloaded: models.py builds the models. Each way runs in a process of its own.
-The processes take turns, a step each, so that what else the machine does meets all of them.
+installs PyTorch and transformers into build/engines-venv, and runs this file there. models.py builds the models: their
+weights are random, and none are downloaded. Each way runs in a process of its own. The processes take turns, a step
+each, so that what else the machine does meets all of them.
 """
 
 import argparse
