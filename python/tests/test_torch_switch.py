@@ -72,6 +72,7 @@ def test_on_and_off() -> None:
         bt.disable()
         assert not bt.is_enabled()
         same(seeded(F.dropout, ONES), stock)
+    assert "dropout" not in vars(torch._VF)
 
 
 @pytest.mark.usefixtures("enabled")
@@ -414,12 +415,20 @@ def test_compiled_with_dynamic_shapes(dropped: list[int]) -> None:
 
 @pytest.mark.usefixtures("enabled")
 def test_compiled_modules(dropped: list[int]) -> None:
-    torch.compiler.reset()
-    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5, batch_first=True)
-    x = torch.randn(2, 5, 8)
-    y = torch.compile(layer, backend="aot_eager", fullgraph=True)(x)
-    assert dropped == [100, 80, 160, 80]
-    y.sum().backward()
+    x = torch.randn(5, 2, 8, requires_grad=True)
+    cases: list[tuple[nn.Module, Callable[[nn.Module, Tensor], Any], list[int]]] = [
+        (nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5), lambda m, x: m(x), [100, 80, 160, 80]),
+        (nn.MultiheadAttention(8, 2, dropout=0.5), lambda m, x: m(x, x, x, need_weights=True)[0], [100]),
+        (nn.LSTM(8, 8, num_layers=2, dropout=0.5), lambda m, x: m(x)[0], [80]),
+        (nn.AlphaDropout(0.5), lambda m, x: m(x), [80]),
+        (nn.Dropout1d(0.5), lambda m, x: m(x), [80]),
+    ]
+    for module, call, sizes in cases:
+        torch.compiler.reset()
+        dropped.clear()
+        y = torch.compile(call, backend="aot_eager")(module, x)
+        assert dropped == sizes, module
+        y.sum().backward()
 
 
 CACHE = """
@@ -442,7 +451,7 @@ print(forward_calls, found["autograd_cache_hit"], torch.equal(x.grad != 0, y != 
 def test_cache_on_disk(tmp_path: Any) -> None:
     def outcome(on: bool) -> str:
         code = f"import sys; sys.argv = ['-c', {'on' if on else 'off'!r}]{CACHE}"
-        done = python(code, TORCHINDUCTOR_CACHE_DIR=str(tmp_path))
+        done = python(code, TORCHINDUCTOR_CACHE_DIR=str(tmp_path), TORCHINDUCTOR_COMPILE_THREADS="1")
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

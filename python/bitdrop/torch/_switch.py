@@ -179,6 +179,16 @@ def _forget_compiled() -> None:
         torch.compiler.reset()
 
 
+def _cache_attribute() -> None:
+    """F.dropout finds torch.dropout by a slow __getattr__ of torch._VF: the same function as an attribute is faster."""
+    vars(torch._VF).setdefault("dropout", torch.dropout)
+
+
+def _uncache_attribute() -> None:
+    if vars(torch._VF).get("dropout") == torch.dropout:
+        del torch._VF.dropout
+
+
 def enable() -> None:
     """Make bitdrop the dropout of this process: eager and compiled, called by whatever module, function or C++ code.
 
@@ -188,8 +198,8 @@ def enable() -> None:
     kernels cannot take (a mask that requires grad, say) is computed by PyTorch, and bitdrop drops in it.
 
     PyTorch's own code runs as before, without a word, for other devices, dtypes and layouts, nested tensors, tensor
-    subclasses with a __torch_dispatch__, torch.func and forward-mode derivatives, code compiled in inference mode,
-    and torch.export, whose programs keep aten.dropout. So it does where nothing is dropped.
+    subclasses with a __torch_dispatch__, torch.func and forward-mode derivatives, and torch.export, whose programs
+    keep aten.dropout. So it does where nothing is dropped.
 
     The switch is for all threads, and children that are forked. A process that is started anew (the spawn method of
     multiprocessing, torchrun) calls enable() itself, or is started under python -m bitdrop.torch. Compiled code is
@@ -207,8 +217,7 @@ def enable() -> None:
         for op, kernel in _kernels().items():
             library.impl(op, kernel, "AutogradCPU")
             library.impl(op, _below_autograd(kernel), "CPU")
-        # The same function as before: torch._VF, where F.dropout finds it, looks it up by a slow __getattr__.
-        torch._VF.dropout = torch._C._VariableFunctions.dropout
+        _cache_attribute()
         _library = library
         _tag_caches(_TAG, _TAG)
         _forget_compiled()
@@ -220,7 +229,7 @@ def disable() -> None:
     with _lock:
         if _library is None:
             return
-        del torch._VF.dropout
+        _uncache_attribute()
         _library._destroy()
         _library = None
         _tag_caches(_TAG, "")
