@@ -16,7 +16,7 @@ struct entry {
 
 static const struct entry entries[] = {
     {INTEL, 0x06, 0x8F, 0x8F, {"Sapphire Rapids", 1024, 2 * KIB, true, false, NEVER, MIB, false}},
-    {INTEL, 0x06, 0xCF, 0xCF, {"Emerald Rapids", 1024, 2 * KIB, true, true, NEVER, MIB, false}},
+    {INTEL, 0x06, 0xCF, 0xCF, {"Emerald Rapids", 0, 2 * KIB, true, true, NEVER, MIB, false}},
     {INTEL, 0x06, 0xAD, 0xAE, {"Granite Rapids", 1024, 2 * KIB, true, false, NEVER, MIB, false}},
     {AMD, 0x19, 0x10, 0x1F, {"Zen 4", 0, 0, false, false, NEVER, NEVER, true}},
     {AMD, 0x19, 0x60, 0xAF, {"Zen 4", 0, 0, false, false, NEVER, NEVER, true}},
