@@ -308,7 +308,12 @@ def test_bad_p(p: float) -> None:
 def test_missing_pytorch() -> None:
     done = python("import sys; sys.modules['torch'] = None; import bitdrop.torch")
     assert "MissingPackageError: bitdrop.torch needs PyTorch" in done.stderr
-    assert "pip install torch" in done.stderr
+    assert "pip install --upgrade torch" in done.stderr
+
+
+def test_old_pytorch() -> None:
+    done = python("import torch.compiler; del torch.compiler.is_exporting; import bitdrop.torch")
+    assert "MissingPackageError: bitdrop.torch needs PyTorch 2.7 or newer" in done.stderr
 
 
 def test_bad_environment() -> None:

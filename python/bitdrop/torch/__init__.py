@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dropout for PyTorch on the CPU: drop-ins that keep one bit an element for the backward pass, or nothing.
+"""Dropout for PyTorch on the CPU, which keeps one bit an element for the backward pass, or nothing.
 
-``dropout`` and ``Dropout`` take the places of ``torch.nn.functional.dropout`` and ``torch.nn.Dropout``;
-``patch`` swaps the modules of a model that is there already. Every call draws a seed from PyTorch's default
-generator, so ``torch.manual_seed`` and activation checkpointing reproduce masks. The mask is a function of that
-seed, p and an element's place in row-major order: not of strides or threads. (Code that torch.compile makes has a
-generator of its own, unless torch._inductor.config.fallback_random is set.)
+``enable()`` makes bitdrop the dropout of the whole process. ``python -m bitdrop.torch script.py`` does so for a script
+that stays as it is. ``report(step)`` says which dropouts ran in a step, and who handled them. ``patch(model)`` replaces
+the dropout modules of one model alone. The other names are functions and modules for whoever writes a model: they have
+the arguments of PyTorch's, or fuse dropout with what stands beside it. docs/pytorch.md is the guide.
 
-There are two ways to the same kernels. ``bitdrop::*`` are custom operators, which torch.compile, torch.func and
-tensor subclasses see. A plain tensor in eager mode, where an operator's Python dispatch costs more than
-1,024 elements do, takes an ``autograd.Function`` that calls the same code.
+Each call draws one seed from PyTorch's default generator, so ``torch.manual_seed`` and activation checkpointing
+reproduce masks. The mask is a function of that seed, of p and of an element's place in row-major order. It does not
+depend on strides or threads. (Code that torch.compile makes draws its seeds in another way, unless
+torch._inductor.config.fallback_random is set.)
+
+There are two ways to the same kernels. torch.compile, torch.func and tensor subclasses see the custom operators
+``bitdrop::*``. A plain tensor in eager mode takes an ``autograd.Function`` that calls the same code, because an
+operator's Python dispatch costs more than 1,024 elements do.
 """
 
 from ..errors import MissingPackageError
 
 try:
-    from torch.compiler import is_compiling, is_dynamo_compiling  # noqa: F401 (what an old one lacks)
+    from torch.compiler import is_exporting  # noqa: F401 (new in 2.7)
 except ImportError as error:
-    raise MissingPackageError(f"bitdrop.torch needs PyTorch 2.7 or newer ({error}): pip install torch") from error
+    raise MissingPackageError(
+        f"bitdrop.torch needs PyTorch 2.7 or newer ({error}): pip install --upgrade torch"
+    ) from error
 
 from ._attention import scaled_dot_product_attention
 from ._dropout import dropout
