@@ -91,7 +91,8 @@ def scaled_dot_product_attention(
     strides are taken as they are if the elements of a row lie together. The result has its dimensions in memory in
     the order of query. A float mask is rounded to query's dtype. A query that sees no key gets zeros, as in PyTorch.
 
-    generator is the source of the seed; None is PyTorch's default generator. Without dropout none is drawn.
+    generator is the source of the seed; None is PyTorch's default generator. Without dropout none is drawn. What
+    dropout says of generator= is true here.
 
     Raises an error of PyTorch's type for what PyTorch refuses; TypeError for another dtype or layout, and ValueError
     for a tensor on another device, for rows without elements, for a scale that is 0 or not finite, and for a mask

@@ -95,17 +95,21 @@ def dropout(
     """torch.nn.functional.dropout with the same arguments and, where nothing is dropped, the same tensor back.
 
     input is float32, float64, float16 or bfloat16 on the CPU, of any shape and strides. A kept element becomes
-    input / (1 - p), a dropped one +0, whatever it was (PyTorch's p = 1 makes NaN of infinity). For the backward pass
-    ceil(n / 8) bytes are kept; with recompute=True none, and the mask is made again, which takes longer but for the
-    smallest tensors (of those, none are kept in eager mode anyway). The seed comes from generator, one of the CPU, or
-    from PyTorch's default one; torch.compile cannot trace generator= and runs such a call outside of its graphs.
+    input / (1 - p), a dropped one +0, whatever it was (PyTorch makes NaN of a dropped infinity). For the backward pass
+    ceil(n / 8) bytes are kept. With recompute=True nothing is kept, and the mask is made again, which can take longer.
+    In eager mode, nothing is kept either of tensors of at most 2,048 elements.
 
-    Of a nested tensor, jagged or strided, the values of all samples together are one tensor to this function.
+    The seed comes from generator, one of the CPU, or from PyTorch's default one. torch.compile cannot trace generator=,
+    and runs such a call outside of its graphs. Activation checkpointing does not restore such a generator before it
+    repeats a call: the call then has another mask in the backward pass, and the gradient is wrong.
+
+    Of a nested tensor, jagged or strided, the values of all samples together are one tensor to this function. The
+    shards of a DTensor have the mask of the whole; torch.compile runs that call outside of its graphs, too.
 
     Under vmap, randomness= of torch.func.vmap says whether samples share a mask.
 
-    Raises ValueError for p outside [0, 1] and for a tensor on another device, TypeError for another dtype or layout,
-    and RuntimeError in place where elements share memory, or a leaf requires grad.
+    Raises ValueError for p outside [0, 1] and for a tensor on another device, TypeError for another dtype or layout
+    and for a p that is no number, and RuntimeError in place where elements share memory, or a leaf requires grad.
     """
     if has_torch_function_unary(input):  # a subclass, a mode, or the proxy of torch.fx
         return handle_torch_function(

@@ -37,7 +37,7 @@ def draw_seed(generator: torch.Generator | None = None) -> int:
     return _seed.memory.value
 
 
-# Bound here, for a chain of attributes costs as much as the call. The second is what autograd.Function.apply asks.
+# Bound here, because a chain of attributes costs as much as the call. The second is what autograd.Function.apply asks.
 is_plain_type = frozenset((Tensor, torch.nn.Parameter)).__contains__
 transforming = torch._C._are_functorch_transforms_active
 dispatch_modes = torch._C._len_torch_dispatch_stack

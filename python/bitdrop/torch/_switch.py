@@ -194,17 +194,20 @@ def enable() -> None:
 
     Covered, for float32, float64, float16 and bfloat16 on the CPU: torch.dropout, alpha_dropout, feature_dropout and
     feature_alpha_dropout, also in place, hence F.dropout, nn.Dropout, nn.Dropout1d to 3d, nn.AlphaDropout, nn.LSTM,
-    nn.GRU and nn.MultiheadAttention, and F.scaled_dot_product_attention with dropout_p > 0. Attention that bitdrop's
-    kernels cannot take (a mask that requires grad, say) is computed by PyTorch, and bitdrop drops in it.
+    nn.GRU, nn.RNN and nn.MultiheadAttention, and F.scaled_dot_product_attention with dropout_p > 0. PyTorch computes
+    attention that bitdrop's kernels cannot take (with a mask that requires grad, say), and bitdrop drops in it.
 
     PyTorch's own code runs as before, without a word, for other devices, dtypes and layouts, nested tensors, tensor
-    subclasses with a __torch_dispatch__, torch.func and forward-mode derivatives, and torch.export, whose programs
-    keep aten.dropout. So it does where nothing is dropped.
+    subclasses with a __torch_dispatch__ (DTensor is one), torch.func and forward-mode derivatives. It also runs where
+    nothing is dropped. Programs of torch.export keep aten.dropout. Dropout that a model makes of torch.bernoulli or
+    torch.rand is none of PyTorch's operators and stays as it is.
 
-    The switch is for all threads, and children that are forked. A process that is started anew (the spawn method of
-    multiprocessing, torchrun) calls enable() itself, or is started under python -m bitdrop.torch. Compiled code is
-    compiled again afterwards. A forward pass that ran before enable() or disable() keeps its mask for the backward
-    pass. Twice is once.
+    The switch is for all threads, and for children that are forked. A process that is started anew (the spawn method
+    of multiprocessing, torchrun) calls enable() itself, or is started under python -m bitdrop.torch. Compiled code is
+    compiled again afterwards. Twice is once.
+
+    Call enable() and disable() between training steps. A backward pass has the masks of its forward pass even if one of
+    them was called in between, but activation checkpointing repeats the forward pass, with other masks.
 
     Raises MissingPackageError with PyTorch before 2.7, and warns once with one that is newer than those tested.
     """
@@ -224,7 +227,7 @@ def enable() -> None:
 
 
 def disable() -> None:
-    """Undo enable(); nothing happens where it was not called."""
+    """Undo enable(), between training steps. Without enable() before, it does nothing."""
     global _library
     with _lock:
         if _library is None:
