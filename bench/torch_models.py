@@ -84,7 +84,7 @@ class Way:
         return [self.step() for _ in range(steps)]
 
     def kept(self) -> int:
-        """Bytes that the forward pass saves for the backward pass, but parameters and inputs."""
+        """Bytes that the forward pass saves for the backward pass, without parameters and inputs."""
         known = (*self.model.parameters(), *self.model.buffers(), *self.inputs.values())
         not_counted = {x.untyped_storage().data_ptr() for x in known}
         storages: dict[int, Any] = {}  # held, so that no address is used again
@@ -115,7 +115,7 @@ class Way:
         return None
 
     def dropped(self) -> int:
-        """Elements that a step drops from, by PyTorch's own operators, compiled or not."""
+        """Elements that PyTorch's own operators drop from in a forward pass of the model, not compiled here."""
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profile:
             self.model(**self.inputs)
         names = ("aten::dropout", "aten::dropout_")  # attention and nn.LSTM call these too
