@@ -198,6 +198,27 @@ def test_jit_script_of_functions() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_saved_graphs_have_pytorchs_attention() -> None:
+    q = torch.randn(2, 3, 5, 4)
+
+    def attend(q: Tensor) -> Tensor:
+        return bt.scaled_dot_product_attention(q, q, q, dropout_p=0.25, is_causal=True, scale=0.3)
+
+    want = seeded(F.scaled_dot_product_attention, q, q, q, dropout_p=0.25, is_causal=True, scale=0.3)
+    for graph in (torch.jit.trace(attend, (q,), check_trace=False), torch.jit.script(attend)):
+        kinds = [node.kind() for node in graph.inlined_graph.nodes()]
+        assert kinds.count("aten::scaled_dot_product_attention") == 1
+        assert not any("bitdrop" in kind for kind in kinds)
+        same(seeded(graph, q), want)
+    bt.enable()
+    try:
+        traced = torch.jit.trace(lambda q: F.scaled_dot_product_attention(q, q, q, dropout_p=0.25), (q,), None, False)
+    finally:
+        bt.disable()
+    assert "aten::scaled_dot_product_attention" in str(traced.inlined_graph)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_graphs_that_are_saved_cannot_have_a_generator() -> None:
     drop = bt.Dropout(generator=torch.Generator())
     with pytest.raises(NotImplementedError, match=r"bitdrop.*generator"):
@@ -324,7 +345,11 @@ for mesh, placements in (
     z = x.detach() * 1
     assert drop(z, inplace=True) is z
     same(z.full_tensor(), want)
-    for other in (lambda: bt.alpha_dropout(x, 0.5, True), lambda: bt.feature_dropout(x, 0.5)):
+    for other in (
+        lambda: bt.alpha_dropout(x, 0.5, True),
+        lambda: bt.feature_dropout(x, 0.5),
+        lambda: bt.scaled_dot_product_attention(x, x, x),
+    ):
         try:
             other()
             raise SystemExit("no error")

@@ -9,9 +9,11 @@ from torch.autograd import forward_ad
 from torch.overrides import handle_torch_function, has_torch_function
 
 from . import _attention_calls as calls
+from . import _stock
 from ._attention_calls import Options
 from ._attention_checks import four_dimensions, refusal, scores_shape
 from ._attention_operators import apply_backward, by_formulas
+from ._dtensor import is_dtensor
 from ._eager import draw_seed, is_eager, is_grad_enabled
 from ._operators import check_generator, traced_seed
 
@@ -69,6 +71,7 @@ def _is_plain_mask(mask: Tensor | None) -> bool:
     return mask is None or (type(mask) is Tensor and mask.is_cpu and torch._C._has_storage(mask) and not mask.is_neg())
 
 
+@_stock.scripted_as(_stock.scaled_dot_product_attention)
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -120,6 +123,15 @@ def scaled_dot_product_attention(
     if forward_ad._current_level >= 0:
         out = by_formulas(q, k, v, mask, traced_seed(generator) if p > 0 else None, p, is_causal, scale)
     elif not (is_eager(q) and is_eager(k) and is_eager(v) and _is_plain_mask(mask)):
+        if any(map(is_dtensor, (q, k, v, q if mask is None else mask))):
+            raise TypeError(
+                "bitdrop: the tensor is a DTensor, which attention does not take: "
+                "call torch.nn.functional.scaled_dot_product_attention, or .full_tensor() first"
+            )
+        if _stock.recording():
+            return _stock.scaled_dot_product_attention(
+                query, key, value, attn_mask, p, is_causal, scale, enable_gqa, generator
+            )
         seed = traced_seed(generator) if p > 0 else None
         out = torch.ops.bitdrop.attention(q, k, v, mask, seed, p, is_causal, scale)[0]
     else:

@@ -130,6 +130,23 @@ def activation_dropout(
     return F.dropout(y, p, training)
 
 
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Optional[Tensor] = None,  # noqa: UP045
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: Optional[float] = None,  # noqa: UP045
+    enable_gqa: bool = False,
+    generator: Optional[Generator] = None,  # noqa: UP045
+) -> Tensor:
+    _refuse(generator)
+    return F.scaled_dot_product_attention(
+        query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+    )
+
+
 def variant(name: str, x: Tensor, p: float, inplace: bool, dims: int, generator: Generator | None) -> Tensor:
     """An operator of _variants.py by its name, in training."""
     if name == "feature_dropout":
