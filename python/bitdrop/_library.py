@@ -370,7 +370,7 @@ def mask_bytes(n: int) -> int:
 
 
 def isa_default() -> str:
-    """The ISA that isa=None stands for, except for small calls on some Intel CPUs; "auto" while BITDROP_ISA is wrong."""
+    """The ISA of isa=None, except for small calls on some Intel CPUs; "auto" while BITDROP_ISA is wrong."""
     return str(_isa_name(_isa_default()).decode())
 
 
