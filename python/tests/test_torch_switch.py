@@ -200,6 +200,28 @@ def test_attention_by_math(dropped: list[int], monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("enabled")
+@pytest.mark.parametrize("dtype", _kernels.DTYPES)
+def test_attention_is_bitdrops(dtype: torch.dtype, dropped: list[int]) -> None:
+    q = torch.randn(2, 4, 7, 8, dtype=dtype, requires_grad=True)
+    few = torch.randn(2, 2, 7, 8, dtype=dtype)
+    causal = torch.ones(7, 7, dtype=torch.bool).tril()
+    cases: list[tuple[Tensor, dict[str, Any]]] = [
+        (q, {}),
+        (q, {"is_causal": True, "scale": 0.3}),
+        (q, {"attn_mask": causal}),
+        (q, {"attn_mask": torch.randn(2, 1, 1, 7, dtype=dtype)}),
+        (few, {"enable_gqa": True}),
+    ]
+    for k, options in cases:
+        dropped.clear()
+        y = seeded(F.scaled_dot_product_attention, q, k, k, dropout_p=0.4, **options)
+        assert dropped == [2 * 4 * 7 * 7]
+        want = seeded(bt.scaled_dot_product_attention, q, k, k, dropout_p=0.4, **options)
+        same(y, want)
+        same(*(torch.autograd.grad(out.sum(), q)[0] for out in (y, want)))
+
+
+@pytest.mark.usefixtures("enabled")
 def test_attention_without_dropout_is_pytorchs() -> None:
     q = torch.randn(2, 3, 7, 8, requires_grad=True)
     y = F.scaled_dot_product_attention(q, q, q, is_causal=True, scale=0.3)
