@@ -369,6 +369,8 @@ def test_operators_check_seed_and_mask() -> None:
         torch.zeros(1, dtype=torch.uint8),
         torch.zeros(2, dtype=torch.bool),
         torch.zeros(4, dtype=torch.uint8)[::2],
+        torch.zeros((), dtype=torch.uint8),
+        torch.zeros(1, 1, 2, dtype=torch.uint8),
     ):
         with pytest.raises(ValueError, match="contiguous uint8"):
             OPS.dropout_backward(x, mask, 0.5)

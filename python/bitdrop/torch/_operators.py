@@ -84,7 +84,7 @@ def _check_mask(dy: Tensor, mask: Tensor) -> None:
     """An error unless mask is one of dy: flat, or of as many rows as it has, each of which starts at a byte."""
     rows = mask.shape[0] if mask.dim() == 2 else 1
     cols = dy.numel() // rows if rows else 0
-    expected = (rows, (cols + 7) // 8)[2 - mask.dim() :]
+    expected = (rows, (cols + 7) // 8) if mask.dim() == 2 else ((cols + 7) // 8,)
     if mask.dtype is not torch.uint8 or mask.shape != expected or not mask.is_contiguous() or rows * cols != dy.numel():
         raise ValueError(
             f"bitdrop: the mask of {dy.numel()} elements must be {(dy.numel() + 7) // 8} contiguous uint8, or rows of "
