@@ -10,7 +10,10 @@ torch = pytest.importorskip("torch")
 from interpreter import python
 from seeded import MODES, OPS, compiled_autograd, same, seeded
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.fx import traceback
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import CheckpointPolicy, checkpoint
 
 import bitdrop.torch as bt
 
@@ -244,6 +247,24 @@ def test_subclass_and_mode_see_the_call() -> None:
     with Seen():
         bt.dropout(x)
     assert bt.dropout in Seen.calls
+
+
+def test_a_seed_is_marked_by_tracers_only() -> None:
+    """The mark lies in a global dictionary, where threads without a tracer would leave each other's marks."""
+    marks = []
+
+    class Seen(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.ops.aten.randint.default:
+                marks.append(traceback.get_current_meta().get("recompute"))
+            return func(*args, **(kwargs or {}))
+
+    with Seen():
+        bt.dropout(torch.ones(8))
+    with traceback.preserve_node_meta():
+        graph = make_fx(lambda x: bt.dropout(x))(torch.ones(8)).graph
+    marks += [node.meta.get("recompute") for node in graph.nodes if "randint" in node.name]
+    assert marks == [None, CheckpointPolicy.MUST_SAVE]
 
 
 def test_import_under_a_mode() -> None:

@@ -124,6 +124,9 @@ def _draw_marked() -> Tensor:
             "bitdrop: torch._functorch.config.activation_memory_budget = 0 would make the backward pass draw another "
             "mask: set it above 0, to 0.01 say"
         )
+    # Only a trace reads the mark. It is global to the process: eager threads would leave each other's behind.
+    if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is None:
+        return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu")
     meta = traceback.get_current_meta()
     before = meta.get("recompute")
     meta["recompute"] = CheckpointPolicy.MUST_SAVE
