@@ -112,7 +112,7 @@ def test_negative_bit() -> None:
 
 @pytest.mark.parametrize("backward", [False, True])
 def test_threads_do_not_change_bytes(backward: bool) -> None:
-    n = 8 * _kernels._SHARED + 12345
+    n = 8 * _kernels.SHARED + 12345
     x = torch.randn(n, requires_grad=True)
     want, want_mask = expected(x, 0.1, seed_after(7))
     for threads in (1, 2, 4):
@@ -129,7 +129,7 @@ def test_threads_do_not_change_bytes(backward: bool) -> None:
 def test_pytorchs_threads_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tasks run on PyTorch's own threads: none are started for them that it has not."""
     torch.set_num_threads(3)
-    x = torch.ones(8 * _kernels._SHARED)
+    x = torch.ones(8 * _kernels.SHARED)
     x + x
     before = set(os.listdir("/proc/self/task"))
     seen: set[int] = set()
@@ -151,7 +151,7 @@ def test_pytorchs_threads_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_thread_flushes_denormals_as_the_caller_does() -> None:
     torch.set_num_threads(3)
-    x = torch.full((64 * _kernels._SHARED,), 1e-40)
+    x = torch.full((64 * _kernels.SHARED,), 1e-40)
     assert bt.dropout(x, 0.5).count_nonzero() > 0  # the threads are there from here, and do not flush
     if not torch.set_flush_denormal(True):
         pytest.skip("this CPU cannot flush denormals")
@@ -164,7 +164,7 @@ def test_every_thread_flushes_denormals_as_the_caller_does() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the OS about pages")
 def test_calls_from_many_threads() -> None:
-    x = torch.ones(4 * _kernels._SHARED, requires_grad=True)
+    x = torch.ones(4 * _kernels.SHARED, requires_grad=True)
     bad: list[int] = []
 
     def work(number: int) -> None:
@@ -196,19 +196,19 @@ def test_inference_mode_and_autocast() -> None:
 
 
 def test_stores_go_by_the_tensor_and_its_pages() -> None:
-    assert _kernels._stores(torch.empty(1024)) == _library.STORES_AUTO
+    assert _kernels.choose_stores(torch.empty(1024)) == _library.STORES_AUTO
     with mmap.mmap(-1, 3 * _kernels._LARGE) as memory:
         y = torch.frombuffer(memory, dtype=torch.float32)
-        assert _kernels._stores(y) == _library.STORES_CACHED
+        assert _kernels.choose_stores(y) == _library.STORES_CACHED
         y.fill_(1)
-        assert _kernels._stores(y) == _library.STORES_STREAMING
+        assert _kernels.choose_stores(y) == _library.STORES_STREAMING
         del y
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_fork() -> None:
     torch.set_num_threads(2)
-    x = torch.ones(4 * _kernels._SHARED)
+    x = torch.ones(4 * _kernels.SHARED)
     want = seeded(bt.dropout, x, 0.1)  # OpenMP's threads run from here
     pid = os.fork()
     if pid == 0:

@@ -19,7 +19,7 @@ from seeded import MODES, OPS, same, seeded
 from torch import Tensor, nn
 
 import bitdrop.torch as bt
-from bitdrop.torch._dropout import _overlaps
+from bitdrop.torch._dropout import overlaps
 from bitdrop.torch._dtensor import _pieces
 
 # ---- A second backward pass.
@@ -101,7 +101,7 @@ def test_overlaps_is_what_places_say() -> None:
         strides, sizes = code[:3], tuple(size + 1 for size in code[3:])
         x = memory.as_strided(sizes, strides)
         want = x.unique().numel() < x.numel()
-        assert _overlaps(x) == want, (sizes, strides)
+        assert overlaps(x) == want, (sizes, strides)
         seen.add(want)
     assert seen == {False, True}
 

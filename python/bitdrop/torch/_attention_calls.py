@@ -17,8 +17,8 @@ from ._kernels import DTYPES
 
 _ALIGNMENT = 64  # of scratch memory
 
-_c_forward = _kernels._unchecked("bitdrop_attention_forward")
-_c_backward = _kernels._unchecked("bitdrop_attention_backward")
+_c_forward = _kernels.unchecked("bitdrop_attention_forward")
+_c_backward = _kernels.unchecked("bitdrop_attention_backward")
 
 Strides = tuple[int, int, int]  # elements from sample to sample, head to head and row to row
 

@@ -11,17 +11,17 @@ from torch.autograd import forward_ad
 from . import _attention_calls as calls
 from ._attention_calls import Options
 from ._attention_checks import refusal
-from ._operators import _ops, _register, _seed_of, apply_seed
+from ._operators import apply_seed, library, register, seed_of
 
 _TAGS = (
     torch.Tag.pt2_compliant_tag,
     getattr(torch.Tag, "needs_exact_strides", torch.Tag.needs_fixed_stride_order),  # those of results follow from them
 )
 _OPTIONS = "Tensor? seed, float p, bool is_causal, float? scale"
-_ops.define(
+library.define(
     f"attention(Tensor q, Tensor k, Tensor v, Tensor? mask, {_OPTIONS}) -> (Tensor out, Tensor lse)", tags=_TAGS
 )
-_ops.define(
+library.define(
     "attention_backward(Tensor dout, Tensor q, Tensor k, Tensor v, Tensor? mask, Tensor out, Tensor lse, "
     f"{_OPTIONS}) -> (Tensor dq, Tensor dk, Tensor dv)",
     tags=_TAGS,
@@ -40,7 +40,7 @@ def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: tuple[
         refused = TypeError, "a seed is needed where p is not 0"
     if refused is not None:
         raise refused[0](f"bitdrop: {refused[1]}")
-    return Options(0 if seed is None else _seed_of(seed), p, is_causal, scale)
+    return Options(0 if seed is None else seed_of(seed), p, is_causal, scale)
 
 
 def _attention_cpu(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *options: Any) -> tuple[Tensor, Tensor]:
@@ -163,5 +163,5 @@ def apply_backward(
     return result
 
 
-_register("attention", _attention_cpu, _attention_fake, _Attention)
-_register("attention_backward", _attention_backward_cpu, _attention_backward_fake, _AttentionBackward)
+register("attention", _attention_cpu, _attention_fake, _Attention)
+register("attention_backward", _attention_backward_cpu, _attention_backward_fake, _AttentionBackward)

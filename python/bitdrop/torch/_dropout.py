@@ -51,7 +51,7 @@ _apply = super(torch.autograd.Function, _Dropout).apply
 _Dropout._backward_cls.apply = _Dropout.backward  # type: ignore[attr-defined]
 
 
-def _dropout_eager(x: Tensor, p: float, recompute: bool, generator: torch.Generator | None) -> Tensor:
+def dropout_eager(x: Tensor, p: float, recompute: bool, generator: torch.Generator | None) -> Tensor:
     seed = draw_seed(generator)
     if x.requires_grad and is_grad_enabled():
         return _apply(x, (seed, p, recompute))
@@ -66,7 +66,7 @@ def _dropout_by_operators(x: Tensor, p: float, recompute: bool, generator: torch
     return torch.ops.bitdrop.dropout(x, drawn, p)[0]
 
 
-def _overlaps(x: Tensor) -> bool:
+def overlaps(x: Tensor) -> bool:
     """True if two elements of x share memory."""
     # Dimensions are nested if each leads further than all together that have smaller strides. Nothing is sorted, which
     # torch.compile could not do with strides that depend on the batch.
@@ -141,7 +141,7 @@ def dropout(
         return _stock.dropout(input, p, training, inplace, generator=generator)
     if generator is not None:
         check_generator(generator)
-    if inplace and not input.is_contiguous() and _overlaps(input):
+    if inplace and not input.is_contiguous() and overlaps(input):
         raise RuntimeError("bitdrop: in place, no two elements may share memory: .clone() the tensor first")
-    y = (_dropout_eager if eager else _dropout_by_operators)(input, float(p), recompute, generator)
+    y = (dropout_eager if eager else _dropout_by_operators)(input, float(p), recompute, generator)
     return input.copy_(y) if inplace else y

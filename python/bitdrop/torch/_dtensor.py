@@ -14,7 +14,7 @@ from .. import _library
 from . import _kernels
 from ._eager import draw_seed
 
-_c_forward = _kernels._unchecked("bitdrop_forward_2d")
+_c_forward = _kernels.unchecked("bitdrop_forward_2d")
 
 
 def is_dtensor(x: Tensor) -> bool:
@@ -55,7 +55,7 @@ def _recompute(x: Tensor, seed: int, p: float, pieces: Sequence[_Piece]) -> Tens
     for rows, cols, pitch, offset in pieces:
         config = _library.Config(p, seed, offset=offset, mask_use=_library.MASK_REMADE)
         shape = _library.Shape2D(rows, cols, pitch)
-        _alive = _kernels.share(config) if rows * cols >= _kernels._SHARED else None
+        _alive = _kernels.share(config) if rows * cols >= _kernels.SHARED else None
         at = done * y.element_size()
         arguments = (config, _kernels.DTYPES[x.dtype], shape, x.data_ptr() + at, y.data_ptr() + at, None)
         if status := _c_forward(*arguments):

@@ -23,7 +23,7 @@ DTYPES = {
 
 # ---- Threads: PyTorch's own. A second pool beside them would be slower to wake and compete for the cores.
 
-_SHARED = 1 << 16  # fewest elements that the library shares out
+SHARED = 1 << 16  # fewest elements that the library shares out
 
 
 class _Team(ctypes.Structure):
@@ -90,7 +90,7 @@ def _untouched(y: Tensor) -> bool:
     return _libc.mincore(middle, 1, resident) == 0 and not resident.raw[0] & 1
 
 
-def _stores(y: Tensor) -> int:
+def choose_stores(y: Tensor) -> int:
     """How to write y, which goes by the whole tensor and not by a thread's part.
 
     A page that the OS zeroes at its first touch is in the cache then: streaming would take it to memory twice. With
@@ -112,7 +112,7 @@ def _stores(y: Tensor) -> int:
 functions: list[Any] = []  # all that bitdrop.torch calls, for report() to listen to
 
 
-def _unchecked(name: str) -> Any:
+def unchecked(name: str) -> Any:
     """A function of the library without its errcheck, which ctypes calls after each call."""
     function = _library.library[name]
     function.argtypes = getattr(_library.library, name).argtypes
@@ -120,16 +120,16 @@ def _unchecked(name: str) -> Any:
     return function
 
 
-_c_forward = _unchecked("bitdrop_forward")
-_c_backward = _unchecked("bitdrop_backward")
-_c_recompute = _unchecked("bitdrop_recompute")
+_c_forward = unchecked("bitdrop_forward")
+_c_backward = unchecked("bitdrop_backward")
+_c_recompute = unchecked("bitdrop_recompute")
 
 
 def _call(function: Any, p: float, seed: int, x: Tensor, y: Tensor, *mask_address: int) -> None:
     n = x.numel()
     config = _library.Config(p, seed)
-    if n >= _SHARED:
-        config.stores = _stores(y)
+    if n >= SHARED:
+        config.stores = choose_stores(y)
         _alive = share(config)
     status = function(config, DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr(), *mask_address)
     if status:

@@ -15,7 +15,7 @@ _EACH_ROW = 1
 ACTIVATIONS = _operations.ACTIVATIONS
 
 _functions = {
-    name: _kernels._unchecked(f"bitdrop_{name}")
+    name: _kernels.unchecked(f"bitdrop_{name}")
     for name in (
         "forward_2d",
         "backward_2d",
@@ -33,8 +33,8 @@ def _call(name: str, p: float, seed: int, shape: _library.Shape2D, y: Tensor, *a
     config = _library.Config(p, seed)
     if arguments[-1] is None:
         config.mask_use = _library.MASK_REMADE
-    if y.numel() >= _kernels._SHARED:
-        config.stores = _kernels._stores(y)
+    if y.numel() >= _kernels.SHARED:
+        config.stores = _kernels.choose_stores(y)
         _alive = _kernels.share(config)
     function = _functions[name]
     status = function(config, DTYPES[y.dtype], shape, *arguments)

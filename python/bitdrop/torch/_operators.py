@@ -74,7 +74,7 @@ def check_generator(generator: torch.Generator) -> None:
         )
 
 
-def _seed_of(seed: Tensor) -> int:
+def seed_of(seed: Tensor) -> int:
     if seed.dtype is not torch.int64 or seed.numel() != 1:
         raise TypeError("bitdrop: the seed must be one int64, as torch.randint(2**63 - 1, ()) makes it")
     return int(seed.item()) % 2**64
@@ -141,11 +141,11 @@ def _draw_marked() -> Tensor:
 
 # ---- What an operator is.
 
-_ops = torch.library.Library("bitdrop", "DEF")
+library = torch.library.Library("bitdrop", "DEF")
 _TAGS = (torch.Tag.pt2_compliant_tag,)
 
-_ops.define("seed() -> Tensor", tags=(*_TAGS, torch.Tag.nondeterministic_seeded))
-_ops.impl("seed", _draw_marked, "CompositeImplicitAutograd")
+library.define("seed() -> Tensor", tags=(*_TAGS, torch.Tag.nondeterministic_seeded))
+library.impl("seed", _draw_marked, "CompositeImplicitAutograd")
 
 # By the operator's name, for plain tensors in eager mode: the kernel, and the first output with its derivative.
 kernels: dict[str, Callable[..., Any]] = {}
@@ -265,14 +265,14 @@ def _vmap(function: Callable[..., Any], info: Any, in_dims: tuple[int | None, ..
     return tuple(torch.stack(outputs)[:n] for outputs in zip(*samples, strict=True)), (0,) * len(samples[0])
 
 
-def _register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
+def register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
     """Formulas has setup_context, backward and, if there is a forward-mode derivative, jvp."""
     op = f"bitdrop::{name}"
     operator = getattr(torch.ops.bitdrop, name)
-    _ops.impl(name, cpu, "CPU")
-    _ops.impl(name, _autograd_kernel(name, formulas), "Autograd")
-    torch.library.register_fake(op, fake, lib=_ops)
-    torch.library.register_vmap(op, lambda *args: _vmap(operator, *args), lib=_ops)
+    library.impl(name, cpu, "CPU")
+    library.impl(name, _autograd_kernel(name, formulas), "Autograd")
+    torch.library.register_fake(op, fake, lib=library)
+    torch.library.register_vmap(op, lambda *args: _vmap(operator, *args), lib=library)
 
 
 def _check_operand(name: str, operand: Tensor, first: Tensor) -> None:
@@ -291,7 +291,7 @@ def _checked(names: list[str], args: tuple[Any, ...]) -> list[Any]:
     check(first)
     for name, value in given.items():
         if name == "seed":
-            given[name] = _seed_of(value)
+            given[name] = seed_of(value)
         elif name == "p":
             check_p(value)
         elif name == "dims" and not 0 <= value <= first.dim():
@@ -315,7 +315,7 @@ def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], fo
     The kernel has the same arguments, but its seed is an int.
     """
     name = schema[: schema.index("(")]
-    _ops.define(schema, tags=_TAGS)
+    library.define(schema, tags=_TAGS)
     names = [argument.name for argument in getattr(torch.ops.bitdrop, name).default._schema.arguments]
 
     def cpu(*args: Any) -> Any:
@@ -327,7 +327,7 @@ def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], fo
         return output if isinstance(output, Tensor) else output[0]
 
     kernels[name] = kernel
-    _register(name, cpu, fake, formulas)
+    register(name, cpu, fake, formulas)
     members = {"forward": staticmethod(forward), "backward": staticmethod(_plain(formulas.backward))}
     function = type(f"bitdrop_{name}_eager", (torch.autograd.Function,), members)
     eager[name] = super(torch.autograd.Function, function).apply  # type: ignore[misc]

@@ -18,7 +18,7 @@ from torch.compiler import is_exporting
 from .. import __version__
 from ..errors import MissingPackageError
 from . import _attention, _variants
-from ._dropout import _dropout_eager, _overlaps
+from ._dropout import dropout_eager, overlaps
 from ._eager import dispatch_modes, has_storage, is_plain_type, transforming
 from ._kernels import DTYPES
 from ._operators import traced_seed
@@ -74,7 +74,7 @@ def _is_traced(x: Tensor) -> bool:
 def _dropout(input: Tensor, p: float, train: bool) -> Tensor:
     if 0.0 <= p <= 1.0:
         if _is_plain(input):
-            return _dropout_eager(input, p, False, None) if train and p != 0.0 and input.numel() != 0 else input
+            return dropout_eager(input, p, False, None) if train and p != 0.0 and input.numel() != 0 else input
         if train and p != 0.0 and _is_traced(input):
             return torch.ops.bitdrop.dropout(input, traced_seed(), p)[0]
     return _stock(_aten.dropout.default, input, p, train)
@@ -83,8 +83,8 @@ def _dropout(input: Tensor, p: float, train: bool) -> Tensor:
 def _dropout_(input: Tensor, p: float, train: bool) -> Tensor:
     if train and 0.0 < p <= 1.0:
         if _is_plain(input):
-            if input.is_contiguous() or not _overlaps(input):
-                return input.copy_(_dropout_eager(input, p, False, None))
+            if input.is_contiguous() or not overlaps(input):
+                return input.copy_(dropout_eager(input, p, False, None))
         elif _is_traced(input):
             return input.copy_(torch.ops.bitdrop.dropout(input, traced_seed(), p)[0])
     return _stock(_aten.dropout_.default, input, p, train)
