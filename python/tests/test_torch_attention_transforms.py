@@ -205,3 +205,13 @@ def test_export_and_fx() -> None:
     assert attend in [node.target for node in traced.graph.nodes]
     q = alike()[0]
     same(seeded(traced, q), seeded(attend, q, q, q, dropout_p=P))
+
+
+def test_derivatives_round_the_mask_too() -> None:
+    """Forward mode has the value of the plain call: a float32 mask is rounded to bfloat16 in both."""
+    torch.manual_seed(1)
+    q, k, v = (torch.randn(1, 1, 4, 8).bfloat16() for _ in range(3))
+    mask = -100.3 - torch.rand(4, 4)
+    want = bt.scaled_dot_product_attention(q, k, v, mask)
+    got, _ = torch.func.jvp(lambda q: bt.scaled_dot_product_attention(q, k, v, mask), (q,), (q,))
+    torch.testing.assert_close(got, want, atol=0.02, rtol=0.02)

@@ -137,6 +137,14 @@ def _side_by_side(inputs: tuple[Tensor, ...]) -> list[Tensor] | None:
     return [room.as_strided(x.shape, x.stride(), x.storage_offset() - begin) for x in inputs]
 
 
+def rounded(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A float mask in the dtype of the query."""
+    if dtype.itemsize < mask.dtype.itemsize:  # float32's lowest number is finite, and not -inf in a half type
+        limits = torch.finfo(dtype)
+        mask = torch.where(mask.isfinite(), mask.clamp(limits.min, limits.max), mask)
+    return mask.to(dtype)
+
+
 def _bias(mask: Tensor, dtype: torch.dtype, keys: int) -> Tensor:
     """What is added to the scores: repeated by sizes of 1 and not in memory, with all keys in each row."""
     for i in range(3):
@@ -144,11 +152,8 @@ def _bias(mask: Tensor, dtype: torch.dtype, keys: int) -> Tensor:
             mask = mask.narrow(i, 0, 1)
     if mask.dtype is torch.bool:
         mask = torch.full(mask.shape, -math.inf, dtype=dtype, device="cpu").masked_fill_(mask, 0.0)
-    elif mask.dtype is not dtype:
-        if dtype.itemsize < mask.dtype.itemsize:  # float32's lowest number is finite, and not -inf in a half type
-            limits = torch.finfo(dtype)
-            mask = torch.where(mask.isfinite(), mask.clamp(limits.min, limits.max), mask)
-        mask = mask.to(dtype)
+    else:
+        mask = rounded(mask, dtype)
     if mask.shape[3] != keys:
         mask = mask.expand(-1, -1, -1, keys)
     together = (mask.stride(3) == 1 or keys == 1) and (mask.shape[2] == 1 or mask.stride(2) >= keys)

@@ -94,7 +94,7 @@ def by_formulas(
     if mask is not None and mask.dtype is torch.bool:
         hidden = hidden | ~mask
     elif mask is not None:
-        t = t + mask
+        t = t + calls.rounded(mask, q.dtype)
     t = t.masked_fill(hidden, -math.inf)
     nothing = (t == -math.inf).all(3, keepdim=True)
     prob = torch.softmax(t.masked_fill(nothing, 0.0), 3).masked_fill(nothing, 0.0)
