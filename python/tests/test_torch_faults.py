@@ -22,6 +22,21 @@ import bitdrop.torch as bt
 from bitdrop.torch._dropout import overlaps
 from bitdrop.torch._dtensor import _pieces
 
+
+def test_zero_tensors_without_memory() -> None:
+    """Autograd makes them for gradients and tangents that are 0."""
+    x, zeros = torch.ones(3000, requires_grad=True), torch._efficientzerotensor((3000,))
+    for function in (bt.dropout, lambda x: bt.alpha_dropout(x, 0.5, True), lambda x: bt.dropout_add(x, x)):
+        assert function(zeros).shape == (3000,)
+        (grad,) = torch.autograd.grad(function(x), x, zeros)
+        assert not grad.any()
+    bt.enable()
+    try:
+        assert not F.dropout(zeros).any()
+    finally:
+        bt.disable()
+
+
 # ---- A second backward pass.
 
 

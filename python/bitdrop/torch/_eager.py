@@ -49,7 +49,8 @@ is_grad_enabled = torch.is_grad_enabled
 def is_eager(x: Tensor) -> bool:
     """True if x passes check() and is memory that nothing traces, transforms or wraps: then no operator is needed.
 
-    Tracers other than Dynamo, of which is_compiling() tells too in twice the time, have a mode or tensors of their own.
+    is_compiling() would see other tracers than Dynamo too, in twice the time. They have a mode or tensors of their own.
+    A zero tensor of autograd has a storage without memory.
     """
     return (
         not is_dynamo_compiling()
@@ -57,5 +58,5 @@ def is_eager(x: Tensor) -> bool:
         and x.dtype in DTYPES
         and x.is_cpu
         and has_storage(x)  # neither sparse nor of the vmap that is_grads_batched=True of torch.autograd.grad uses
-        and not (x.is_nested or x.is_neg() or transforming() or dispatch_modes() or _tracing())
+        and not (x.is_nested or x.is_neg() or x._is_zerotensor() or transforming() or dispatch_modes() or _tracing())
     )

@@ -53,7 +53,7 @@ def _is_plain(x: Tensor) -> bool:
         and x.dtype in DTYPES
         and has_storage(x)
         and forward_ad._current_level < 0
-        and not (dispatch_modes() or x.is_neg() or transforming())
+        and not (dispatch_modes() or x.is_neg() or x._is_zerotensor() or transforming())
     )
 
 
