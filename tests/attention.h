@@ -11,8 +11,8 @@ struct attention_result {
 };
 
 /*
- * Dense tensors [batch, heads, rows, elements]. The backward pass starts from out and lse, which are
- * those of the library's forward call.
+ * Dense tensors [batch, heads, rows, elements]. The backward pass starts from out and lse, which
+ * are those of the library's forward call.
  */
 struct attention_tensors {
     const double *q, *k, *v, *dout, *out, *lse;

@@ -46,7 +46,7 @@ static inline void T(narrow_row)(unsigned char *to, const unsigned char *from, s
 
     for (i = 0; i + T(LANES) <= n; i += T(LANES))
         T(store)
-        (to + i * BYTES, T(round)(T(mul)(LOAD_NUMBERS(from + i * sizeof(C(number))), scale)));
+    (to + i * BYTES, T(round)(T(mul)(LOAD_NUMBERS(from + i * sizeof(C(number))), scale)));
     if (i == n)
         return;
     memcpy(last, from + i * sizeof *last, (n - i) * sizeof *last);

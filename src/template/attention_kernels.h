@@ -77,7 +77,7 @@ static C(number) C(row_greatest)(const unsigned char *score, const unsigned char
             C(scaled_strip)(at, NULL, scale, WORD_ELEMENTS, t);
         else
             C(scaled_strip)
-            (at, C(bias_at)(bias, col), scale, smaller(seen - col, WORD_ELEMENTS), t);
+        (at, C(bias_at)(bias, col), scale, smaller(seen - col, WORD_ELEMENTS), t);
         for (int v = 0; v < C(STRIP_VECTORS); v++)
             most[v] = C(max)(t[v], most[v]);
     }
