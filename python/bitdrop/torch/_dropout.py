@@ -82,6 +82,12 @@ def overlaps(x: Tensor) -> bool:
     return places.unique().numel() < x.numel()
 
 
+def check_inplace(x: Tensor) -> None:
+    """An error if x cannot be written to in place, because two of its elements share memory."""
+    if not x.is_contiguous() and overlaps(x):
+        raise RuntimeError("bitdrop: in place, no two elements may share memory: .clone() the tensor first")
+
+
 @_stock.scripted_as(_stock.dropout)
 def dropout(
     input: Tensor,
@@ -141,7 +147,7 @@ def dropout(
         return _stock.dropout(input, p, training, inplace, generator=generator)
     if generator is not None:
         check_generator(generator)
-    if inplace and not input.is_contiguous() and overlaps(input):
-        raise RuntimeError("bitdrop: in place, no two elements may share memory: .clone() the tensor first")
+    if inplace:
+        check_inplace(input)
     y = (dropout_eager if eager else _dropout_by_operators)(input, float(p), recompute, generator)
     return input.copy_(y) if inplace else y

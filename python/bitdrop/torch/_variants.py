@@ -11,7 +11,7 @@ from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from . import _kernels_2d, _operators, _stock
-from ._dropout import overlaps
+from ._dropout import check_inplace
 from ._eager import draw_seed, is_eager, is_grad_enabled
 from ._nested import by_values
 from ._operators import Diagonal, check, check_generator, check_p, define, like_fake, traced_seed
@@ -61,8 +61,8 @@ def _drop(
             f"bitdrop: {name} needs at least {dims} dimensions, and the tensor has {x.dim()}: "
             ".unsqueeze(0) adds one in front"
         )
-    if inplace and not x.is_contiguous() and overlaps(x):
-        raise RuntimeError("bitdrop: in place, no two elements may share memory: .clone() the tensor first")
+    if inplace:
+        check_inplace(x)
     y: Tensor
     if not eager:
         check(x)
