@@ -186,13 +186,13 @@ class Diagonal:
         """Keeps the key: of an eager call, an int is a seed."""
         key = output[1] if self.by_mask else inputs[1]
         ctx.seed = key if isinstance(key, int) else None
-        # Without a tensor, a second backward pass would not be noticed.
-        keep(ctx, _NO_TENSOR if isinstance(key, int) else key)
+        if ctx.seed is None:
+            keep(ctx, key)
         ctx.rest = inputs[2:]
 
     def _apply(self, ctx: Any, dy: Tensor) -> Tensor:
-        (key,) = ctx.saved_tensors
-        return call(self.derivative, dy, key if ctx.seed is None else ctx.seed, *ctx.rest)
+        saved = ctx.saved_tensors  # asked for in any case: PyTorch then refuses a second pass without retain_graph
+        return call(self.derivative, dy, saved[0] if ctx.seed is None else ctx.seed, *ctx.rest)
 
     def backward(self, ctx: Any, dy: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         """The gradient of x."""
@@ -202,10 +202,6 @@ class Diagonal:
         """The tangent of the result."""
         y = self._apply(ctx, tangent)
         return (y, None) if self.by_mask else y
-
-
-with torch.inference_mode(False):
-    _NO_TENSOR = torch.frombuffer(bytearray(1), dtype=torch.uint8)  # by torch.empty, a mode could make it a fake one
 
 
 def _no_jvp(ctx: Any, *_: Any) -> Any:
