@@ -258,7 +258,7 @@ def activation_dropout(
     """Dropout of act(x + bias), in one pass: the middle of a feed-forward block.
 
     activation is "relu", "gelu", "gelu_tanh" or "silu"; docs/reference.md has their formulas and errors. For the
-    backward pass relu keeps one bit an element, for the activation and for dropout together, and nothing else; the
+    backward pass relu keeps one bit an element, which stands for the activation and dropout, and nothing else; the
     others keep that bit, and x and bias. bias has one dimension, the last of x. In evaluation, the same without
     dropout. What dropout_add says of dtypes is true here.
     """

@@ -34,7 +34,7 @@ class Row:
 
     site: str  # file:line of the innermost code that is neither PyTorch's nor bitdrop's
     module: str  # the innermost module around the call: its name in the model or, if it has none there, its class
-    operator: str  # the operator that this code reached: aten::lstm, say, for the dropout between its layers
+    operator: str  # what this code called: aten::lstm where dropout stands between its layers
     shape: tuple[int, ...] | None  # of what elements are dropped from; None if it is not known
     p: float | None
     calls: int
