@@ -436,6 +436,23 @@ def test_compiled_with_dynamic_shapes(dropped: list[int]) -> None:
 
 
 @pytest.mark.usefixtures("enabled")
+def test_compiled_lstm(dropped: list[int]) -> None:
+    """Dynamo leaves nn.LSTM to C++ code, which calls the switch's kernels and formulas outside of any graph."""
+    torch.compiler.reset()
+    lstm = nn.LSTM(8, 8, 2, dropout=0.5)
+
+    def gradient(x: Tensor) -> Tensor:
+        return torch.autograd.grad(lstm(x)[0].sum(), x)[0]
+
+    compiled = torch.compile(gradient, backend="eager")
+    sizes = [_kernels.SHARED // 8 + i for i in (0, 1, 2)]  # from the second on, Dynamo makes sizes symbolic
+    for rows in sizes:
+        x = torch.randn(1, rows, 8, requires_grad=True)
+        torch.testing.assert_close(seeded(compiled, x), seeded(gradient, x))
+    assert dropped == [8 * rows for rows in sizes for _ in range(4)]  # forward and backward, compiled and not
+
+
+@pytest.mark.usefixtures("enabled")
 def test_compiled_modules(dropped: list[int]) -> None:
     x = torch.randn(5, 2, 8, requires_grad=True)
     cases: list[tuple[nn.Module, Callable[[nn.Module, Tensor], Any], list[int]]] = [

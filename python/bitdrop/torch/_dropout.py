@@ -12,7 +12,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from . import _dtensor, _kernels, _stock
 from ._dtensor import is_dtensor
-from ._eager import draw_seed, is_eager, is_grad_enabled
+from ._eager import draw_seed, is_eager, is_grad_enabled, untraced
 from ._nested import by_values
 from ._operators import apply_mask, apply_seed, check, check_generator, check_p, traced_seed
 
@@ -34,6 +34,7 @@ class _Dropout(torch.autograd.Function):
         return y
 
     @staticmethod
+    @untraced
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
         seed, p = ctx.kept
         saved = ctx.saved_tensors  # asked for in any case: PyTorch then refuses a second pass without retain_graph

@@ -6,12 +6,29 @@ Up to 1,024 elements, the time of a call is all overhead. The code below avoids 
 
 import ctypes
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch._C._dynamo.eval_frame import _FrameAction, _FrameExecStrategy, set_code_exec_strategy
 from torch.compiler import is_dynamo_compiling
 
 from ._kernels import DTYPES
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+_SKIP = _FrameExecStrategy(_FrameAction.SKIP, _FrameAction.SKIP)
+
+
+def untraced(function: _Function) -> _Function:
+    """The same function, which Dynamo runs as it is, with all that it calls.
+
+    PyTorch's C++ code calls kernels and formulas of autograd. Where a compiled model runs nn.LSTM between its graphs,
+    Dynamo would see such a call as a new function to compile. torch.compiler.disable costs time in each call.
+    """
+    set_code_exec_strategy(function.__code__, _SKIP)
+    return function
+
 
 SEEDS = 2**63 - 1  # one past the largest seed drawn: all that torch.randint can draw without negative ones
 

@@ -20,7 +20,7 @@ from torch.utils.checkpoint import CheckpointPolicy
 
 from . import _kernels, _kernels_2d
 from ._dtensor import is_dtensor
-from ._eager import SEEDS, is_eager, is_grad_enabled, transforming
+from ._eager import SEEDS, is_eager, is_grad_enabled, transforming, untraced
 
 # ---- Checks: the operators' too, for anyone may call these.
 
@@ -222,7 +222,7 @@ def _below_autograd(operator: Any, args: tuple[Any, ...]) -> Any:
 
 def _plain(method: Callable[..., Any]) -> Callable[..., Any]:
     """A function in the place of a bound method, which compiled autograd does not take."""
-    return lambda *args: method(*args)
+    return untraced(lambda *args: method(*args))
 
 
 def _autograd_kernel(name: str, formulas: Any) -> Callable[..., Any]:
@@ -265,8 +265,8 @@ def register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formu
     """Formulas has setup_context, backward and, if there is a forward-mode derivative, jvp."""
     op = f"bitdrop::{name}"
     operator = getattr(torch.ops.bitdrop, name)
-    library.impl(name, cpu, "CPU")
-    library.impl(name, _autograd_kernel(name, formulas), "Autograd")
+    library.impl(name, untraced(cpu), "CPU")
+    library.impl(name, untraced(_autograd_kernel(name, formulas)), "Autograd")
     torch.library.register_fake(op, fake, lib=library)
     torch.library.register_vmap(op, lambda *args: _vmap(operator, *args), lib=library)
 

@@ -19,7 +19,7 @@ from .. import __version__
 from ..errors import MissingPackageError
 from . import _attention, _variants
 from ._dropout import dropout_eager, overlaps
-from ._eager import dispatch_modes, has_storage, is_plain_type, transforming
+from ._eager import dispatch_modes, has_storage, is_plain_type, transforming, untraced
 from ._kernels import DTYPES
 from ._operators import traced_seed
 
@@ -218,8 +218,8 @@ def enable() -> None:
         _check_version()
         library = torch.library.Library("aten", "IMPL")
         for op, kernel in _kernels().items():
-            library.impl(op, kernel, "AutogradCPU")
-            library.impl(op, _below_autograd(kernel), "CPU")
+            library.impl(op, untraced(kernel), "AutogradCPU")
+            library.impl(op, untraced(_below_autograd(kernel)), "CPU")
         _cache_attribute()
         _library = library
         _tag_caches(_TAG, _TAG)
