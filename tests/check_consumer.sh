@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# usage: CC=cc CXX=c++ check_consumer.sh consumer source-dir prefix libdir
+# usage: CC=cc CXX=c++ MESON=meson check_consumer.sh consumer source-dir prefix libdir
 # Builds and runs a copy of examples/consumers/<consumer> against the library installed under prefix, which was moved
-# there: it is not the prefix that the library was configured with.
+# there: it is not the prefix that the library was configured with. Or against the source, which is then not optimised:
+# what is tested is the build, and the kernels take their time.
 set -eu
 
 consumer=$1
@@ -23,14 +24,15 @@ cd "$dir/consumers/$consumer"
 
 export PKG_CONFIG_LIBDIR="$lib/pkgconfig" CMAKE_GENERATOR=Ninja
 pkg_config_options=
+need_cxx() { [ -n "${CXX:-}" ] || { echo 'no C++ compiler'; exit 77; }; }
 run_make() {
     need make pkg-config
-    make -s -B "$@" CC="$CC -Werror" CXX="${CXX:-} -Werror" PKG_CONFIG="pkg-config $pkg_config_options --define-variable=prefix=$prefix"
+    make -s -B "$@" CC="$CC -Werror" CXX="${CXX:-} -Werror" PKG_CONFIG="pkg-config $pkg_config_options"
 }
 run_cmake() {
     need cmake ninja
-    cmake -S . -B build -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
-    cmake --build build
+    cmake -S . -B build -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release "$@"
+    cmake --build build -j 4
 }
 
 # links_to program library: is it loaded at run time?
@@ -38,7 +40,7 @@ links_to() { objdump -p "$1" | grep -q "NEEDED *$2"; }
 
 case $consumer in
     make | cxx17)
-        [ "$consumer" = make ] || [ -n "${CXX:-}" ] || { echo 'no C++ compiler'; exit 77; }
+        [ "$consumer" = make ] || need_cxx
         run_make
         links_to app libbitdrop
         LD_LIBRARY_PATH=$lib ./app
@@ -55,6 +57,37 @@ case $consumer in
             fi
             grep -q 'compatible with requested version' log
         done
+        ;;
+    cmake-subdirectory) # static, with make, and with LTO, which leaves out the kernels
+        need_cxx
+        export CMAKE_GENERATOR='Unix Makefiles'
+        mkdir third_party
+        ln -s "$source" third_party/bitdrop
+        run_cmake -DCMAKE_BUILD_TYPE=Debug -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON
+        ! links_to build/app libbitdrop || { echo 'app is not static'; exit 1; }
+        build/app
+        objdump -h build/third_party/bitdrop/libbitdrop.a >sections
+        ! grep lto sections
+        ;;
+    cmake-fetchcontent) # shared, with Ninja. What CMake installs is what meson installs, and is found in the same ways.
+        run_cmake -DCMAKE_BUILD_TYPE=Debug -DFETCHCONTENT_SOURCE_DIR_BITDROP="$source" \
+            -DBUILD_SHARED_LIBS=ON -DBITDROP_INSTALL=ON -DCMAKE_INSTALL_LIBDIR="$4"
+        links_to build/app libbitdrop
+        build/app
+        cmake --install build --prefix "$dir/root" >log
+        (cd "$prefix" && find . ! -type d ! -name bitdrop-selftest ! -name libbitdrop.a | sort) >by_meson
+        mv "$dir/root" "$dir/moved"
+        prefix=$dir/moved lib=$dir/moved/$4
+        (cd "$prefix" && find . ! -type d | sort) | diff by_meson -
+        sh "$source/tests/check_install.sh" "$prefix" "$4" "$(sed -n 's/^set(PACKAGE_VERSION \(.*\))/\1/p' \
+            "$lib/cmake/bitdrop/bitdrop-config-version.cmake")"
+        export PKG_CONFIG_LIBDIR="$lib/pkgconfig"
+        cd ../cmake
+        run_cmake
+        build/app
+        cd ../make
+        run_make
+        LD_LIBRARY_PATH=$lib ./app
         ;;
     static)
         run_cmake
@@ -75,14 +108,14 @@ case $consumer in
         done
         ;;
     meson-subproject)
-        need meson ninja
-        mkdir subprojects
+        need ninja
         ln -s "$source" subprojects/bitdrop
-        # Not optimised: what is tested is the build, and the kernels take their time.
-        meson setup build --wrap-mode=forcefallback -Dbitdrop:buildtype=debug
-        meson compile -C build
+        # shellcheck disable=SC2086 # a command and its words
+        set -- $MESON
+        "$@" setup build --wrap-mode=forcefallback -Dbitdrop:buildtype=debug
+        "$@" compile -C build
         build/app
-        if meson introspect --targets build | grep -q selftest; then
+        if "$@" introspect --targets build | grep -q selftest; then
             echo 'the subproject builds its tests'
             exit 1
         fi

@@ -1,0 +1,48 @@
+# What meson installs, but only one kind of library and no bitdrop-selftest.
+include(GNUInstallDirs)
+target_include_directories(bitdrop PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+install(TARGETS bitdrop
+  RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}"
+  LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+  ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(DIRECTORY include/bitdrop DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+
+# Paths are relative, so that the installed tree can be moved.
+file(RELATIVE_PATH up "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+string(REGEX REPLACE "/$" "" up "${up}")
+file(RELATIVE_PATH libdir "${CMAKE_INSTALL_PREFIX}" "${CMAKE_INSTALL_FULL_LIBDIR}")
+file(RELATIVE_PATH includedir "${CMAKE_INSTALL_PREFIX}" "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+file(RELATIVE_PATH include "${CMAKE_INSTALL_FULL_LIBDIR}" "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+file(RELATIVE_PATH bin "${CMAKE_INSTALL_FULL_LIBDIR}" "${CMAKE_INSTALL_FULL_BINDIR}")
+set(version ${PROJECT_VERSION})
+set(major ${PROJECT_VERSION_MAJOR})
+set(minor ${PROJECT_VERSION_MINOR})
+set(pointer ${CMAKE_SIZEOF_VOID_P})
+set(libraries ${sleef_libraries})
+if(UNIX)
+  list(INSERT libraries 0 m)
+endif()
+set(archive)
+set(shared)
+set(implib)
+set(pc_libraries)
+set(pc_private)
+foreach(library IN LISTS libraries)
+  string(APPEND pc_private " -l${library}")
+endforeach()
+if(NOT BUILD_SHARED_LIBS)
+  set(archive libbitdrop.a)
+  set(pc_libraries "${pc_private}")
+elseif(WIN32)
+  set(shared "${bin}/libbitdrop-${soversion}.dll")
+  set(implib libbitdrop.dll.a)
+else()
+  set(shared libbitdrop${CMAKE_SHARED_LIBRARY_SUFFIX})
+endif()
+
+foreach(file bitdrop-config.cmake bitdrop-config-version.cmake bitdrop.pc)
+  configure_file(cmake/${file}.in "${PROJECT_BINARY_DIR}/${file}" @ONLY)
+endforeach()
+install(FILES "${PROJECT_BINARY_DIR}/bitdrop-config.cmake" "${PROJECT_BINARY_DIR}/bitdrop-config-version.cmake"
+  DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/bitdrop")
+install(FILES "${PROJECT_BINARY_DIR}/bitdrop.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
