@@ -47,21 +47,21 @@ static size_t take_backward(struct backward *w, const struct bitdrop_attention_j
     const size_t panels = parts_of(w->keys, job->kernels->panel_cols);
     const bool pairs = job->kernels->pair != NULL;
     take_block(&w->block, &room, job, w->rows, w->keys);
-    w->grads = take(&room, w->rows * w->block.stride);
-    w->grad_rows = pairs ? take(&room, w->rows * w->block.stride / 2) : w->grads;
-    w->paired_q = pairs ? take(&room, paired_bytes(job, w->rows, job->dim)) : NULL;
-    w->paired_dout = pairs ? take(&room, paired_bytes(job, w->rows, job->v_dim)) : NULL;
-    w->q = take(&room, w->rows * dim);
-    w->dout = take(&room, w->rows * v_dim);
-    w->out = take(&room, w->rows * v_dim);
-    w->dots = take(&room, w->rows * job->kernels->number);
-    w->k_turned = take(&room, panels * panel_bytes(job, factors_of(job, job->dim)));
-    w->v_turned = take(&room, panels * panel_bytes(job, factors_of(job, job->v_dim)));
-    w->k = take(&room, paired_bytes(job, w->keys, job->dim));
-    w->turning = take(&room, job->kernels->panel_cols * larger(dim, v_dim));
-    w->dk = take(&room, w->keys * dim);
-    w->dv = take(&room, w->keys * v_dim);
-    w->dq = chunks_are_units(job) ? NULL : take(&room, job->group * grad_bytes(job));
+    w->grads = take_room(&room, w->rows * w->block.stride);
+    w->grad_rows = pairs ? take_room(&room, w->rows * w->block.stride / 2) : w->grads;
+    w->paired_q = pairs ? take_room(&room, paired_bytes(job, w->rows, job->dim)) : NULL;
+    w->paired_dout = pairs ? take_room(&room, paired_bytes(job, w->rows, job->v_dim)) : NULL;
+    w->q = take_room(&room, w->rows * dim);
+    w->dout = take_room(&room, w->rows * v_dim);
+    w->out = take_room(&room, w->rows * v_dim);
+    w->dots = take_room(&room, w->rows * job->kernels->number);
+    w->k_turned = take_room(&room, panels * panel_bytes(job, factors_of(job, job->dim)));
+    w->v_turned = take_room(&room, panels * panel_bytes(job, factors_of(job, job->v_dim)));
+    w->k = take_room(&room, paired_bytes(job, w->keys, job->dim));
+    w->turning = take_room(&room, job->kernels->panel_cols * larger(dim, v_dim));
+    w->dk = take_room(&room, w->keys * dim);
+    w->dv = take_room(&room, w->keys * v_dim);
+    w->dq = chunks_are_units(job) ? NULL : take_room(&room, job->group * grad_bytes(job));
     return room.used;
 }
 

@@ -28,7 +28,7 @@ struct room {
     size_t used;
 };
 
-static inline unsigned char *take(struct room *room, size_t bytes)
+static inline unsigned char *take_room(struct room *room, size_t bytes)
 {
     unsigned char *at = room->base == NULL ? NULL : room->base + room->used;
 
@@ -179,8 +179,8 @@ static inline void product_with_rows(const struct bitdrop_attention_job *job, si
 }
 
 /* Columns from `first` on that a row sees, of `count`. */
-static inline size_t columns_seen(const struct bitdrop_attention_job *job, size_t row, size_t first,
-                                  size_t count)
+static inline size_t keys_seen(const struct bitdrop_attention_job *job, size_t row, size_t first,
+                               size_t count)
 {
     if (!job->causal)
         return count;
@@ -201,7 +201,7 @@ static inline void block_begin(struct block *b, const struct bitdrop_attention_j
     b->rows = smaller(job->queries - row, most_rows);
     b->col = col;
     for (size_t r = 0; r < b->rows; r++)
-        b->seen[r] = columns_seen(job, row + r, col, smaller(job->keys - col, most_cols));
+        b->seen[r] = keys_seen(job, row + r, col, smaller(job->keys - col, most_cols));
     b->cols = b->seen[b->rows - 1];
 }
 
@@ -260,8 +260,8 @@ static inline const uint8_t *bits_of(const struct bitdrop_attention_job *job, co
 }
 
 /* The bias of a block, as numbers. */
-static inline struct rows bias_of(const struct bitdrop_attention_job *job, const struct block *b,
-                                  unsigned char *room)
+static inline struct rows bias_rows(const struct bitdrop_attention_job *job, const struct block *b,
+                                    unsigned char *room)
 {
     const struct bitdrop_heads *m = &job->bias;
     const unsigned char *from;
@@ -294,10 +294,10 @@ static inline void take_block(struct block_room *r, struct room *room,
                               const struct bitdrop_attention_job *job, size_t rows, size_t cols)
 {
     r->stride = score_stride(job, cols);
-    r->scores = take(room, rows * r->stride);
-    r->bits = (uint8_t *)take(room, rows * parts_of(cols, 8));
+    r->scores = take_room(room, rows * r->stride);
+    r->bits = (uint8_t *)take_room(room, rows * parts_of(cols, 8));
     r->bias = job->bias.at != NULL && job->size != job->kernels->number
-                  ? take(room, rows * row_bytes(job, cols))
+                  ? take_room(room, rows * row_bytes(job, cols))
                   : NULL;
 }
 
@@ -305,7 +305,7 @@ static inline struct bitdrop_score_block score_block(const struct bitdrop_attent
                                                      const struct block *b,
                                                      const struct block_room *r)
 {
-    const struct rows bias = bias_of(job, b, r->bias);
+    const struct rows bias = bias_rows(job, b, r->bias);
     struct bitdrop_score_block s = {.rows = b->rows,
                                     .cols = b->cols,
                                     .seen = b->seen,

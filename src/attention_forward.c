@@ -23,13 +23,13 @@ static size_t take_forward(struct forward *f, const struct bitdrop_attention_job
     f->job = job;
     f->rows = block_rows(job, job->keys);
     take_block(&f->block, &room, job, f->rows, job->keys);
-    f->k = take(&room, parts_of(job->keys, job->kernels->panel_cols) *
-                           panel_bytes(job, factors_of(job, job->dim)));
-    f->v = take(&room, paired_bytes(job, job->keys, job->v_dim));
-    f->q = take(&room, f->rows * row_bytes(job, job->dim));
-    f->turning = take(&room, job->kernels->panel_cols * row_bytes(job, job->dim));
-    f->out = take(&room, f->rows * row_bytes(job, job->v_dim));
-    f->factor = take(&room, f->rows * job->kernels->number);
+    f->k = take_room(&room, parts_of(job->keys, job->kernels->panel_cols) *
+                                panel_bytes(job, factors_of(job, job->dim)));
+    f->v = take_room(&room, paired_bytes(job, job->keys, job->v_dim));
+    f->q = take_room(&room, f->rows * row_bytes(job, job->dim));
+    f->turning = take_room(&room, job->kernels->panel_cols * row_bytes(job, job->dim));
+    f->out = take_room(&room, f->rows * row_bytes(job, job->v_dim));
+    f->factor = take_room(&room, f->rows * job->kernels->number);
     return room.used;
 }
 
@@ -60,7 +60,7 @@ static void forward_part(const struct forward *f, size_t unit, size_t part, size
     const struct bitdrop_attention_job *job = f->job;
     struct block b = {.sample = unit / job->heads, .head = unit % job->heads};
     const size_t kv_head = b.head / job->group;
-    const size_t last = columns_seen(job, job->queries - 1, 0, job->keys);
+    const size_t last = keys_seen(job, job->queries - 1, 0, job->keys);
     struct rows v = {NULL, 0};
 
     if (last > 0) {

@@ -52,48 +52,47 @@ bitdrop_status bitdrop_infer(const bitdrop_config *cfg, bitdrop_dtype t, size_t 
 
 /* Calls on rows and columns, which share one copy. */
 
-static __attribute__((noinline)) bitdrop_status run_rows(const struct bitdrop_call *call)
+static __attribute__((noinline)) bitdrop_status run_2d(const struct bitdrop_call *call)
 {
     return run_call(call);
 }
 
 bitdrop_status bitdrop_mask_2d(const bitdrop_config *cfg, const bitdrop_2d *shape, uint8_t *mask)
 {
-    return run_rows(
-        &(struct bitdrop_call){.op = OP_mask, .cfg = cfg, .shape = shape, .mask = mask});
+    return run_2d(&(struct bitdrop_call){.op = OP_mask, .cfg = cfg, .shape = shape, .mask = mask});
 }
 
 bitdrop_status bitdrop_forward_2d(const bitdrop_config *cfg, bitdrop_dtype t,
                                   const bitdrop_2d *shape, const void *x, void *y, uint8_t *mask)
 {
-    return run_rows(&(struct bitdrop_call){OP_forward, cfg, t, shape, {x}, y, mask, false, NULL});
+    return run_2d(&(struct bitdrop_call){OP_forward, cfg, t, shape, {x}, y, mask, false, NULL});
 }
 
 bitdrop_status bitdrop_backward_2d(const bitdrop_config *cfg, bitdrop_dtype t,
                                    const bitdrop_2d *shape, const void *dy, void *dx,
                                    const uint8_t *mask)
 {
-    return run_rows(
+    return run_2d(
         &(struct bitdrop_call){OP_backward, cfg, t, shape, {dy}, dx, only_read(mask), false, NULL});
 }
 
 bitdrop_status bitdrop_recompute_2d(const bitdrop_config *cfg, bitdrop_dtype t,
                                     const bitdrop_2d *shape, const void *x, void *y)
 {
-    return run_rows(&(struct bitdrop_call){OP_recompute, cfg, t, shape, {x}, y, NULL, false, NULL});
+    return run_2d(&(struct bitdrop_call){OP_recompute, cfg, t, shape, {x}, y, NULL, false, NULL});
 }
 
 bitdrop_status bitdrop_infer_2d(const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape,
                                 const void *x, void *y)
 {
-    return run_rows(&(struct bitdrop_call){OP_infer, cfg, t, shape, {x}, y, NULL, false, NULL});
+    return run_2d(&(struct bitdrop_call){OP_infer, cfg, t, shape, {x}, y, NULL, false, NULL});
 }
 
 bitdrop_status bitdrop_forward_add(const bitdrop_config *cfg, bitdrop_dtype t,
                                    const bitdrop_2d *shape, const void *x, const void *bias,
                                    const void *residual, void *y, uint8_t *mask)
 {
-    return run_rows(&(struct bitdrop_call){
+    return run_2d(&(struct bitdrop_call){
         OP_forward_add, cfg, t, shape, {x, bias, residual}, y, mask, false, NULL});
 }
 
@@ -101,7 +100,7 @@ bitdrop_status bitdrop_backward_add(const bitdrop_config *cfg, bitdrop_dtype t,
                                     const bitdrop_2d *shape, const void *dy, const void *residual,
                                     void *dx, const uint8_t *mask)
 {
-    return run_rows(&(struct bitdrop_call){
+    return run_2d(&(struct bitdrop_call){
         OP_backward_add, cfg, t, shape, {dy, NULL, residual}, dx, only_read(mask), false, NULL});
 }
 
@@ -129,7 +128,7 @@ bitdrop_status bitdrop_forward_act(const bitdrop_config *cfg, bitdrop_dtype t,
 {
     const struct activation a = activation_of(act);
 
-    return run_rows(
+    return run_2d(
         &(struct bitdrop_call){a.forward, cfg, t, shape, {x, bias}, y, mask, !a.is_known, NULL});
 }
 
@@ -139,14 +138,14 @@ bitdrop_status bitdrop_backward_act(const bitdrop_config *cfg, bitdrop_dtype t,
 {
     const struct activation a = activation_of(act);
 
-    return run_rows(&(struct bitdrop_call){
+    return run_2d(&(struct bitdrop_call){
         a.backward, cfg, t, shape, {dy, x, bias}, dx, only_read(mask), !a.is_known, NULL});
 }
 
 bitdrop_status bitdrop_forward_alpha(const bitdrop_config *cfg, bitdrop_dtype t,
                                      const bitdrop_2d *shape, const void *x, void *y, uint8_t *mask)
 {
-    return run_rows(
+    return run_2d(
         &(struct bitdrop_call){OP_forward_alpha, cfg, t, shape, {x}, y, mask, false, NULL});
 }
 
@@ -154,7 +153,7 @@ bitdrop_status bitdrop_backward_alpha(const bitdrop_config *cfg, bitdrop_dtype t
                                       const bitdrop_2d *shape, const void *dy, void *dx,
                                       const uint8_t *mask)
 {
-    return run_rows(&(struct bitdrop_call){
+    return run_2d(&(struct bitdrop_call){
         OP_backward_alpha, cfg, t, shape, {dy}, dx, only_read(mask), false, NULL});
 }
 
@@ -165,7 +164,7 @@ bitdrop_status bitdrop_forward_softmax(const bitdrop_config *cfg, bitdrop_dtype 
                                        const bitdrop_2d *shape, const bitdrop_softmax *soft,
                                        const void *x, void *prob, void *y, uint8_t *mask)
 {
-    return run_rows(&(struct bitdrop_call){
+    return run_2d(&(struct bitdrop_call){
         OP_forward_softmax, cfg, t, shape, {x, bias_of(soft), prob}, y, mask, false, soft});
 }
 
@@ -174,14 +173,14 @@ bitdrop_status bitdrop_backward_softmax(const bitdrop_config *cfg, bitdrop_dtype
                                         const void *dy, const void *prob, void *dx,
                                         const uint8_t *mask)
 {
-    return run_rows(&(struct bitdrop_call){
+    return run_2d(&(struct bitdrop_call){
         OP_backward_softmax, cfg, t, shape, {dy, prob}, dx, only_read(mask), false, soft});
 }
 
 bitdrop_status bitdrop_gaussian(const bitdrop_config *cfg, bitdrop_dtype t, const bitdrop_2d *shape,
                                 const void *x, void *y)
 {
-    return run_rows(&(struct bitdrop_call){OP_gaussian, cfg, t, shape, {x}, y, NULL, false, NULL});
+    return run_2d(&(struct bitdrop_call){OP_gaussian, cfg, t, shape, {x}, y, NULL, false, NULL});
 }
 
 const char *bitdrop_status_string(bitdrop_status status)

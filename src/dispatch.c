@@ -22,9 +22,9 @@ static const struct {
     const struct bitdrop_kernels *kernels;
     bitdrop_isa_set needs;
 } tables[] = {
-#define TABLE(table, have, isa, extensions)                                                        \
+#define TABLE_ROW(table, have, isa, extensions)                                                    \
     BITDROP_IF(have, {&bitdrop_kernels_##table, UINT32_C(1) << BITDROP_ISA_##isa | (extensions)}, )
-    BITDROP_TABLES(TABLE)};
+    BITDROP_TABLES(TABLE_ROW)};
 
 /* The best table that this CPU runs: of one ISA, or for AUTO of any but avoid. NULL if none does.
  */

@@ -114,7 +114,7 @@ struct tasks {
     size_t planes, count;
 };
 
-static void run_task(void *argument, size_t index)
+static void drop_planes(void *argument, size_t index)
 {
     const struct tasks *t = argument;
 
@@ -181,9 +181,9 @@ bitdrop_status bitdrop_mask_dropblock(const bitdrop_config *cfg, size_t planes, 
         tasks.count = smaller(smaller(cfg->parallel->tasks, planes),
                               planes * height * width / BITDROP_TASK_ELEMENTS);
     if (tasks.count > 1)
-        cfg->parallel->run(cfg->parallel->context, tasks.count, run_task, &tasks);
+        cfg->parallel->run(cfg->parallel->context, tasks.count, drop_planes, &tasks);
     else if (planes > 0)
-        run_task(&(struct tasks){&d, planes, 1}, 0);
+        drop_planes(&(struct tasks){&d, planes, 1}, 0);
     if (kept != NULL && planes > 0)
         *kept = count_rows(&d, planes * height);
     return BITDROP_OK;

@@ -16,6 +16,7 @@
 
 #define BITDROP_PARAMETERS
 #include "op/bodies.h"
+#undef BITDROP_PARAMETERS
 
 typedef void parameters_function(const bitdrop_config *cfg, bool given, double *p);
 

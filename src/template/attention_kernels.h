@@ -21,8 +21,8 @@
 #include "template/product.h"
 
 enum {
-    C(STRIP_VECTORS) = WORD_ELEMENTS / C(LANES),
-    C(STRIP_BYTES) = WORD_ELEMENTS * sizeof(C(number))
+    C(SCORE_VECTORS) = WORD_ELEMENTS / C(LANES),
+    C(SCORE_BYTES) = WORD_ELEMENTS * sizeof(C(number))
 };
 
 /* Keep bits of a strip of n scores, all of them kept if there is no mask; behind them 0. */
@@ -37,12 +37,12 @@ static keep_bits C(score_bits)(const uint8_t *keep, size_t col, size_t n,
  * signalling NaN there must not raise anything.
  */
 FORCE_INLINE void C(scaled_strip)(const unsigned char *score, const unsigned char *bias,
-                                  C(vec) scale, size_t n, C(vec) t[C(STRIP_VECTORS)])
+                                  C(vec) scale, size_t n, C(vec) t[C(SCORE_VECTORS)])
 {
     uint8_t room[WORD_ELEMENTS / 8];
     const keep_bits lanes = first_lanes(n, room);
 
-    for (int v = 0; v < C(STRIP_VECTORS); v++) {
+    for (int v = 0; v < C(SCORE_VECTORS); v++) {
         const size_t at = (size_t)v * C(LANES);
         const C(mask) seen = C(keep)(lanes, v, 0);
 
@@ -66,9 +66,9 @@ static const unsigned char *C(bias_at)(const unsigned char *bias, size_t col)
 static C(number) C(row_greatest)(const unsigned char *score, const unsigned char *bias,
                                  C(vec) scale, size_t seen)
 {
-    C(vec) most[C(STRIP_VECTORS)], t[C(STRIP_VECTORS)];
+    C(vec) most[C(SCORE_VECTORS)], t[C(SCORE_VECTORS)];
 
-    for (int v = 0; v < C(STRIP_VECTORS); v++)
+    for (int v = 0; v < C(SCORE_VECTORS); v++)
         most[v] = C(set1)(-INFINITY);
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
         const unsigned char *at = score + col * sizeof(C(number));
@@ -78,10 +78,10 @@ static C(number) C(row_greatest)(const unsigned char *score, const unsigned char
         else
             C(scaled_strip)
         (at, C(bias_at)(bias, col), scale, smaller(seen - col, WORD_ELEMENTS), t);
-        for (int v = 0; v < C(STRIP_VECTORS); v++)
+        for (int v = 0; v < C(SCORE_VECTORS); v++)
             most[v] = C(max)(t[v], most[v]);
     }
-    for (int v = 1; v < C(STRIP_VECTORS); v++)
+    for (int v = 1; v < C(SCORE_VECTORS); v++)
         most[0] = C(max)(most[v], most[0]);
     return C(greatest)(most[0]);
 }
@@ -91,9 +91,9 @@ static C(number) C(row_exps)(unsigned char *score, const unsigned char *bias, co
                              C(vec) scale, C(number) base, size_t seen)
 {
     const C(vec) subtracted = C(set1)(base), end = C(set1)(C(EXP_END));
-    C(vec) sums[C(STRIP_VECTORS)], t[C(STRIP_VECTORS)];
+    C(vec) sums[C(SCORE_VECTORS)], t[C(SCORE_VECTORS)];
 
-    for (int v = 0; v < C(STRIP_VECTORS); v++)
+    for (int v = 0; v < C(SCORE_VECTORS); v++)
         sums[v] = C(set1)(0);
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
         unsigned char *at = score + col * sizeof(C(number));
@@ -101,15 +101,15 @@ static C(number) C(row_exps)(unsigned char *score, const unsigned char *bias, co
         uint8_t room[WORD_ELEMENTS / 8];
 
         C(scaled_strip)(at, C(bias_at)(bias, col), scale, n, t);
-        for (int v = 0; v < C(STRIP_VECTORS); v++)
+        for (int v = 0; v < C(SCORE_VECTORS); v++)
             t[v] = C(exp)(C(max)(end, C(sub)(t[v], subtracted)));
         const keep_bits bits = C(score_bits)(keep, col, n, room);
-        for (int v = 0; v < C(STRIP_VECTORS); v++) {
+        for (int v = 0; v < C(SCORE_VECTORS); v++) {
             sums[v] = C(add)(sums[v], t[v]);
             C(store)(at + (size_t)v * sizeof(C(vec)), C(only)(C(keep)(bits, v, 0), t[v]));
         }
     }
-    for (int v = 1; v < C(STRIP_VECTORS); v++)
+    for (int v = 1; v < C(SCORE_VECTORS); v++)
         sums[0] = C(add)(sums[0], sums[v]);
     return C(sum)(sums[0]);
 }
@@ -122,7 +122,7 @@ static void C(row_of_nans)(unsigned char *score, const uint8_t *keep, size_t see
         const keep_bits bits = C(score_bits)(keep, col, smaller(seen - col, WORD_ELEMENTS), room);
         unsigned char *at = score + col * sizeof(C(number));
 
-        for (int v = 0; v < C(STRIP_VECTORS); v++)
+        for (int v = 0; v < C(SCORE_VECTORS); v++)
             C(store)(at + (size_t)v * sizeof(C(vec)), C(only)(C(keep)(bits, v, 0), C(set1)(NAN)));
     }
 }
@@ -130,8 +130,8 @@ static void C(row_of_nans)(unsigned char *score, const uint8_t *keep, size_t see
 /* +0 from the strip behind the last column that is seen to that of the end of the block. */
 static void C(clear_unseen)(unsigned char *row, size_t seen, size_t cols)
 {
-    const size_t begin = (seen + WORD_ELEMENTS - 1) / WORD_ELEMENTS * C(STRIP_BYTES);
-    const size_t end = (cols + WORD_ELEMENTS - 1) / WORD_ELEMENTS * C(STRIP_BYTES);
+    const size_t begin = (seen + WORD_ELEMENTS - 1) / WORD_ELEMENTS * C(SCORE_BYTES);
+    const size_t end = (cols + WORD_ELEMENTS - 1) / WORD_ELEMENTS * C(SCORE_BYTES);
 
     memset(row + begin, 0, end - begin);
 }
@@ -195,14 +195,14 @@ static void C(backward_row)(const struct bitdrop_score_block *b, size_t row)
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
         const size_t at = col * sizeof(C(number)), n = smaller(seen - col, WORD_ELEMENTS);
         uint8_t room[2][WORD_ELEMENTS / 8];
-        C(vec) t[C(STRIP_VECTORS)];
+        C(vec) t[C(SCORE_VECTORS)];
 
         C(scaled_strip)(score + at, C(bias_at)(bias, col), scale, n, t);
-        for (int v = 0; v < C(STRIP_VECTORS); v++)
+        for (int v = 0; v < C(SCORE_VECTORS); v++)
             t[v] = C(exp)(C(max)(end, C(sub)(t[v], subtracted)));
         const keep_bits bits = C(score_bits)(keep, col, n, room[0]);
         const keep_bits lanes = first_lanes(n, room[1]);
-        for (int v = 0; v < C(STRIP_VECTORS); v++) {
+        for (int v = 0; v < C(SCORE_VECTORS); v++) {
             const size_t in_strip = (size_t)v * sizeof(C(vec));
             const C(mask) kept = C(keep)(bits, v, 0);
             const C(mask) seen_lanes = C(keep)(lanes, v, 0);
@@ -227,8 +227,8 @@ static void C(backward_rows)(const struct bitdrop_score_block *b)
 }
 
 /* Rows are padded with +0 to whole vectors. */
-static inline void C(dots)(unsigned char *to, const unsigned char *x, const unsigned char *y,
-                           size_t stride, size_t rows, size_t n)
+static inline void C(row_dots)(unsigned char *to, const unsigned char *x, const unsigned char *y,
+                               size_t stride, size_t rows, size_t n)
 {
     for (size_t row = 0; row < rows; row++, x += stride, y += stride) {
         C(vec) sum = C(set1)(0);
