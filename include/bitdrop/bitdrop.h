@@ -39,7 +39,8 @@
 #define BITDROP_VERSION_NUMBER                                                                     \
     (BITDROP_VERSION_MAJOR * 10000 + BITDROP_VERSION_MINOR * 100 + BITDROP_VERSION_PATCH)
 
-#if defined(__GNUC__) && !defined(_WIN32) /* a DLL exports what its .def file lists */
+#if defined(BITDROP_API) /* by the compiler's flags: empty for a copy that is not exported */
+#elif defined(__GNUC__) && !defined(_WIN32) /* a DLL exports what its .def file lists */
 #define BITDROP_API __attribute__((visibility("default")))
 #else
 #define BITDROP_API

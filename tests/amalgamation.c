@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The six files of tools/amalgamate.py beside the library itself, in one program. They and the
+ * calls to them, in this file, call.c and some of the checks, are compiled with -DBITDROP_PREFIX.
+ * The hashes are those of the library, and so are the ISAs.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "check.h"
+#include "cpu/cpu.h"
+
+#ifndef BITDROP_PREFIX
+#error "this tests the library itself"
+#endif
+
+static bool check_isa(bitdrop_isa isa)
+{
+    struct check c = {.isa = isa, .random = 1, .seed = 1, .thin = 10};
+    const bool wanted = check_isa_built(isa) && (bitdrop_cpu_isas() >> isa & 1);
+
+    if ((bitdrop_isa_supported(isa) != 0) != wanted) {
+        printf("%s: %s\n", bitdrop_isa_name(isa), wanted ? "was left out" : "does not run here");
+        return false;
+    }
+    if (!wanted)
+        return true;
+    printf("%-7s mask hash %016" PRIx64 ", value hash %016" PRIx64 "\n", bitdrop_isa_name(isa),
+           check_hash_of_masks(isa), check_hash_of_values(isa));
+    fflush(stdout);
+    check_mask_hash(&c);
+    check_value_hash(&c);
+    check_attention(&c);
+    return c.failures == 0 && c.cases > 0;
+}
+
+int main(void)
+{
+    bool right = true;
+
+    for (int isa = BITDROP_ISA_AUTO + 1; isa < BITDROP_ISA_COUNT; isa++)
+        right &= check_isa((bitdrop_isa)isa);
+    return right ? 0 : 1;
+}
