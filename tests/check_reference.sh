@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# usage: check_reference.sh bitdrop.h reference.md
+# usage: check_reference.sh bitdrop.h reference.md bitdrop.hpp
 # The reference has the header's prototypes, its enum constants with their values, the members of each structure, every
-# other name, and the version. It has no name that the header does not have.
+# other name, and the version. It has no name that the header does not have. The header of C++ calls every function
+# except those that say the sizes of structures.
 set -eu
 export LC_ALL=C # sort and comm must agree
 
 header=$1
 reference=$2
+cxx=$3
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 failed=0
@@ -93,6 +95,13 @@ names() { tr -cs 'A-Za-z0-9_' '\n' | grep -E '^(bitdrop|BITDROP)_' | sort -u; }
 names <"$reference" >"$dir/names.md"
 same names
 
+sed 's/(.*//; s/.*[ *]//' "$dir/prototypes" | grep -v '^bitdrop_sizeof_' | while read -r name; do
+    grep -q "[^_a-z]$name\\(($\\|[(,]\\)" "$cxx" || echo "$name is not called by $cxx"
+done >"$dir/uncalled"
+[ ! -s "$dir/uncalled" ] || { cat "$dir/uncalled"; failed=1; }
+
 version=$(sed -n 's/^#define BITDROP_VERSION_[A-Z]* \([0-9]\)/\1/p' "$header" | paste -sd. -)
 sed 1q "$reference" | grep -q "version $version\$" || { echo "the reference is not of version $version"; failed=1; }
+grep -q "inline namespace v$(echo "$version" | cut -d. -f1,2 | tr . _) " "$cxx" ||
+    { echo "the inline namespace of $cxx is not of version $version"; failed=1; }
 exit $failed
