@@ -9,11 +9,12 @@ _operations.py has the calls on rows and columns.
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
 import operator
 import os
+import sys
 from collections.abc import Mapping
 from ctypes import c_char_p, c_double, c_int, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from pathlib import Path
 from typing import Any
 
 from .errors import BitdropTypeError, BitdropValueError
@@ -195,6 +196,7 @@ class Parallel(ctypes.Structure):
 
 # ---- Loading.
 
+_CURE = "install both again from one source, by pip install --force-reinstall"
 VERSION = (0, 2)  # of the library that this module was written for: it alone has these layouts
 _LAYOUTS = {"config": Config, "2d": Shape2D, "softmax": Softmax, "parallel": Parallel, "attention": Attention}
 
@@ -215,20 +217,20 @@ def check(loaded: Any) -> None:
                 found = f"has a bitdrop_{name} of {size()} bytes and not of {expected}"
     if found:
         wanted = ".".join(map(str, VERSION))
-        raise ImportError(
-            f"bitdrop's C library {found}, and this package is for version {wanted}: "
-            f"install both again from one source, by pip install --force-reinstall ./python"
-        )
+        raise ImportError(f"bitdrop's C library {found}, and this package is for version {wanted}; {_CURE}")
 
 
 def _load() -> ctypes.CDLL:
+    # meson-python puts it beside the package. Systems that keep pure and compiled packages apart have it elsewhere.
+    folders = [Path(__file__).parent.parent, *map(Path, sys.path)]
+    files = (file for folder in folders for file in (folder / ".bitdrop.mesonpy.libs").glob("*bitdrop.*"))
     try:
-        files = importlib.metadata.files("bitdrop") or ()
-        # Where meson-python puts it. Systems that keep pure and compiled packages apart have it elsewhere than this.
-        inside = (file for file in files if file.parent.name == ".bitdrop.mesonpy.libs")
-        loaded = ctypes.CDLL(str(next(file for file in inside if file.suffix in (".so", ".dylib", ".dll")).locate()))
-    except (importlib.metadata.PackageNotFoundError, StopIteration, OSError) as error:
-        raise ImportError(f"bitdrop's C library cannot be loaded; install it by pip: {error!r}") from error
+        loaded = ctypes.CDLL(str(next(file for file in files if file.suffix in (".so", ".dylib", ".dll"))))
+    except StopIteration:
+        searched = ", ".join(map(str, folders))
+        raise ImportError(f"bitdrop's C library is in no .bitdrop.mesonpy.libs of {searched}; {_CURE}") from None
+    except OSError as error:
+        raise ImportError(f"bitdrop's C library cannot be loaded ({error}); {_CURE}") from error
     check(loaded)
     return loaded
 

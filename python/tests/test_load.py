@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from interpreter import python
 
+import bitdrop
 from bitdrop import _library
 
 COMPILER = shlex.split(os.environ.get("CC", "cc"))
 SIZES = {name: ctypes.sizeof(layout) for name, layout in _library._LAYOUTS.items()}
-CURE = "install both again from one source, by pip install --force-reinstall ./python"
+CURE = "install both again from one source, by pip install --force-reinstall"
 
 
 def stub(folder: Path, number: int | None, sizes: dict[str, int]) -> Path:
@@ -68,3 +69,43 @@ def test_lacks_a_size(tmp_path: Path) -> None:
 def test_taken(tmp_path: Path) -> None:
     """Another patch of the same version has the same layouts."""
     _library.check(ctypes.CDLL(str(stub(tmp_path, 299, SIZES))))
+
+
+def test_apart(tmp_path: Path) -> None:
+    """As systems have it that keep pure and compiled packages apart, and without what pip writes about a package."""
+    pure, compiled = tmp_path / "pure", tmp_path / "compiled"
+    pure.mkdir()
+    compiled.mkdir()
+    (pure / "bitdrop").symlink_to(Path(bitdrop.__file__).parent)
+    folder = Path(_library.library._name).parent
+    (compiled / folder.name).symlink_to(folder)
+    done = python(f"""
+import sys
+sys.path[:0] = [{str(pure)!r}, {str(compiled)!r}]
+import bitdrop, bitdrop._library
+print(bitdrop._library.library._name)
+""")
+    assert done.stdout.startswith(str(compiled)), done.stderr
+
+
+def test_not_there() -> None:
+    done = python("""
+import pathlib
+pathlib.Path.glob = lambda *_: iter(())
+import bitdrop
+""")
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: bitdrop's C library is in no .bitdrop.mesonpy.libs of ")
+    assert last.endswith(CURE)
+
+
+def test_cannot_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / "libbitdrop.so").write_text("text")
+    done = python(f"""
+import pathlib
+pathlib.Path.glob = lambda *_: iter([pathlib.Path({str(tmp_path)!r}) / "libbitdrop.so"])
+import bitdrop
+""")
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: bitdrop's C library cannot be loaded (")
+    assert last.endswith(CURE)
