@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# usage: check_selftest.sh bitdrop-selftest
-# Whatever makes no sense is refused, before anything is run, with the status that the help promises.
+# usage: check_selftest.sh bitdrop-selftest bitdrop-selftest.1
+# Whatever makes no sense is refused, before anything is run, with the status that the help promises. The manual page has
+# the options, ISAs and exit statuses of the help.
 set -eu
 
 unset BITDROP_ISA
@@ -37,5 +38,11 @@ esac
 BITDROP_ISA=avx3
 export BITDROP_ISA
 refused 2
-"$selftest" --help | grep -q '^Exit status'
+help=$("$selftest" --help)
+said=$(sed -n -e 's/\\-/-/g' -e 's/^\.B[IR]* \([a-z0-9-]*\).*/\1/p' "$2")
+for word in $(echo "$help" | sed -n -e 's/^ISAs: //p' -e 's/^  \(--[a-z-]*\).*/\1/p') \
+    $(echo "$help" | sed -n '/^Exit status/,$p' | tr ';' '\n' | grep -o '[0-9][0-9]*'); do
+    echo "$said" | grep -qx -e "$word" || { echo "the manual page has no $word"; failed=1; }
+done
+echo "$help" | grep -q '^Exit status'
 exit $failed
