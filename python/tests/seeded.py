@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 try:
     from torch._dynamo.compiled_autograd import _enable as compiled_autograd
@@ -30,3 +31,10 @@ def seed_of_7() -> int:
     """The seed that seeded() makes a call draw."""
     torch.manual_seed(7)
     return int(torch.randint(2**63 - 1, (), dtype=torch.int64).item())
+
+
+class Operators(TorchDispatchMode):
+    """A mode that changes nothing, so that calls take the operators."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))

@@ -209,21 +209,6 @@ def test_saved_bytes(with_bias: bool) -> None:
         assert saved(lambda x, name=activation: act(x, name, bias)) == mask + inputs
 
 
-def test_generator() -> None:
-    x, residual, bias, _ = operands((30, 20), True)
-    state = torch.get_rng_state()
-    for f in (
-        lambda **k: bt.dropout_add(x, residual, 0.4, bias=bias, **k),
-        lambda **k: bt.activation_dropout(x, 0.4, "silu", bias=bias, **k),
-    ):
-        generator = torch.Generator().manual_seed(7)
-        y = f(generator=generator)
-        assert not torch.equal(f(generator=generator), y)
-        assert torch.equal(torch.get_rng_state(), state)
-        same(seeded(f), y)
-        torch.set_rng_state(state)
-
-
 # ---- Modules.
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Alpha dropout, dropout of features and samples, their modules, and generator=."""
+"""Alpha dropout, dropout of features and samples, and their modules."""
 
-import copy
 import math
 import warnings
 from collections.abc import Callable
@@ -12,9 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F
-from seeded import OPS, compiled_autograd, same, seed_of_7, seeded
+from seeded import OPS, Operators, compiled_autograd, same, seed_of_7, seeded
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 import bitdrop
@@ -33,13 +31,6 @@ def by_library(f: Callable[..., Tensor], x: Tensor, p: float, *, backward: bool 
     out = torch.empty_like(matrix)
     forward(matrix, p, seed=seed_of_7(), out=out, **({"unit": "row"} if rows else {}))
     return out.reshape(x.shape)
-
-
-class Operators(TorchDispatchMode):
-    """A mode that changes nothing, so that calls take the operators."""
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return func(*args, **(kwargs or {}))
 
 
 # ---- Values.
@@ -168,32 +159,6 @@ def test_a_seed_is_kept_and_a_second_backward_pass_refused(f: Callable[..., Tens
         y.sum().backward()
 
 
-# ---- generator=.
-
-
-@pytest.mark.parametrize("f", [bt.dropout, bt.alpha_dropout, bt.feature_alpha_dropout, bt.feature_dropout])
-def test_generator(f: Callable[..., Tensor]) -> None:
-    x = torch.randn(50, 40, requires_grad=True)
-    generator, state = torch.Generator().manual_seed(7), torch.get_rng_state()
-    y = f(x, 0.5, True, generator=generator)
-    assert torch.equal(torch.get_rng_state(), state)
-    same(y, seeded(f, x, 0.5, True))  # the default generator with the same seed
-    assert not torch.equal(f(x, 0.5, True, generator=generator), y)
-    with Operators():
-        same(f(x.detach(), 0.5, True, generator=generator.manual_seed(7)), y.detach())
-    with pytest.raises(TypeError, match=r"bitdrop: generator must be a torch\.Generator"):
-        f(x, 0.5, True, generator=7)  # type: ignore[call-arg]
-
-
-def test_generator_of_a_module() -> None:
-    for kind in (bt.Dropout, bt.AlphaDropout, bt.FeatureAlphaDropout, bt.Dropout1d, bt.DropPath):
-        x, generator = torch.randn(8, 8, 8), torch.Generator().manual_seed(7)
-        module = kind(0.5, generator=generator)
-        twin = copy.deepcopy(module)
-        same(module(x), seeded(kind(0.5), x))
-        same(twin(x), seeded(kind(0.5), x))
-
-
 # ---- Modules.
 
 PAIRS = [
@@ -284,26 +249,6 @@ def test_compile() -> None:
             y.sum().backward()
             want.sum().backward()
             same(a.grad, b.grad)
-
-
-def test_compile_with_a_generator() -> None:
-    """The graph breaks, and the generator is drawn from as without torch.compile."""
-    torch._dynamo.reset()
-    generator, x = torch.Generator(), torch.randn(30, 20)
-    functions = (
-        lambda x: bt.dropout(x * 1, 0.3, generator=generator) + 1,
-        lambda x: bt.alpha_dropout(x * 1, 0.3, True, generator=generator) + 1,
-    )
-    for f in functions:
-        compiled = torch.compile(f, backend="aot_eager")
-        for seed in (3, 4):
-            generator.manual_seed(seed)
-            y = compiled(x)
-            generator.manual_seed(seed)
-            same(y, f(x))
-        torch._dynamo.reset()
-        with pytest.raises(torch._dynamo.exc.Unsupported, match="cannot trace bitdrop with generator="):
-            torch.compile(f, backend="aot_eager", fullgraph=True)(x)
 
 
 def all_modules() -> nn.Module:

@@ -117,9 +117,9 @@ def scaled_dot_product_attention(
     scores = scores_shape(query, key, value, enable_gqa)
     assert scores is not None
     q, k, v, mask = four_dimensions(query, key, value, attn_mask, scores, enable_gqa)
-    if generator is not None:
-        check_generator(generator)
     p, is_causal = float(dropout_p), bool(is_causal)
+    if generator is not None:
+        check_generator(generator, p > 0)
     if forward_ad._current_level >= 0:
         out = by_formulas(q, k, v, mask, traced_seed(generator) if p > 0 else None, p, is_causal, scale)
     elif not (is_eager(q) and is_eager(k) and is_eager(v) and _is_plain_mask(mask)):

@@ -108,7 +108,7 @@ def dropout(
 
     The seed comes from generator, one of the CPU, or from PyTorch's default one. torch.compile cannot trace generator=,
     and runs such a call outside of its graphs. Activation checkpointing does not restore such a generator before it
-    repeats a call: the call then has another mask in the backward pass, and the gradient is wrong.
+    repeats a call, so the repeated call is refused.
 
     Of a nested tensor, jagged or strided, the values of all samples together are one tensor to this function. The
     shards of a DTensor have the mask of the whole; torch.compile runs that call outside of its graphs, too.
@@ -116,7 +116,8 @@ def dropout(
     Under vmap, randomness= of torch.func.vmap says whether samples share a mask.
 
     Raises ValueError for p outside [0, 1] and for a tensor on another device, TypeError for another dtype or layout
-    and for a p that is no number, and RuntimeError in place where elements share memory, or a leaf requires grad.
+    and for a p that is no number, and RuntimeError in place where elements share memory, or a leaf requires grad, and
+    for a generator in a repeated call of checkpointing.
     """
     if has_torch_function_unary(input):  # a subclass, a mode, or the proxy of torch.fx
         return handle_torch_function(
@@ -139,6 +140,8 @@ def dropout(
         if is_compiling():
             torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop's dropout of a DTensor")
         check(input._local_tensor)  # type: ignore[attr-defined]
+        if generator is not None:
+            check_generator(generator)
         return _dtensor.dropout(input, p, inplace, generator)
     if not eager and input.is_nested:
         return by_values(partial(dropout, p=p, recompute=recompute, generator=generator), input, inplace)

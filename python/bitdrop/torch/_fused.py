@@ -211,9 +211,10 @@ def _run(name: str, given: Sequence[Tensor | None], p: float, generator: torch.G
 
 def _arguments(p: float, training: bool, generator: torch.Generator | None) -> float:
     check_p(p)
+    p = float(p) if training else 0.0
     if generator is not None:
-        check_generator(generator)
-    return float(p) if training else 0.0
+        check_generator(generator, p > 0)
+    return p
 
 
 @_stock.scripted_as(_stock.dropout_add)

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._functorch.utils import enable_single_level_autograd_function
+from torch._subclasses import FakeTensor
 from torch.autograd import forward_ad
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
-from torch.compiler import is_compiling, is_exporting
+from torch.compiler import is_compiling, is_dynamo_compiling, is_exporting
 from torch.fx import traceback
 from torch.utils.checkpoint import CheckpointPolicy
 
@@ -64,13 +65,27 @@ def check_activation(activation: str) -> None:
         raise ValueError(f"bitdrop: activation must be one of {names}, not {activation!r}")
 
 
-def check_generator(generator: torch.Generator) -> None:
-    """An error unless generator is one of the CPU."""
+def check_generator(generator: torch.Generator, draws: bool = True) -> None:
+    """An error unless generator is one of the CPU. With draws, also an error if checkpointing repeats the call."""
     if not isinstance(generator, torch.Generator):
         raise TypeError(f"bitdrop: generator must be a torch.Generator or None, and is {type(generator).__name__}")
     if generator.device.type != "cpu":
         raise ValueError(
             f"bitdrop: the generator is on {generator.device}, and seeds are drawn on the CPU: pass torch.Generator()"
+        )
+    if draws and not is_dynamo_compiling():
+        _check_not_repeated()
+
+
+def _check_not_repeated() -> None:
+    """An error in a call that checkpointing repeats.
+
+    Such a call runs in a backward pass with grad mode on. Hooks and formulas of derivatives run with grad mode off.
+    """
+    if is_grad_enabled() and torch._C._current_graph_task_id() != -1:
+        raise RuntimeError(
+            "bitdrop: activation checkpointing repeats this call without restoring its generator, so its mask would "
+            "change and the gradient be wrong: leave out generator=, because PyTorch's default generator is restored"
         )
 
 
@@ -101,7 +116,7 @@ def traced_seed(generator: torch.Generator | None = None) -> Tensor:
     if generator is not None:
         if is_compiling():
             torch._dynamo.graph_break(msg="torch.compile cannot trace bitdrop with generator=: leave it out")
-        return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu", generator=generator)
+        return _draw_from(generator)
     if not is_compiling():
         return _draw_marked()
     # Dynamo traces this function. It would lose the mark, and cannot trace the operator within torch.func.
@@ -110,6 +125,12 @@ def traced_seed(generator: torch.Generator | None = None) -> Tensor:
     if transforming() and torch._functorch.config.activation_memory_budget < 1:
         torch._dynamo.graph_break(msg="bitdrop in torch.func cannot be compiled with activation_memory_budget < 1")
     return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu")
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _draw_from(generator: torch.Generator) -> Tensor:
+    _check_not_repeated()
+    return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu", generator=generator)
 
 
 def _draw_marked() -> Tensor:
