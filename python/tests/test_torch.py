@@ -358,19 +358,3 @@ def test_inplace_refuses_shared_memory() -> None:
     same(seeded(bt.dropout, x, inplace=True), seeded(bt.dropout, torch.ones(2, 3)))
     with pytest.raises(RuntimeError, match="leaf"):
         bt.dropout(torch.ones(3, requires_grad=True), inplace=True)
-
-
-def test_operators_check_seed_and_mask() -> None:
-    x = torch.ones(16)
-    for seed in (torch.tensor(1.0), torch.tensor([1, 2])):
-        with pytest.raises(TypeError, match="one int64"):
-            OPS.dropout(x, seed, 0.5)
-    for mask in (
-        torch.zeros(1, dtype=torch.uint8),
-        torch.zeros(2, dtype=torch.bool),
-        torch.zeros(4, dtype=torch.uint8)[::2],
-        torch.zeros((), dtype=torch.uint8),
-        torch.zeros(1, 1, 2, dtype=torch.uint8),
-    ):
-        with pytest.raises(ValueError, match="contiguous uint8"):
-            OPS.dropout_backward(x, mask, 0.5)

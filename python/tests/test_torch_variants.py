@@ -326,9 +326,3 @@ def test_bad_input(f: Callable[..., Tensor]) -> None:
     if f is not bt.alpha_dropout:
         with pytest.raises(RuntimeError, match=r"bitdrop: .* at least 2 dimensions.*unsqueeze"):
             f(torch.ones(3), 0.5, True)
-
-
-def test_operators_check_dims() -> None:
-    for dims in (-1, 3):
-        with pytest.raises(ValueError, match=r"bitdrop: dims must lie in \[0, 2\]"):
-            OPS.feature_dropout(torch.ones(2, 3), torch.tensor(1), 0.5, dims)

@@ -282,13 +282,37 @@ def _vmap(function: Callable[..., Any], info: Any, in_dims: tuple[int | None, ..
     return tuple(torch.stack(outputs)[:n] for outputs in zip(*samples, strict=True)), (0,) * len(samples[0])
 
 
+def _argument_names(name: str) -> list[str]:
+    """Those of an operator."""
+    return [argument.name for argument in getattr(torch.ops.bitdrop, name).default._schema.arguments]
+
+
+def _check_devices(names: list[str], args: tuple[Any, ...]) -> None:
+    """An error if a tensor of a call on the meta device has memory: the results would be memory that nothing writes.
+
+    Tensors of FakeTensorMode have none, and a seed may come from the CPU.
+    """
+    for name, x in zip(names, args, strict=True):
+        if isinstance(x, Tensor) and not (name == "seed" or x.is_meta or isinstance(x, FakeTensor)):
+            raise ValueError(
+                f"bitdrop: {name} is on {x.device}, and another tensor of the call is on meta: move it with .to() "
+                "so that all are on one device"
+            )
+
+
 def register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
     """Formulas has setup_context, backward and, if there is a forward-mode derivative, jvp."""
     op = f"bitdrop::{name}"
     operator = getattr(torch.ops.bitdrop, name)
+    names = _argument_names(name)
+
+    def checked_fake(*args: Any) -> Any:
+        _check_devices(names, args)
+        return fake(*args)
+
     library.impl(name, untraced(cpu), "CPU")
     library.impl(name, untraced(_autograd_kernel(name, formulas)), "Autograd")
-    torch.library.register_fake(op, fake, lib=library)
+    torch.library.register_fake(op, checked_fake, lib=library)
     torch.library.register_vmap(op, lambda *args: _vmap(operator, *args), lib=library)
 
 
@@ -333,7 +357,7 @@ def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], fo
     """
     name = schema[: schema.index("(")]
     library.define(schema, tags=_TAGS)
-    names = [argument.name for argument in getattr(torch.ops.bitdrop, name).default._schema.arguments]
+    names = _argument_names(name)
 
     def cpu(*args: Any) -> Any:
         return kernel(*_checked(names, args))
