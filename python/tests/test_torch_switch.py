@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F
 from interpreter import python
-from seeded import same, seeded
+from seeded import Operators, same, seeded
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
 from torch.utils.checkpoint import checkpoint
 
 import bitdrop.torch as bt
@@ -365,6 +366,24 @@ def test_mode_sees_bitdrop() -> None:
         y = seeded(F.dropout, ONES)
     assert "bitdrop.dropout.default" in Seen.names
     same(y, seeded(bt.dropout, ONES))
+
+
+@pytest.mark.usefixtures("enabled")
+def test_traced_in_place_refuses_shared_memory() -> None:
+    """As in eager mode, where PyTorch raises the error."""
+
+    def overlapping(x: Tensor) -> Tensor:
+        return F.dropout((x * 1).as_strided((3, 4), (2, 1)), inplace=True)
+
+    for context in (Operators(), FakeTensorMode()):
+        with context, pytest.raises(RuntimeError, match=r"bitdrop: in place, .*\.clone\(\)"):
+            overlapping(torch.ones(8))
+    torch.compiler.reset()
+    with pytest.raises(RuntimeError, match=r"bitdrop: in place, .*\.clone\(\)"):
+        torch.compile(overlapping, backend="aot_eager", fullgraph=True)(torch.ones(8))
+    apart = torch.compile(lambda x: F.dropout((x * 1)[:, ::2], inplace=True), backend="aot_eager", fullgraph=True)
+    for n in (4, 6, 9):
+        same(seeded(apart, torch.ones(n, 6)), seeded(F.dropout, torch.ones(n, 3)))
 
 
 # ---- Compiled, traced, exported.

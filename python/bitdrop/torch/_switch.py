@@ -14,11 +14,12 @@ from torch._subclasses import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.autograd import forward_ad
 from torch.compiler import is_exporting
+from torch.utils._python_dispatch import _disable_current_modes
 
 from .. import __version__
 from ..errors import MissingPackageError
 from . import _attention, _variants
-from ._dropout import dropout_eager, overlaps
+from ._dropout import check_inplace, dropout_eager, overlaps
 from ._eager import dispatch_modes, has_storage, is_plain_type, transforming, untraced
 from ._kernels import DTYPES
 from ._operators import traced_seed
@@ -86,6 +87,8 @@ def _dropout_(input: Tensor, p: float, train: bool) -> Tensor:
             if input.is_contiguous() or not overlaps(input):
                 return input.copy_(dropout_eager(input, p, False, None))
         elif _is_traced(input):
+            with _disable_current_modes():  # which would trace the check
+                check_inplace(input)
             return input.copy_(torch.ops.bitdrop.dropout(input, traced_seed(), p)[0])
     return _stock(_aten.dropout_.default, input, p, train)
 
