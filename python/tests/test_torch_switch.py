@@ -257,6 +257,30 @@ def test_checkpoint(use_reentrant: bool) -> None:
     same(x.grad, 24 * (y != 0).float())
 
 
+@pytest.mark.parametrize("n", [64, 5000])
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_checkpoint_across_the_switch_is_refused(use_reentrant: bool, n: int) -> None:
+    """Its gradient would be wrong, and PyTorch does not see that for small tensors or with reentrant autograd."""
+
+    def forward() -> tuple[Tensor, Tensor]:
+        x = torch.randn(n, requires_grad=True)
+        return x, checkpoint(lambda x: F.dropout(x.sin()).sin(), x, use_reentrant=use_reentrant)
+
+    for first, then in ((bt.enable, bt.disable), (bt.disable, bt.enable)):
+        first()
+        _, finished = forward()
+        finished.sum().backward()
+        _, waiting = forward()
+        then()
+        with pytest.raises(RuntimeError, match=r"bitdrop: enable\(\) or disable\(\) was called between .* steps"):
+            waiting.sum().backward()
+        x, y = forward()
+        then()  # changes nothing
+        y.sum().backward()
+        same(x.grad != 0, y != 0)
+    bt.disable()
+
+
 @pytest.mark.usefixtures("enabled")
 def test_autocast() -> None:
     linear = nn.Linear(8, 8)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """enable and disable: the operators of PyTorch that drop, by bitdrop, in the whole process."""
 
+import gc
 import re
 import sys
 import threading
@@ -14,6 +15,7 @@ from torch._subclasses import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.autograd import forward_ad
 from torch.compiler import is_exporting
+from torch.utils import checkpoint
 from torch.utils._python_dispatch import _disable_current_modes
 
 from .. import __version__
@@ -182,6 +184,24 @@ def _forget_compiled() -> None:
         torch.compiler.reset()
 
 
+def _refuse_repetition(*_: Any, **__: Any) -> Any:
+    raise RuntimeError(
+        "bitdrop: enable() or disable() was called between the forward and the backward pass of a checkpoint, which "
+        "would repeat the forward pass with other masks: call them between training steps"
+    )
+
+
+def _refuse_checkpoints() -> None:
+    """Refuse the backward passes of checkpoints whose forward pass has run: the gradients would be wrong.
+
+    Only the garbage collector knows where they are: a frame without reentrant autograd, a node of the graph with it.
+    """
+    frame, node = checkpoint._CheckpointFrame, checkpoint.CheckpointFunction._backward_cls
+    waiting: list[Any] = [x for x in gc.get_objects() if type(x) is frame or type(x) is node]
+    for x in waiting:
+        setattr(x, "recompute_fn" if type(x) is frame else "run_function", _refuse_repetition)
+
+
 def _cache_attribute() -> None:
     """F.dropout finds torch.dropout by a slow __getattr__ of torch._VF: the same function as an attribute is faster."""
     vars(torch._VF).setdefault("dropout", torch.dropout)
@@ -210,7 +230,8 @@ def enable() -> None:
     compiled again afterwards. Twice is once.
 
     Call enable() and disable() between training steps. A backward pass has the masks of its forward pass even if one of
-    them was called in between, but activation checkpointing repeats the forward pass, with other masks.
+    them was called in between, but activation checkpointing would repeat the forward pass with other masks, and is
+    refused.
 
     Raises MissingPackageError with PyTorch before 2.7, and warns once with one that is newer than those tested.
     """
@@ -227,6 +248,7 @@ def enable() -> None:
         _library = library
         _tag_caches(_TAG, _TAG)
         _forget_compiled()
+        _refuse_checkpoints()
 
 
 def disable() -> None:
@@ -240,6 +262,7 @@ def disable() -> None:
         _library = None
         _tag_caches(_TAG, "")
         _forget_compiled()
+        _refuse_checkpoints()
 
 
 def is_enabled() -> bool:
