@@ -378,6 +378,20 @@ assert drop(one).full_tensor().shape == (1, 3)
 large = seeded(torch.randn, 3, 300_000)
 same(drop(distribute_tensor(large, flat, [Shard(1)])).full_tensor(), seeded(bt.dropout, large, 0.4))
 
+bt.enable()
+x = distribute_tensor(whole, flat, [Shard(1)]).requires_grad_()
+torch.manual_seed(7 + rank)
+y = nn.functional.dropout(x, 0.4)
+same(y.full_tensor().detach(), want)
+(dx,) = torch.autograd.grad(y, x, distribute_tensor(dy, flat, [Shard(1)]))
+same(dx.full_tensor(), want_dx)
+torch.manual_seed(7 + rank)
+z = x.detach() * 1
+same(nn.functional.dropout(z, 0.4, inplace=True).full_tensor(), want)
+same(z.full_tensor(), want)
+assert nn.functional.dropout(x, 0.4, False).full_tensor().shape == whole.shape
+bt.disable()
+
 compiled = torch.compile(lambda x: bt.dropout(x * 2, 0.4) * 3, backend="eager")
 sharded = distribute_tensor(whole, flat, [Shard(1)])
 same(seeded(compiled, sharded).full_tensor(), seeded(bt.dropout, whole * 2, 0.4) * 3)

@@ -317,10 +317,17 @@ class Wrapper(Tensor):
         return args[0] if func._schema.is_mutable else cls(out) if isinstance(out, Tensor) else out
 
 
+def nested(layout: torch.layout) -> Tensor:
+    return torch.nested.nested_tensor([ONES[:, None], torch.ones(3, 1)], layout=layout)
+
+
 LEFT: dict[str, Callable[[], Any]] = {
     "meta": lambda: F.dropout(torch.ones(4, device="meta")).shape,
-    "nested": lambda: F.dropout(torch.nested.nested_tensor([ONES, torch.ones(3)])).unbind()[0],
-    "jagged": lambda: F.dropout(torch.nested.nested_tensor([ONES, torch.ones(3)], layout=torch.jagged)).values(),
+    "nested in evaluation": lambda: F.dropout(nested(torch.strided), training=False).unbind()[0],
+    "nested integers": lambda: F.dropout(nested(torch.strided).long()).unbind()[0],
+    "jagged of complex": lambda: F.dropout(nested(torch.jagged).to(torch.complex64)).values(),
+    "jagged, compiled": lambda: torch.compile(F.dropout, backend="aot_eager")(nested(torch.jagged)).values(),
+    "alpha of nested": lambda: F.alpha_dropout(nested(torch.strided), 0.5, True).unbind()[0],
     "sparse": lambda: F.dropout(torch.ones(50).to_sparse()).to_dense(),
     "integers": lambda: F.dropout(torch.arange(4)),
     "complex": lambda: F.dropout(torch.ones(4, dtype=torch.complex64)),
@@ -356,6 +363,23 @@ def test_left_to_pytorch(case: str) -> None:
     finally:
         bt.disable()
     assert str(now) == str(stock)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.usefixtures("enabled")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested(layout: torch.layout) -> None:
+    x = nested(layout).requires_grad_()
+    want = seeded(bt.dropout, torch.ones(103, 1))
+    y = seeded(F.dropout, x)
+    same(y.values().detach().reshape(103, 1), want)
+    y.values().sum().backward()
+    same(x.grad.values().reshape(103, 1), want)
+    with torch.no_grad():
+        same(seeded(F.dropout, x).values().reshape(103, 1), want)
+        base = nested(layout)
+        assert seeded(F.dropout, base, inplace=True) is base
+        same(base.values().reshape(103, 1), want)
 
 
 @pytest.mark.usefixtures("enabled")

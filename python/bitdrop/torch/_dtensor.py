@@ -87,19 +87,26 @@ def _common_seed(mesh: Any, generator: torch.Generator | None) -> int:
     return int(seed.item())
 
 
+def refused_placements(x: Any) -> list[Any]:
+    """Those of x that dropout cannot take."""
+    from torch.distributed.tensor import Replicate, Shard
+
+    return [place for place in x.placements if not place.is_partial() and type(place) not in (Replicate, Shard)]
+
+
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def dropout(x: Any, p: float, inplace: bool, generator: torch.Generator | None) -> Tensor:
     """Of a DTensor in training. Nothing is kept for the backward pass but a seed, which all ranks share."""
-    from torch.distributed.tensor import DTensor, Replicate, Shard
+    from torch.distributed.tensor import DTensor, Replicate
     from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
-    # A sum that is still to be made is made first: the scale is to round it and not its terms.
-    whole = x.redistribute(placements=[Replicate() if place.is_partial() else place for place in x.placements])
-    if odd := [place for place in whole.placements if type(place) not in (Replicate, Shard)]:
+    if refused := refused_placements(x):
         raise NotImplementedError(
-            f"bitdrop: dropout takes a DTensor of Shard, Replicate and Partial, and this one has {odd[0]}: "
+            f"bitdrop: dropout takes a DTensor of Shard, Replicate and Partial, and this one has {refused[0]}: "
             ".redistribute() it first"
         )
+    # A sum that is still to be made is made first: the scale is to round it and not its terms.
+    whole = x.redistribute(placements=[Replicate() if place.is_partial() else place for place in x.placements])
     local = whole.to_local()
     mesh, placements = whole.device_mesh, whole.placements
     shape, first = compute_local_shape_and_global_offset(whole.shape, mesh, placements)

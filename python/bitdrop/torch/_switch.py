@@ -14,14 +14,15 @@ from torch import Tensor
 from torch._subclasses import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.autograd import forward_ad
-from torch.compiler import is_exporting
+from torch.compiler import is_compiling, is_exporting
 from torch.utils import checkpoint
 from torch.utils._python_dispatch import _disable_current_modes
 
 from .. import __version__
 from ..errors import MissingPackageError
 from . import _attention, _variants
-from ._dropout import check_inplace, dropout_eager, overlaps
+from ._dropout import check_inplace, dropout, dropout_eager, overlaps
+from ._dtensor import is_dtensor, refused_placements
 from ._eager import dispatch_modes, has_storage, is_plain_type, transforming, untraced
 from ._kernels import DTYPES
 from ._operators import traced_seed
@@ -46,7 +47,7 @@ def _stock(op: Any, *args: Any, **kwargs: Any) -> Any:
     return op._op_dk(_COMPOSITE, *args, **kwargs)
 
 
-# ---- What is taken. The dispatcher has seen to it that the tensor is on the CPU, and neither sparse nor nested.
+# ---- What is taken. The dispatcher has seen to it that the tensor is on the CPU or nested, and is not sparse.
 
 
 def _is_plain(x: Tensor) -> bool:
@@ -71,6 +72,15 @@ def _is_traced(x: Tensor) -> bool:
     )
 
 
+def _is_taken(x: Tensor) -> bool:
+    """True if dropout() takes x, which is nested or a DTensor, as it is in eager mode."""
+    if x.dtype not in DTYPES or x.device.type != "cpu" or not x.numel():
+        return False
+    if is_compiling() or dispatch_modes() or transforming() or forward_ad._current_level >= 0:
+        return False
+    return x.is_nested or (is_dtensor(x) and not refused_placements(x))
+
+
 # ---- Kernels.
 
 
@@ -80,6 +90,8 @@ def _dropout(input: Tensor, p: float, train: bool) -> Tensor:
             return dropout_eager(input, p, False, None) if train and p != 0.0 and input.numel() != 0 else input
         if train and p != 0.0 and _is_traced(input):
             return torch.ops.bitdrop.dropout(input, traced_seed(), p)[0]
+        if train and p != 0.0 and _is_taken(input):
+            return dropout(input, p)
     return _stock(_aten.dropout.default, input, p, train)
 
 
@@ -92,7 +104,20 @@ def _dropout_(input: Tensor, p: float, train: bool) -> Tensor:
             with _disable_current_modes():  # which would trace the check
                 check_inplace(input)
             return input.copy_(torch.ops.bitdrop.dropout(input, traced_seed(), p)[0])
+        elif _is_taken(input):
+            return dropout(input, p, inplace=True)
     return _stock(_aten.dropout_.default, input, p, train)
+
+
+def _nested(op: Any, inplace: bool) -> Callable[..., Tensor]:
+    """For nested tensors of both layouts, on any device."""
+
+    def kernel(input: Tensor, p: float, train: bool) -> Tensor:
+        if train and 0.0 < p <= 1.0 and _is_taken(input):
+            return dropout(input, p, inplace=inplace)
+        return _stock(op, input, p, train)
+
+    return kernel
 
 
 def _variant(op: Any, name: str, dimensions: int, inplace: bool) -> Callable[..., Tensor]:
@@ -220,10 +245,12 @@ def enable() -> None:
     nn.GRU, nn.RNN and nn.MultiheadAttention, and F.scaled_dot_product_attention with dropout_p > 0. PyTorch computes
     attention that bitdrop's kernels cannot take (with a mask that requires grad, say), and bitdrop drops in it.
 
-    PyTorch's own code runs as before, without a word, for other devices, dtypes and layouts, nested tensors, tensor
-    subclasses with a __torch_dispatch__ (DTensor is one), torch.func and forward-mode derivatives. It also runs where
-    nothing is dropped. Programs of torch.export keep aten.dropout. Dropout that a model makes of torch.bernoulli or
-    torch.rand is none of PyTorch's operators and stays as it is.
+    In eager mode, dropout of nested and jagged tensors and of DTensors is what bitdrop.torch.dropout makes of them.
+
+    PyTorch's own code runs as before, without a word, for other devices, dtypes and layouts, other tensor subclasses
+    with a __torch_dispatch__, torch.func and forward-mode derivatives. It also runs where nothing is dropped. Programs
+    of torch.export keep aten.dropout. Dropout that a model makes of torch.bernoulli or torch.rand is none of PyTorch's
+    operators and stays as it is.
 
     The switch is for all threads, and for children that are forked. A process that is started anew (the spawn method
     of multiprocessing, torchrun) calls enable() itself, or is started under python -m bitdrop.torch. Compiled code is
@@ -244,6 +271,9 @@ def enable() -> None:
         for op, kernel in _kernels().items():
             library.impl(op, untraced(kernel), "AutogradCPU")
             library.impl(op, untraced(_below_autograd(kernel)), "CPU")
+        # Not for NestedTensorCPU, which inference mode takes: PyTorch's dispatcher could not undo that.
+        for op, inplace in ((_aten.dropout.default, False), (_aten.dropout_.default, True)):
+            library.impl(op, untraced(_nested(op, inplace)), "AutogradNestedTensor")
         _cache_attribute()
         _library = library
         _tag_caches(_TAG, _TAG)
