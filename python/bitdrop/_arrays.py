@@ -123,7 +123,7 @@ def check_data(dtype: str, name: str) -> None:
     if dtype not in CODES:
         raise BitdropTypeError(
             f"{name} must be float16, float32, float64 or bfloat16 of this machine's byte order, "
-            f"not {dtype}: convert it, say to float32"
+            f"not {dtype}: convert it, for example to float32"
         )
 
 

@@ -156,8 +156,8 @@ def attention(
         causal: whether query i sees the keys j <= i + causal_first only.
         causal_first: see causal; keys - queries where the queries are the last of as many as there are keys.
         out: array [batch, heads, queries, elements of v] of q's dtype to write to, of any strides as q.
-        lse: array [batch, heads, queries] for the logarithms of the sums of exp, which attention_backward needs. Its
-            dtype is float64 if q has it, else float32. True for a new one, False if it is not wanted.
+        lse: array [batch, heads, queries] that receives the logarithms of the sums of exp. attention_backward needs
+            them. Its dtype is float64 if q has it, else float32. True for a new one, False if it is not wanted.
         mask: uint8 array (batch * heads * queries, ceil(keys / 8)) to write the mask to, or True for a new one. False
             keeps none in memory: attention_backward makes the bits again.
         **options: stream, offset, rounds, scaling, isa; of a part of a whole also index_heads, index_queries and

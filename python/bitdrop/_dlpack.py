@@ -78,7 +78,7 @@ class Borrowed(NamedTuple):
 def _check_device(device: int, name: str) -> None:
     if device != CPU:
         where = _DEVICES.get(device, f"DLPack device {device}")
-        raise BitdropValueError(f"{name} must be on the CPU, not on {where}; copy it there, say by {name}.cpu()")
+        raise BitdropValueError(f"{name} must be on the CPU, not on {where}; copy it there with {name}.cpu()")
 
 
 def _export(x: Any, name: str) -> object:

@@ -421,8 +421,8 @@ def forward_softmax(
         out: array of x's shape and dtype to write to; may be x.
         prob: array of x's shape and dtype for the softmax; may be x unless out is. True for a new one, and False if
             it is not wanted.
-        lse: array of x's shape without the columns, for the logarithms of the sums of exp. Its dtype is float64 if x
-            has it, else float32.
+        lse: array of x's shape without the columns. It receives the logarithms of the sums of exp. Its dtype is
+            float64 if x has it, else float32.
         mask: uint8 array to write the mask to.
         remade: keep no mask in memory: backward_softmax makes it again.
         **options: as those of forward.

@@ -35,18 +35,18 @@ def dropped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The elements that each call of the C library drops from."""
     sizes: list[int] = []
 
-    def count(module: Any, size: Callable[..., int]) -> None:
-        call = module._call
+    def count(module: Any, name: str, size: Callable[..., int]) -> None:
+        call = getattr(module, name)
 
         def counted(*args: Any) -> Any:
             sizes.append(size(*args))
             return call(*args)
 
-        monkeypatch.setattr(module, "_call", counted)
+        monkeypatch.setattr(module, name, counted)
 
-    count(_kernels, lambda function, p, seed, x, *_: x.numel())
-    count(_kernels_2d, lambda name, p, seed, shape, y, *_: y.numel())
-    count(_attention_calls, lambda function, q, v, *_: q[..., 0].numel() * v.shape[-2])
+    count(_kernels, "_call_flat", lambda function, p, seed, x, *_: x.numel())
+    count(_kernels_2d, "_call_2d", lambda name, p, seed, shape, y, *_: y.numel())
+    count(_attention_calls, "_call_attention", lambda function, q, v, *_: q[..., 0].numel() * v.shape[-2])
     return sizes
 
 
@@ -190,7 +190,7 @@ def test_attention_by_math(dropped: list[int], monkeypatch: pytest.MonkeyPatch) 
     q, k = (torch.randn(2, 3, 7, 8, requires_grad=True) for _ in range(2))
     v = torch.eye(7).expand(2, 3, 7, 7)
     bias = torch.randn(7, 7, requires_grad=True)
-    monkeypatch.delattr(_attention_calls, "_call")
+    monkeypatch.delattr(_attention_calls, "_call_attention")
     y = F.scaled_dot_product_attention(q, k, v, bias, 0.4)
     assert dropped == [2 * 3 * 7 * 7]
     grads = torch.autograd.grad(y, [q, k, bias], torch.ones_like(y).cumsum(-1))
@@ -542,8 +542,8 @@ import sys, torch, bitdrop.torch
 from bitdrop.torch import _kernels
 from torch._dynamo.utils import counters
 calls = []
-call = _kernels._call
-_kernels._call = lambda *args: calls.append(1) or call(*args)
+call = _kernels._call_flat
+_kernels._call_flat = lambda *args: calls.append(1) or call(*args)
 if sys.argv[1:] == ["on"]:
     bitdrop.torch.enable()
 x = torch.ones(3000, requires_grad=True)

@@ -33,7 +33,7 @@ def why_not(
     return None if refused is None else refused[1]
 
 
-class _Attention(torch.autograd.Function):
+class _EagerAttention(torch.autograd.Function):
     """Keeps its inputs, the result, a number for each row of it, and the seed."""
 
     @staticmethod
@@ -57,8 +57,8 @@ class _Attention(torch.autograd.Function):
         return *gradients, None, None
 
 
-# What _Attention.apply comes to where no functorch transform is active, which is_eager has made sure of.
-_apply = super(torch.autograd.Function, _Attention).apply
+# What _EagerAttention.apply comes to where no functorch transform is active, which is_eager has made sure of.
+_apply = super(torch.autograd.Function, _EagerAttention).apply
 
 
 def _autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -97,9 +97,9 @@ def scaled_dot_product_attention(
     generator is the source of the seed; None is PyTorch's default generator. Without dropout none is drawn. What
     dropout says of generator= is true here.
 
-    Raises an error of PyTorch's type for what PyTorch refuses; TypeError for another dtype or layout, and ValueError
-    for a tensor on another device, for rows without elements, for a scale that is 0 or not finite, and for a mask
-    that requires grad, which would get none.
+    Raises an error of PyTorch's type where PyTorch refuses a call, too, and TypeError for another dtype or layout. It
+    raises ValueError if a tensor is on another device, rows have no elements, the scale is 0 or not finite, or the mask
+    requires grad, because it would get none.
     """
     if has_torch_function((query, key, value, attn_mask)):  # a subclass, a mode, or the proxy of torch.fx
         return handle_torch_function(

@@ -163,7 +163,7 @@ def _bias(mask: Tensor, dtype: torch.dtype, keys: int) -> Tensor:
 # ---- Calls.
 
 
-def _call(
+def _call_attention(
     function: Any,
     q: Tensor,
     v: Tensor,
@@ -200,7 +200,7 @@ def forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: Optio
         return out.zero_()
     (q, of_q), (k, of_k), (v, of_v), (_, of_out) = _readable(q), _readable(k), _readable(v), _dense(out)
     addresses = (q.data_ptr(), k.data_ptr(), v.data_ptr(), out.data_ptr(), None if lse is None else lse.data_ptr())
-    _call(_c_forward, q, v, mask, (of_q, of_k, of_v, of_out), options, addresses)
+    _call_attention(_c_forward, q, v, mask, (of_q, of_k, of_v, of_out), options, addresses)
     return out
 
 
@@ -226,5 +226,5 @@ def backward(
     if _strides(dout) != of_out:
         dout = torch.empty_like(out).copy_(dout)
     addresses = tuple(x.data_ptr() for x in (dout, q, k, v, out, lse, dq, dk, dv))
-    _call(_c_backward, q, v, mask, (of_q, of_k, of_v, of_out), options, addresses)
+    _call_attention(_c_backward, q, v, mask, (of_q, of_k, of_v, of_out), options, addresses)
     return dq, dk, dv

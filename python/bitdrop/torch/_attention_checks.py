@@ -62,7 +62,7 @@ def four_dimensions(
 # ---- Refusals. What PyTorch refuses too has the type of its error.
 
 
-def _of_tensor(x: Any, name: str) -> Refusal | None:
+def _tensor_refusal(x: Any, name: str) -> Refusal | None:
     if not isinstance(x, Tensor):
         return TypeError, f"{name} must be a torch.Tensor, and is {type(x).__name__}"
     if x.layout is not torch.strided or x.is_nested:
@@ -73,8 +73,8 @@ def _of_tensor(x: Any, name: str) -> Refusal | None:
     return None
 
 
-def _of_mask(mask: Any, query: Tensor, scores: tuple[int, ...], is_causal: bool) -> Refusal | None:
-    if refused := _of_tensor(mask, "attn_mask"):
+def _mask_refusal(mask: Any, query: Tensor, scores: tuple[int, ...], is_causal: bool) -> Refusal | None:
+    if refused := _tensor_refusal(mask, "attn_mask"):
         return refused
     if is_causal:
         return RuntimeError, "attn_mask must be None with is_causal=True: add the causal part to the mask"
@@ -88,7 +88,7 @@ def _of_mask(mask: Any, query: Tensor, scores: tuple[int, ...], is_causal: bool)
     return None
 
 
-def _of_numbers(dropout_p: Any, scale: Any) -> Refusal | None:
+def _numbers_refusal(dropout_p: Any, scale: Any) -> Refusal | None:
     for x, name in ((dropout_p, "dropout_p"), (scale, "scale")):
         if not isinstance(x, _NUMBERS) and not (x is None and name == "scale"):
             return TypeError, f"{name} must be a number, and is {type(x).__name__}"
@@ -110,7 +110,7 @@ def refusal(
 ) -> Refusal | None:
     """The type of the error and the reason, if attention does not take the call."""
     for x, name in ((query, "query"), (key, "key"), (value, "value")):
-        if refused := _of_tensor(x, name):
+        if refused := _tensor_refusal(x, name):
             return refused
         if x.dtype is not query.dtype:
             return RuntimeError, f"{name} is {x.dtype}, and must be {query.dtype} as query is: convert one of them"
@@ -123,6 +123,6 @@ def refusal(
         return RuntimeError, _misfit(query, key, value, enable_gqa)
     if query.shape[-1] == 0:
         return ValueError, f"the rows of query and key have no elements: call {_STOCK}"
-    if refused := _of_numbers(dropout_p, scale):
+    if refused := _numbers_refusal(dropout_p, scale):
         return refused
-    return None if attn_mask is None else _of_mask(attn_mask, query, scores, is_causal)
+    return None if attn_mask is None else _mask_refusal(attn_mask, query, scores, is_causal)

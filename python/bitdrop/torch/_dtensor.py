@@ -47,7 +47,7 @@ def _pieces(whole: Sequence[int], shard: Sequence[int], first: Sequence[int]) ->
 
 
 def _recompute(x: Tensor, seed: int, p: float, pieces: Sequence[_Piece]) -> Tensor:
-    """Y, or dx of dy."""
+    """The result or, given dy in the place of x, the gradient of x."""
     if not x.is_contiguous():
         return torch.empty_like(x).copy_(_recompute(x.contiguous(), seed, p, pieces))
     y = torch.empty_like(x)

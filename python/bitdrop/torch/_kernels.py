@@ -33,7 +33,7 @@ class _Team(ctypes.Structure):
 
 
 def _find_openmp() -> int | None:
-    """Address of GOMP_parallel in the OpenMP runtime that PyTorch runs on; None but on Linux, or for another pool."""
+    """Address of GOMP_parallel in PyTorch's OpenMP runtime. None if there is none: not on Linux, or another pool."""
     try:
         # The handle finds what this library depends on, and no other OpenMP that the process may hold.
         library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
@@ -125,7 +125,7 @@ _c_backward = unchecked("bitdrop_backward")
 _c_recompute = unchecked("bitdrop_recompute")
 
 
-def _call(function: Any, p: float, seed: int, x: Tensor, y: Tensor, *mask_address: int) -> None:
+def _call_flat(function: Any, p: float, seed: int, x: Tensor, y: Tensor, *mask_address: int) -> None:
     n = x.numel()
     config = _library.Config(p, seed)
     if n >= SHARED:
@@ -142,28 +142,28 @@ def new_mask(x: Tensor) -> Tensor:
 
 
 def forward(x: Tensor, seed: int, p: float) -> tuple[Tensor, Tensor]:
-    """Y and the mask."""
+    """The result and the mask."""
     if not x.is_contiguous():
         y, mask = forward(x.contiguous(), seed, p)
         return torch.empty_like(x).copy_(y), mask
     y, mask = torch.empty_like(x), new_mask(x)
-    _call(_c_forward, p, seed, x, y, mask.data_ptr())
+    _call_flat(_c_forward, p, seed, x, y, mask.data_ptr())
     return y, mask
 
 
 def backward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-    """Dx by the mask."""
+    """The gradient of x, by the mask."""
     if not dy.is_contiguous():
         return torch.empty_like(dy).copy_(backward(dy.contiguous(), mask, p))
     dx = torch.empty_like(dy)
-    _call(_c_backward, p, 0, dy, dx, mask.data_ptr())
+    _call_flat(_c_backward, p, 0, dy, dx, mask.data_ptr())
     return dx
 
 
 def recompute(x: Tensor, seed: int, p: float) -> Tensor:
-    """Y, or dx of dy, by the seed."""
+    """The result or, given dy in the place of x, the gradient of x, by the seed."""
     if not x.is_contiguous():
         return torch.empty_like(x).copy_(recompute(x.contiguous(), seed, p))
     y = torch.empty_like(x)
-    _call(_c_recompute, p, seed, x, y)
+    _call_flat(_c_recompute, p, seed, x, y)
     return y

@@ -28,7 +28,7 @@ _functions = {
 }
 
 
-def _call(name: str, p: float, seed: int, shape: _library.Shape2D, y: Tensor, *arguments: Any) -> None:
+def _call_2d(name: str, p: float, seed: int, shape: _library.Shape2D, y: Tensor, *arguments: Any) -> None:
     """Arguments are what follows the shape: addresses, of which the last is that of the mask, or None to remake it."""
     config = _library.Config(p, seed)
     if arguments[-1] is None:
@@ -65,30 +65,30 @@ def _layout(x: Tensor, dims: int) -> _library.Shape2D | None:
     return None
 
 
-def _rows(name: str, x: Tensor, seed: int, p: float, dims: int) -> Tensor:
+def _drop_rows(name: str, x: Tensor, seed: int, p: float, dims: int) -> Tensor:
     if x.numel() == 0:
         return torch.empty_like(x)
     shape = _layout(x, dims)
     if shape is None:
-        return torch.empty_like(x).copy_(_rows(name, x.contiguous(), seed, p, dims))
+        return torch.empty_like(x).copy_(_drop_rows(name, x.contiguous(), seed, p, dims))
     y = torch.empty_like(x)
-    _call(name, p, seed, shape, y, x.data_ptr(), y.data_ptr(), None)
+    _call_2d(name, p, seed, shape, y, x.data_ptr(), y.data_ptr(), None)
     return y
 
 
 def feature_dropout(x: Tensor, seed: int, p: float, dims: int) -> Tensor:
-    """Y, or dx of dy."""
-    return _rows("forward_2d", x, seed, p, dims)
+    """The result or, given dy in the place of x, the gradient of x."""
+    return _drop_rows("forward_2d", x, seed, p, dims)
 
 
 def alpha_dropout(x: Tensor, seed: int, p: float, dims: int) -> Tensor:
-    """Y."""
-    return _rows("forward_alpha", x, seed, p, dims)
+    """The result."""
+    return _drop_rows("forward_alpha", x, seed, p, dims)
 
 
 def alpha_dropout_backward(dy: Tensor, seed: int, p: float, dims: int) -> Tensor:
-    """Dx."""
-    return _rows("backward_alpha", dy, seed, p, dims)
+    """The gradient of x."""
+    return _drop_rows("backward_alpha", dy, seed, p, dims)
 
 
 # ---- Fused calls. Without a bias, a tensor is one row. With one, it has a row for each index but the last dimension's.
@@ -121,7 +121,7 @@ def _forward(
     mask = x.new_empty((rows, (cols + 7) // 8), dtype=torch.uint8) if keep else None
     inputs = [x.data_ptr(), None if bias is None else bias.data_ptr(), *[other.data_ptr() for other in others]]
     address = None if mask is None else mask.data_ptr()
-    _call(name, p, seed, _library.Shape2D(rows, cols), y, *code, *inputs, y.data_ptr(), address)
+    _call_2d(name, p, seed, _library.Shape2D(rows, cols), y, *code, *inputs, y.data_ptr(), address)
     return y, mask
 
 
@@ -132,7 +132,7 @@ def _dense(x: Tensor | None) -> Tensor | None:
 def dropout_add(
     x: Tensor, residual: Tensor, bias: Tensor | None, seed: int, p: float, keep: bool = True
 ) -> tuple[Tensor, Tensor | None]:
-    """Y and the mask."""
+    """The result and the mask."""
     if not x.is_contiguous():
         y, mask = dropout_add(x.contiguous(), residual, bias, seed, p, keep)
         return torch.empty_like(x).copy_(y), mask
@@ -142,7 +142,7 @@ def dropout_add(
 def activation_dropout(
     x: Tensor, bias: Tensor | None, seed: int, p: float, activation: str, keep: bool = True
 ) -> tuple[Tensor, Tensor | None]:
-    """Y and the mask, which for relu has a one where x + bias is both kept and positive."""
+    """The result and the mask, which for relu has a one where x + bias is both kept and positive."""
     if not x.is_contiguous():
         y, mask = activation_dropout(x.contiguous(), bias, seed, p, activation, keep)
         return torch.empty_like(x).copy_(y), mask
@@ -152,7 +152,7 @@ def activation_dropout(
 def activation_dropout_backward(
     dy: Tensor, mask: Tensor, x: Tensor, bias: Tensor | None, p: float, activation: str
 ) -> Tensor:
-    """Dx."""
+    """The gradient of x."""
     if not dy.is_contiguous():
         dx = activation_dropout_backward(dy.contiguous(), mask, x, bias, p, activation)
         return torch.empty_like(dy).copy_(dx)
@@ -160,17 +160,17 @@ def activation_dropout_backward(
     dx = torch.empty_like(dy)
     inputs = (dy.data_ptr(), x.data_ptr(), None if bias is None else bias.data_ptr())
     shape = _library.Shape2D(*_matrix(x, bias))
-    _call("backward_act", p, 0, shape, dx, ACTIVATIONS[activation], *inputs, dx.data_ptr(), mask.data_ptr())
+    _call_2d("backward_act", p, 0, shape, dx, ACTIVATIONS[activation], *inputs, dx.data_ptr(), mask.data_ptr())
     return dx
 
 
 def dropout_backward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-    """Dx of dropout by a mask that is flat, or has rows."""
+    """The gradient of x of dropout, by a mask that is flat or has rows."""
     rows, n = mask.shape[0] if mask.dim() == 2 else 1, dy.numel()
     if rows <= 1 or n % (8 * rows) == 0:  # no bits lie between rows
         return _kernels.backward(dy, mask, p)
     if not dy.is_contiguous():
         return torch.empty_like(dy).copy_(dropout_backward(dy.contiguous(), mask, p))
     dx = torch.empty_like(dy)
-    _call("backward_2d", p, 0, _library.Shape2D(rows, n // rows), dx, dy.data_ptr(), dx.data_ptr(), mask.data_ptr())
+    _call_2d("backward_2d", p, 0, _library.Shape2D(rows, n // rows), dx, dy.data_ptr(), dx.data_ptr(), mask.data_ptr())
     return dx

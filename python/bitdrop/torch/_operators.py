@@ -36,7 +36,7 @@ def check(x: Tensor) -> None:
     if x.dtype not in _kernels.DTYPES:
         raise TypeError(
             f"bitdrop: the tensor is {x.dtype}, and must be float32, float64, float16 or bfloat16: "
-            "convert it first, with .float() say"
+            "convert it first, for example with .float()"
         )
     if x.layout is not torch.strided or x.is_nested:
         kind, cure = ("nested", ".unbind() it") if x.is_nested else (x.layout, "convert it with .to_dense()")
@@ -143,7 +143,7 @@ def _draw_marked() -> Tensor:
     if is_compiling() and is_grad_enabled() and torch._functorch.config.activation_memory_budget == 0:
         raise RuntimeError(
             "bitdrop: torch._functorch.config.activation_memory_budget = 0 would make the backward pass draw another "
-            "mask: set it above 0, to 0.01 say"
+            "mask: set it above 0, for example to 0.01"
         )
     # Only a trace reads the mark. It is global to the process: eager threads would leave each other's behind.
     if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is None:

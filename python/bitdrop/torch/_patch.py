@@ -45,7 +45,7 @@ def _why_not(module: nn.Module) -> str | None:
     """Why another class would not change what a call of module does; None if it would."""
     if "forward" in vars(module):
         return (
-            "its forward is an attribute of the instance (set by a hook of accelerate, say, or a monkeypatch), which "
+            "its forward is an attribute of the instance (a hook of accelerate or a monkeypatch set it), which "
             "hides that of any class: remove it first, and set it again afterwards"
         )
     if type(module).forward.__module__ != type(module).__module__:
@@ -69,7 +69,7 @@ def _why_left(module: nn.Module) -> str | None:
         return f"{kind} drops by a rule of its own"
     for name, p in vars(module).items():  # dropout, dropout_p, attention_dropout, attn_pdrop, drop_prob
         if "drop" in name and isinstance(p, float) and p > 0:
-            return f"{kind} hands {name}={p} to code of its own (fused attention, say), which only enable() reaches"
+            return f"{kind} hands {name}={p} to code of its own (such as fused attention), which only enable() reaches"
     return None
 
 

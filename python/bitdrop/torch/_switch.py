@@ -142,7 +142,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any
     return _stock(_aten.scaled_dot_product_attention.default, query, key, value, *args, **kwargs)
 
 
-def _below_autograd(kernel: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _without_grad(kernel: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The same for the CPU key: in inference mode, or in the kernel of another operator, which has its own formula."""
 
     def below(*args: Any, **kwargs: Any) -> Tensor:
@@ -243,7 +243,7 @@ def enable() -> None:
     Covered, for float32, float64, float16 and bfloat16 on the CPU: torch.dropout, alpha_dropout, feature_dropout and
     feature_alpha_dropout, also in place, hence F.dropout, nn.Dropout, nn.Dropout1d to 3d, nn.AlphaDropout, nn.LSTM,
     nn.GRU, nn.RNN and nn.MultiheadAttention, and F.scaled_dot_product_attention with dropout_p > 0. PyTorch computes
-    attention that bitdrop's kernels cannot take (with a mask that requires grad, say), and bitdrop drops in it.
+    attention that bitdrop's kernels cannot take (for example with a mask that requires grad), and bitdrop drops in it.
 
     In eager mode, dropout of nested and jagged tensors and of DTensors is what bitdrop.torch.dropout makes of them.
 
@@ -270,7 +270,7 @@ def enable() -> None:
         library = torch.library.Library("aten", "IMPL")
         for op, kernel in _kernels().items():
             library.impl(op, untraced(kernel), "AutogradCPU")
-            library.impl(op, untraced(_below_autograd(kernel)), "CPU")
+            library.impl(op, untraced(_without_grad(kernel)), "CPU")
         # Not for NestedTensorCPU, which inference mode takes: PyTorch's dispatcher could not undo that.
         for op, inplace in ((_aten.dropout.default, False), (_aten.dropout_.default, True)):
             library.impl(op, untraced(_nested(op, inplace)), "AutogradNestedTensor")
