@@ -23,5 +23,5 @@ def run(*arguments: str, cwd: Path = HERE, timeout: int = 60, **environment: str
     )
 
 
-def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run("-c", code, **environment)
+def python(code: str, timeout: int = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run("-c", code, timeout=timeout, **environment)

@@ -415,6 +415,6 @@ print("done")
 def test_dtensor(tmp_path: Path) -> None:
     """Shards have the bits of one device."""
     with ThreadPoolExecutor(2) as pool:
-        ranks = [pool.submit(python, RANK, RANK=str(rank), STORE=str(tmp_path / "store")) for rank in range(2)]
+        ranks = [pool.submit(python, RANK, 300, RANK=str(rank), STORE=str(tmp_path / "store")) for rank in range(2)]
         done = [rank.result() for rank in ranks]
     assert [rank.stdout for rank in done] == ["done\n"] * 2, done

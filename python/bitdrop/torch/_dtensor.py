@@ -106,7 +106,10 @@ def dropout(x: Any, p: float, inplace: bool, generator: torch.Generator | None) 
             ".redistribute() it first"
         )
     # A sum that is still to be made is made first: the scale is to round it and not its terms.
-    whole = x.redistribute(placements=[Replicate() if place.is_partial() else place for place in x.placements])
+    # PyTorch 2.7 cannot differentiate a redistribution that has nothing to do on a mesh of two dimensions.
+    whole = x
+    if any(place.is_partial() for place in x.placements):
+        whole = x.redistribute(placements=[Replicate() if place.is_partial() else place for place in x.placements])
     local = whole.to_local()
     mesh, placements = whole.device_mesh, whole.placements
     shape, first = compute_local_shape_and_global_offset(whole.shape, mesh, placements)
