@@ -51,7 +51,8 @@ class _EagerAttention(torch.autograd.Function):
         # Grad mode is on in a backward pass that will itself be differentiated.
         if is_grad_enabled() or forward_ad._current_level >= 0 or not is_eager(dout):
             seed = torch.tensor(options.seed) if options.p > 0 else None
-            gradients = apply_backward(dout, q, k, v, mask, out, lse, seed, *options[1:])
+            _, p, is_causal, scale = options  # not a slice, which Dynamo of PyTorch 2.7 cannot trace
+            gradients = apply_backward(dout, q, k, v, mask, out, lse, seed, p, is_causal, scale)
         else:
             gradients = calls.backward(dout, q, k, v, mask, out, lse, options, may_share=True)
         return *gradients, None, None
