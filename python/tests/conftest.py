@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of more than one file."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
 
 
@@ -8,3 +11,35 @@ import pytest
 def masks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small tensors keep a mask as large ones do."""
     monkeypatch.setattr("bitdrop.torch._dropout._SMALL", 0)
+
+
+@pytest.fixture
+def enabled() -> Iterator[None]:
+    """F.dropout is bitdrop's."""
+    import bitdrop.torch as bt
+
+    bt.enable()
+    yield
+    bt.disable()
+
+
+@pytest.fixture
+def dropped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The elements that each call of the C library drops from."""
+    from bitdrop.torch import _attention_calls, _kernels, _kernels_2d
+
+    sizes: list[int] = []
+
+    def count(module: Any, name: str, size: Callable[..., int]) -> None:
+        call = getattr(module, name)
+
+        def counted(*args: Any) -> Any:
+            sizes.append(size(*args))
+            return call(*args)
+
+        monkeypatch.setattr(module, name, counted)
+
+    count(_kernels, "_call_flat", lambda function, p, seed, x, *_: x.numel())
+    count(_kernels_2d, "_call_2d", lambda name, p, seed, shape, y, *_: y.numel())
+    count(_attention_calls, "_call_attention", lambda function, q, v, *_: q[..., 0].numel() * v.shape[-2])
+    return sizes

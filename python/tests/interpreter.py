@@ -11,7 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).parent  # where no sources of the package hide what is installed
 
 
-def run(*arguments: str, cwd: Path = HERE, timeout: int = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, cwd: Path = HERE, timeout: int = 300, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         env={**os.environ, **environment},
@@ -23,5 +23,5 @@ def run(*arguments: str, cwd: Path = HERE, timeout: int = 60, **environment: str
     )
 
 
-def python(code: str, timeout: int = 60, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run("-c", code, timeout=timeout, **environment)
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run("-c", code, **environment)

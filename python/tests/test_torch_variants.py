@@ -11,9 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F
-from seeded import OPS, Operators, compiled_autograd, same, seed_of_7, seeded
+from seeded import OPS, Operators, same, seed_of_7, seeded
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 import bitdrop
 import bitdrop.torch as bt
@@ -249,40 +248,6 @@ def test_compile() -> None:
             y.sum().backward()
             want.sum().backward()
             same(a.grad, b.grad)
-
-
-def all_modules() -> nn.Module:
-    return nn.Sequential(bt.AlphaDropout(0.3), bt.Dropout1d(0.3), bt.FeatureAlphaDropout(0.3), bt.DropPath(0.3))
-
-
-def test_compiled_autograd() -> None:
-    torch._dynamo.reset()
-    drops, x = all_modules(), torch.randn(6, 9, 5, requires_grad=True)
-    with compiled_autograd(torch.compile(backend="aot_eager")):
-        seeded(drops, x).backward(torch.ones(6, 9, 5))
-    plain = x.detach().clone().requires_grad_()
-    seeded(drops, plain).backward(torch.ones(6, 9, 5))
-    same(x.grad, plain.grad)
-
-
-def test_export() -> None:
-    batch, x = torch.export.Dim("batch", min=1), torch.randn(6, 9, 5)
-    drops = nn.Sequential(bt.AlphaDropout(0.3), bt.FeatureAlphaDropout(0.3), bt.DropPath(0.3))
-    exported = torch.export.export(drops, (x,), dynamic_shapes=({0: batch},)).module()
-    for n in (1, 6):
-        same(seeded(exported, x[:n]), seeded(drops, x[:n]))
-
-
-def test_checkpoint_replays() -> None:
-    drops = all_modules()
-    for use_reentrant in (False, True):
-        x = torch.randn(6, 9, 5, requires_grad=True)
-        y = seeded(checkpoint, drops, x, use_reentrant=use_reentrant)
-        torch.rand(10)
-        y.sum().backward()
-        plain = x.detach().clone().requires_grad_()
-        seeded(drops, plain).sum().backward()
-        same(x.grad, plain.grad)
 
 
 @FUNCTIONS
