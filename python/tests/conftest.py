@@ -39,7 +39,7 @@ def dropped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         monkeypatch.setattr(module, name, counted)
 
-    count(_kernels, "_call_flat", lambda function, p, seed, x, *_: x.numel())
+    count(_kernels, "_call_flat", lambda function, config, x, *_: x.numel())
     count(_kernels_2d, "_call_2d", lambda name, p, seed, shape, y, *_: y.numel())
     count(_attention_calls, "_call_attention", lambda function, q, v, *_: q[..., 0].numel() * v.shape[-2])
     return sizes

@@ -10,6 +10,7 @@ from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from .._library import Config
 from . import _dtensor, _kernels, _stock
 from ._dtensor import is_dtensor
 from ._eager import draw_seed, is_eager, is_grad_enabled, untraced
@@ -20,29 +21,28 @@ _SMALL = 2048  # up to here, making a mask again takes less time than allocating
 
 
 class _Dropout(torch.autograd.Function):
-    """The mask is kept or, with recompute and for small tensors, only the seed, which is no tensor."""
+    """The mask is kept or, with recompute and for small tensors, only the config with the seed, which is no tensor."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, call: tuple[int, float, bool]) -> Tensor:  # each argument costs time
-        seed, p, recompute = call
+    def forward(ctx: Any, x: Tensor, call: tuple[Config, bool]) -> Tensor:  # each argument costs time
+        ctx.config, recompute = call
         if recompute or x.numel() <= _SMALL:
-            ctx.kept = seed, p
-            return _kernels.recompute(x, seed, p)
-        ctx.kept = None, p
-        y, mask = _kernels.forward(x, seed, p)
+            return _kernels.recompute_by(x, ctx.config)
+        y, mask = _kernels.forward(x, ctx.config.seed, ctx.config.p)
         ctx.save_for_backward(mask)
         return y
 
     @staticmethod
     @untraced
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
-        seed, p = ctx.kept
+        config = ctx.config
         saved = ctx.saved_tensors  # asked for in any case: PyTorch then refuses a second pass without retain_graph
         # Grad mode is on in a backward pass that will itself be differentiated.
         if is_grad_enabled() or forward_ad._current_level >= 0 or not is_eager(dy):
-            dx = apply_mask(dy, saved[0], p) if seed is None else apply_seed(dy, torch.tensor(seed), p)
+            p = config.p
+            dx = apply_mask(dy, saved[0], p) if saved else apply_seed(dy, torch.tensor(config.seed), p)
         else:
-            dx = _kernels.backward(dy, saved[0], p) if seed is None else _kernels.recompute(dy, seed, p)
+            dx = _kernels.backward(dy, saved[0], config.p) if saved else _kernels.recompute_by(dy, config)
         return dx, None
 
 
@@ -53,10 +53,10 @@ _Dropout._backward_cls.apply = _Dropout.backward  # type: ignore[attr-defined]
 
 
 def dropout_eager(x: Tensor, p: float, recompute: bool, generator: torch.Generator | None) -> Tensor:
-    seed = draw_seed(generator)
+    config = Config(p, draw_seed(generator))
     if x.requires_grad and is_grad_enabled():
-        return _apply(x, (seed, p, recompute))
-    return _kernels.recompute(x, seed, p)
+        return _apply(x, (config, recompute))
+    return _kernels.recompute_by(x, config)
 
 
 def _dropout_by_operators(x: Tensor, p: float, recompute: bool, generator: torch.Generator | None) -> Tensor:

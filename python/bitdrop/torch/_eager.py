@@ -34,12 +34,12 @@ SEEDS = 2**63 - 1  # one past the largest seed drawn: all that torch.randint can
 
 
 class _Seed(threading.local):
-    """Memory, and a tensor of it to draw into."""
+    """Memory, and the method of a tensor of it that draws into it."""
 
     def __init__(self) -> None:
         self.memory = ctypes.c_int64()
         with torch.inference_mode(False):  # a tensor made in there could not be written to outside
-            self.tensor = torch.frombuffer(self.memory, dtype=torch.int64)
+            self.draw = torch.frombuffer(self.memory, dtype=torch.int64).random_
 
 
 _seed = _Seed()
@@ -48,9 +48,9 @@ _seed = _Seed()
 def draw_seed(generator: torch.Generator | None = None) -> int:
     """A seed from PyTorch's default generator. torch.randint(SEEDS, ()).item() draws the same one in twice the time."""
     if generator is None:
-        _seed.tensor.random_(0, SEEDS)
+        _seed.draw(SEEDS)
     else:
-        _seed.tensor.random_(0, SEEDS, generator=generator)
+        _seed.draw(SEEDS, generator=generator)
     return _seed.memory.value
 
 
