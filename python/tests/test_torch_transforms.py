@@ -267,6 +267,13 @@ def test_a_seed_is_marked_by_tracers_only() -> None:
     assert marks == [None, CheckpointPolicy.MUST_SAVE]
 
 
+def test_traced_before_dispatch() -> None:
+    """The mode of make_fx is on a stack of its own then."""
+    for n in (8, 5000):
+        graph = make_fx(lambda x: bt.dropout(x), pre_dispatch=True)(torch.ones(n))
+        same(seeded(graph, torch.ones(n)), seeded(bt.dropout, torch.ones(n)))
+
+
 def test_import_under_a_mode() -> None:
     done = python("""
 import torch

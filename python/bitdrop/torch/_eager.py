@@ -61,6 +61,8 @@ dispatch_modes = torch._C._len_torch_dispatch_stack
 _tracing = torch._C._is_tracing
 has_storage = torch._C._has_storage
 is_grad_enabled = torch.is_grad_enabled
+_is_included = torch._C._dispatch_tls_is_dispatch_key_included
+_PRE_DISPATCH = torch._C.DispatchKey.PreDispatch  # of make_fx(pre_dispatch=True), whose mode is on no stack
 
 
 def is_eager(x: Tensor) -> bool:
@@ -76,4 +78,5 @@ def is_eager(x: Tensor) -> bool:
         and x.is_cpu
         and has_storage(x)  # neither sparse nor of the vmap that is_grads_batched=True of torch.autograd.grad uses
         and not (x.is_nested or x.is_neg() or x._is_zerotensor() or transforming() or dispatch_modes() or _tracing())
+        and not _is_included(_PRE_DISPATCH)
     )
