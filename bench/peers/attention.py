@@ -7,7 +7,8 @@ It needs a Python that has both, as `./dev test engines` makes it:
 
 Prints a table of milliseconds for each number of threads (1 and 2 by default): medians. The ways take turns, and each
 timed run follows one that is not timed. Both allocate what they return. PyTorch takes its fused kernel ("flash") only
-without dropout. BITDROP_ISA=avx2 and ATEN_CPU_CAPABILITY=avx2 show what the two make of an older CPU.
+without dropout. BITDROP_ISA=avx2 and ATEN_CPU_CAPABILITY=avx2 show what the two make of an older CPU,
+with --dtypes=float32, because PyTorch refuses bfloat16 there.
 """
 
 import argparse
@@ -25,7 +26,6 @@ CASES = [  # batch, heads, rows, elements of a row, causal
     (4, 12, 512, 64, False),
     (1, 12, 2048, 64, True),
 ]
-DTYPES = [torch.float32, torch.bfloat16]
 WAYS = {
     "bitdrop": bitdrop.torch.scaled_dot_product_attention,
     "PyTorch": scaled_dot_product_attention,
@@ -62,14 +62,14 @@ def largest_difference(ours, theirs):
     return max((a.grad - b.grad).abs().max().item() for a, b in zip(ours.inputs, theirs.inputs))
 
 
-def table(threads, turns):
+def table(threads, turns, dtypes):
     torch.set_num_threads(threads)
     print(f"\n{threads} thread(s)\n")
     names = [f"{way} p = {p:g}" for way, p in COLUMNS]
     print("| batch, heads, rows | dtype | " + " | ".join(names), end="")
     print(" | bitdrop p = 0.1 / PyTorch p = 0.1, p = 0 | p = 0.1 / 0 |")
     print("|---|---|" + "---|" * (len(names) + 2))
-    for dtype in DTYPES:
+    for dtype in dtypes:
         for batch, heads, rows, dim, causal in CASES:
             x = [torch.randn(batch, heads, rows, dim).to(dtype) for _ in range(4)]
             steps = {column: Step(*column, *x, causal) for column in COLUMNS}
@@ -89,10 +89,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("threads", nargs="*", type=int, default=[1, 2])
     parser.add_argument("--turns", type=int, default=5, help="timed runs of each (default: 5)")
+    parser.add_argument("--dtypes", default="float32,bfloat16", help="(default: %(default)s)")
     options = parser.parse_args()
     print(f"PyTorch {torch.__version__}, bitdrop {bitdrop.__version__}")
     for threads in options.threads:
-        table(threads, options.turns)
+        table(threads, options.turns, [getattr(torch, name) for name in options.dtypes.split(",")])
 
 
 if __name__ == "__main__":
