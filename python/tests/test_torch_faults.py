@@ -240,11 +240,12 @@ def test_graphs_that_are_saved_cannot_have_a_generator() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("enabled")
 @pytest.mark.parametrize("dynamo", [False, True])
 def test_onnx(dynamo: bool) -> None:
     pytest.importorskip("onnxscript")
     onnx = pytest.importorskip("onnx")
-    model = nn.Sequential(nn.Linear(4, 4), bt.Dropout(0.3), bt.ActivationDropout(0.2, "gelu"))
+    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.4), bt.Dropout(0.3), bt.ActivationDropout(0.2, "gelu"))
     for training in (True, False):
         if dynamo:
             program = torch.onnx.export(model.train(training), (torch.ones(2, 4),), dynamo=True, verbose=False)
@@ -254,5 +255,5 @@ def test_onnx(dynamo: bool) -> None:
             mode = torch.onnx.TrainingMode.TRAINING if training else torch.onnx.TrainingMode.EVAL
             torch.onnx.export(model, (torch.ones(2, 4),), file, dynamo=False, training=mode)
             names = [node.op_type for node in onnx.load_from_string(file.getvalue()).graph.node]
-        assert names.count("Dropout") == 2 * training
+        assert names.count("Dropout") == 3 * training
         assert "Gelu" in names
