@@ -13,6 +13,10 @@
 
 #include "isas.h"
 
+#ifdef BITDROP_LEFT_OUT /* such a build is slow, and says so */
+#pragma message("bitdrop is compiled without " BITDROP_LEFT_OUT)
+#endif
+
 static const char *const names[BITDROP_ISA_COUNT] = {"auto",
 #define NAME(name, NAME) [BITDROP_ISA_##NAME] = #name,
                                                      BITDROP_ISAS(NAME)};

@@ -2,7 +2,7 @@
 /*
  * Which tables of kernels are compiled: BITDROP_HAVE_<table> is 1 or 0. It depends on the CPU that
  * the compiler makes code for. -DBITDROP_NO_<table> leaves a table out, and those that extend it.
- * scalar is always there.
+ * scalar is always there. BITDROP_LEFT_OUT is what the CPU may have and the build did not ask for.
  */
 #ifndef BITDROP_HAVE_H
 #define BITDROP_HAVE_H
@@ -13,10 +13,13 @@ struct bitdrop_kernels; /* ISO C wants a declaration in each file, also where it
  * On Windows gcc spills vectors as if the stack were aligned to them (GCC bug 54412). A build that
  * assembles with -Wa,-muse-unaligned-vector-move defines BITDROP_UNALIGNED_VECTOR_MOVE.
  */
-#if (defined(_WIN32) || defined(__CYGWIN__)) && !defined(__clang__) &&                             \
+#if (defined(_WIN32) || defined(__CYGWIN__)) && defined(__x86_64__) && !defined(__clang__) &&      \
     !defined(BITDROP_UNALIGNED_VECTOR_MOVE)
+#undef BITDROP_NO_AVX2
 #define BITDROP_NO_AVX2
+#undef BITDROP_NO_AVX512
 #define BITDROP_NO_AVX512
+#define BITDROP_LEFT_OUT "AVX: add -Wa,-muse-unaligned-vector-move -DBITDROP_UNALIGNED_VECTOR_MOVE"
 #endif
 
 #if defined(__x86_64__) && !defined(BITDROP_NO_AVX2)
@@ -51,6 +54,9 @@ struct bitdrop_kernels; /* ISO C wants a declaration in each file, also where it
 #define BITDROP_HAVE_NEON 1
 #elif defined(__ARM_FP) && defined(__ARM_ARCH_ISA_ARM) && !defined(__clang__)
 #define BITDROP_HAVE_NEON 1
+#elif defined(__ARM_FP) && defined(__ARM_ARCH_ISA_ARM)
+#define BITDROP_HAVE_NEON 0
+#define BITDROP_LEFT_OUT "NEON: add -mfpu=neon"
 #else
 #define BITDROP_HAVE_NEON 0
 #endif

@@ -16,9 +16,6 @@
 #if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 /* 16: _Float16 too, which is not used */
 #error "float and double must be rounded as such: on 32-bit x86 compile with -msse2 -mfpmath=sse"
 #endif
-#ifdef __FAST_MATH__
-#error "the values of docs/stream.md cannot be had with -ffast-math"
-#endif
 
 static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 

@@ -67,7 +67,7 @@ case $consumer in
         ! links_to build/app libbitdrop || { echo 'app is not static'; exit 1; }
         build/app
         objdump -h build/third_party/bitdrop/libbitdrop.a >sections
-        ! grep lto sections
+        if grep lto sections; then exit 1; fi
         ;;
     cmake-fetchcontent) # shared, with Ninja. What CMake installs is what meson installs, and is found in the same ways.
         run_cmake -DCMAKE_BUILD_TYPE=Debug -DFETCHCONTENT_SOURCE_DIR_BITDROP="$source" \

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Not among the kernels, because any CPU runs these: which function is called is decided here. */
+#include "exact.h"
+
 #include "scalar/math.h"
 
 #ifdef BITDROP_SLEEF
