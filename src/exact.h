@@ -6,9 +6,10 @@
  * A fused multiply-add rounds once where the contract rounds twice. Compilers make none of a * b +
  * c behind this header, whatever the flags say: gcc would do it unless an ISO C standard is named.
  *
- * Fast math changes values. gcc says by macros that it is on, and the build stops. clang has a
- * macro for -ffast-math alone, so for x86 its parts, such as -funsafe-math-optimizations, are
- * undone here; clang for other CPUs has no pragma that does it.
+ * Fast math changes values. gcc says by macros that it is on, and the build stops. clang has macros
+ * for -ffast-math and -ffinite-math-only alone. For x86 a pragma undoes the other parts, such as
+ * -funsafe-math-optimizations, except that zeros may change their signs. For other CPUs clang has
+ * no such pragma.
  */
 #ifndef BITDROP_EXACT_H
 #define BITDROP_EXACT_H
