@@ -74,7 +74,16 @@ static inline pair_vec pair_set1(double x) { return f32_set1(x); }
 static inline pair_vec pair_load(const void *p) { return f32_load(p); }
 static inline void pair_store(void *p, pair_vec a) { f32_store(p, a); }
 static inline pair_vec pair_add(pair_vec a, pair_vec b) { return f32_add(a, b); }
-static inline pair_vec pair_broadcast(const void *p) { return f32_broadcast(p); }
+
+static inline pair_vec pair_broadcast(const void *p)
+{
+    pair_vec a = f32_broadcast(p);
+
+#if defined(__clang__) && __clang_major__ == 16 /* it crashes on a broadcast that is cast */
+    load_by_itself(a);
+#endif
+    return a;
+}
 
 /* Both products of each lane added to the number in c. */
 static inline f32_vec pair_mul_add(pair_vec a, pair_vec b, f32_vec c)
