@@ -47,3 +47,7 @@ static void run(void *context, size_t tasks, void (*task)(void *argument, size_t
 }
 
 const bitdrop_parallel bitdrop_openmp = {.run = run}; /* bitdrop.torch adds the rest */
+
+/* So that the linker keeps an installed libbitdrop, whose functions Python finds through this one.
+ */
+__attribute__((used)) static int (*const linked)(void) = bitdrop_version_number;
