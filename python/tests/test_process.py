@@ -72,15 +72,3 @@ def test_wrong_environment() -> None:
     assert done.returncode == 1
     assert "BitdropValueError" in done.stderr
     assert "BITDROP_ISA = 'sse9'" in done.stderr
-
-
-def test_missing_library() -> None:
-    done = python("""
-import ctypes
-def refuse(*_): raise OSError("no such file")
-ctypes.CDLL = refuse
-import bitdrop
-""")
-    assert (
-        "ImportError: bitdrop's C library cannot be loaded; install it by pip: OSError('no such file')" in done.stderr
-    )
