@@ -42,6 +42,7 @@ def stub(folder: Path, number: int | None, sizes: dict[str, int]) -> Path:
         (10200, {}, "is version 1.2"),
         (207, {"config": 72}, "has a bitdrop_config of 72 bytes and not of 64"),
         (207, {"2d": 48}, "has a bitdrop_2d of 48 bytes and not of"),
+        (207, {"softmax": 24}, "has a bitdrop_softmax of 24 bytes and not of"),
         (207, {"parallel": 24}, "has a bitdrop_parallel of 24 bytes and not of"),
         (207, {"attention": 24}, "has a bitdrop_attention of 24 bytes and not of"),
     ],
