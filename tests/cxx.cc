@@ -469,7 +469,7 @@ template <class T> void expect_attention()
 
 // ---- Masks.
 
-[[maybe_unused]] void expect_masks()
+void expect_masks()
 {
     constexpr std::size_t n = 77, planes = 2, height = 9, width = 11;
     const std::vector<std::uint8_t> bits = {0xFF, 0x0F, 0xAA, 0x01, 0x80,
@@ -650,13 +650,11 @@ int main(int argc, char **argv)
     if (argc > 1 && std::strcmp(argv[1], "terminate") == 0)
         return terminate();
     expect_flat<float>();
-#if __cplusplus < 202002L // others compile the same text
     expect_flat<double>();
     expect_flat<bitdrop::f16>();
     expect_flat<bitdrop::bf16>();
     expect_shaped<bitdrop::bf16>();
     expect_masks();
-#endif
     expect_left_out();
     expect_words();
     expect_reports();
