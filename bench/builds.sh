@@ -22,16 +22,16 @@ by_meson() {
     meson compile -C $root/"$name" >/dev/null
 }
 
-# by_hand build compiler flag...: as engines build it that compile the sources themselves.
+# by_hand build sources compiler flag...: as engines build it that compile the sources themselves.
 by_hand() {
-    name=$1
-    shift
+    name=$1 sources=$2
+    shift 2
     rm -rf "${root:?}/$name"
     mkdir -p $root/"$name"
     (
         cd $root/"$name"
-        printf '%s\n' ../../../src/*.c ../../../src/*/*.c |
-            xargs -P "$(nproc)" -n 1 "$@" -fPIC -I../../../include -I../../../src -c
+        # shellcheck disable=SC2086 # patterns
+        printf '%s\n' $sources | xargs -P "$(nproc)" -n 1 "$@" -fPIC -I../../../include -I../../../src -c
         "$1" -shared -Wl,-soname,libbitdrop.so.0.2 -o libbitdrop.so ./*.o -lm
     )
 }
@@ -40,8 +40,10 @@ by_meson gcc-O1 gcc '' -Doptimization=1
 by_meson gcc-O2 gcc '' -Doptimization=2
 by_meson gcc-Os gcc '' -Doptimization=s
 by_meson gcc-plain gcc -O2 --buildtype=plain
-by_hand gcc-by-hand gcc -O2
-builds='gcc-O1 gcc-O2 gcc-Os gcc-plain gcc-by-hand'
+by_hand gcc-by-hand '../../../src/*.c ../../../src/*/*.c' gcc -O2
+tools/amalgamate.py build/amalgamation
+by_hand gcc-six-files '../../amalgamation/*.c' gcc -O2
+builds='gcc-O1 gcc-O2 gcc-Os gcc-plain gcc-by-hand gcc-six-files'
 if command -v clang >/dev/null; then
     by_meson clang-O2 clang '' -Doptimization=2
     builds="$builds clang-O2"
@@ -85,14 +87,14 @@ awk -v builds="$builds" '
     END {
         n = split(builds, build, " ")
         printf "%-23s %10s", "times the release build", "ns/element"
-        for (b = 1; b <= n; b++) printf " %12s", build[b]
+        for (b = 1; b <= n; b++) printf " %13s", build[b]
         print ""
         for (c = 1; c <= count; c++) {
             printf "%-23s %10.4f", order[c], median(all[order[c]]) / 65536
             for (b = 1; b <= n; b++) {
                 ratio = median(ratios[order[c], build[b]])
                 slow += ratio > 1.03
-                printf " %11.3f%s", ratio, (ratio > 1.03 ? "*" : " ")
+                printf " %12.3f%s", ratio, (ratio > 1.03 ? "*" : " ")
             }
             print ""
         }
