@@ -27,9 +27,10 @@ static const struct entry entries[] = {
  * Most CPUs that were measured gain by prefetching. Intel's 512-bit operations start slowly, and
  * its vdpbf16ps takes more than twice the time of the two multiply-adds of f32 that it stands for.
  */
-static const struct bitdrop_tuning intel = {"other Intel", 1024,  2 * KIB, true,
-                                            false,         NEVER, MIB,     false};
-static const struct bitdrop_tuning other = {"other x86", 0, 2 * KIB, true, false, NEVER, MIB, true};
+static const struct bitdrop_tuning other_intel = {"other Intel", 1024,  2 * KIB, true,
+                                                  false,         NEVER, MIB,     false};
+static const struct bitdrop_tuning other_x86 = {"other x86", 0,     2 * KIB, true,
+                                                false,       NEVER, MIB,     true};
 
 const struct bitdrop_tuning bitdrop_tuning_none = {"none", 0, 0, false, false, NEVER, NEVER, false};
 
@@ -59,5 +60,5 @@ const struct bitdrop_tuning *bitdrop_x86_tuning(uint32_t leaf0_ebx, uint32_t lea
             model <= e->last_model)
             return &e->tuning;
     }
-    return leaf0_ebx == INTEL ? &intel : &other;
+    return leaf0_ebx == INTEL ? &other_intel : &other_x86;
 }
