@@ -13,7 +13,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 from .._library import Config
 from . import _dtensor, _kernels, _stock
 from ._dtensor import is_dtensor
-from ._eager import draw_seed, is_eager, is_grad_enabled, untraced
+from ._eager import draw_seed, is_eager, is_exporting, is_grad_enabled, untraced
 from ._nested import by_values
 from ._operators import apply_mask, apply_seed, check, check_generator, check_p, traced_seed
 
@@ -62,7 +62,7 @@ def dropout_eager(x: Tensor, p: float, recompute: bool, generator: torch.Generat
 def _dropout_by_operators(x: Tensor, p: float, recompute: bool, generator: torch.Generator | None) -> Tensor:
     check(x)
     drawn = traced_seed(generator)
-    if recompute or torch.compiler.is_exporting():  # the size of a mask would limit the batches of the export
+    if recompute or is_exporting():  # the size of a mask would limit the batches of the export
         return apply_seed(x, drawn, p)
     return torch.ops.bitdrop.dropout(x, drawn, p)[0]
 

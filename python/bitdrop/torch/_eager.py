@@ -80,3 +80,8 @@ def is_eager(x: Tensor) -> bool:
         and not (x.is_nested or x.is_neg() or x._is_zerotensor() or transforming() or dispatch_modes() or _tracing())
         and not _is_included(_PRE_DISPATCH)
     )
+
+
+def is_exporting() -> bool:
+    """What torch.compiler.is_exporting returns; Dynamo of PyTorch 2.7 and 2.10 takes that to be True everywhere."""
+    return torch.compiler._is_exporting_flag

@@ -15,13 +15,13 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch._subclasses import FakeTensor
 from torch.autograd import forward_ad
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
-from torch.compiler import is_compiling, is_dynamo_compiling, is_exporting
+from torch.compiler import is_compiling, is_dynamo_compiling
 from torch.fx import traceback
 from torch.utils.checkpoint import CheckpointPolicy
 
 from . import _kernels, _kernels_2d
 from ._dtensor import is_dtensor
-from ._eager import SEEDS, is_eager, is_grad_enabled, transforming, untraced
+from ._eager import SEEDS, is_eager, is_exporting, is_grad_enabled, transforming, untraced
 
 # ---- Checks: the operators' too, for anyone may call these.
 
@@ -139,15 +139,15 @@ def _draw_marked() -> Tensor:
     Its partitioner may recompute any other node in the backward pass, a random one too (activation_memory_budget
     below 1). Another seed there would be another mask: a wrong gradient.
     """
+    # Only a trace reads the mark. It is global to the process: eager threads would leave each other's behind.
+    if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is None:
+        return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu")
     # With a budget of 0 the partitioner does not look at the mark.
-    if is_compiling() and is_grad_enabled() and torch._functorch.config.activation_memory_budget == 0:
+    if is_grad_enabled() and torch._functorch.config.activation_memory_budget == 0:
         raise RuntimeError(
             "bitdrop: torch._functorch.config.activation_memory_budget = 0 would make the backward pass draw another "
             "mask: set it above 0, for example to 0.01"
         )
-    # Only a trace reads the mark. It is global to the process: eager threads would leave each other's behind.
-    if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is None:
-        return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu")
     meta = traceback.get_current_meta()
     before = meta.get("recompute")
     meta["recompute"] = CheckpointPolicy.MUST_SAVE

@@ -10,7 +10,9 @@ from typing import Any, Optional, TypeVar
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
-from torch.compiler import is_dynamo_compiling, is_exporting
+from torch.compiler import is_dynamo_compiling
+
+from ._eager import is_exporting
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

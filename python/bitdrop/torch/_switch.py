@@ -14,7 +14,7 @@ from torch import Tensor
 from torch._subclasses import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.autograd import forward_ad
-from torch.compiler import is_compiling, is_exporting
+from torch.compiler import is_compiling
 from torch.utils import checkpoint
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -23,7 +23,7 @@ from ..errors import MissingPackageError
 from . import _attention, _variants
 from ._dropout import check_inplace, dropout, dropout_eager, overlaps
 from ._dtensor import is_dtensor, refused_placements
-from ._eager import dispatch_modes, has_storage, is_plain_type, transforming, untraced
+from ._eager import dispatch_modes, has_storage, is_exporting, is_plain_type, transforming, untraced
 from ._kernels import DTYPES
 from ._operators import traced_seed
 
