@@ -5,11 +5,22 @@
 #define HAS_BYTES(type, bytes) (sizeof(void *) != 8 || sizeof(type) == (bytes))
 
 typedef char sizes_are_documented[HAS_BYTES(bitdrop_config, 64) && HAS_BYTES(bitdrop_2d, 104) &&
-                                          HAS_BYTES(bitdrop_parallel, 40)
+                                          HAS_BYTES(bitdrop_parallel, 40) &&
+                                          HAS_BYTES(bitdrop_softmax, 80) &&
+                                          HAS_BYTES(bitdrop_attention, 264)
                                       ? 1
                                       : -1];
+/* Those that no function names, so that abidiff does not see them: docs/abi.md. */
+typedef char enumerators_stay[BITDROP_SCALE_TRAIN == 0 && BITDROP_SCALE_INFER == 1 &&
+                                      BITDROP_STORES_AUTO == 0 && BITDROP_STORES_CACHED == 1 &&
+                                      BITDROP_STORES_STREAMING == 2 && BITDROP_MASK_STORED == 0 &&
+                                      BITDROP_MASK_REMADE == 1 && BITDROP_EACH_ELEMENT == 0 &&
+                                      BITDROP_EACH_ROW == 1
+                                  ? 1
+                                  : -1];
 
 extern sizes_are_documented bitdrop_test_sizes;
+extern enumerators_stay bitdrop_test_enumerators;
 size_t bitdrop_test_header(const bitdrop_config *cfg);
 
 #if !defined(__cplusplus) || __cplusplus >= 202002L
