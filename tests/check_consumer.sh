@@ -75,7 +75,7 @@ case $consumer in
         links_to build/app libbitdrop
         build/app
         cmake --install build --prefix "$dir/root" >log
-        (cd "$prefix" && find . ! -type d ! -name bitdrop-selftest ! -name libbitdrop.a | sort) >by_meson
+        (cd "$prefix" && find . ! -type d ! -name 'bitdrop-selftest*' ! -name libbitdrop.a | sort) >by_meson
         mv "$dir/root" "$dir/moved"
         prefix=$dir/moved lib=$dir/moved/$4
         (cd "$prefix" && find . ! -type d | sort) | diff by_meson -
