@@ -4,10 +4,10 @@
 
 /*
  * 1 - p, and 1 for a p of 1. At p = 1, avoid 1/0 and x * infinity when the result is not needed:
- * the caller may have unmasked these exceptions, and compilers that know nothing of that divide
- * before they know whether the quotient is wanted.
+ * the caller may have unmasked these exceptions. A sum, because clang may divide by both results of
+ * a conditional expression and then choose a quotient.
  */
-static double nonzero_q(double p) { return p < 1 ? 1 - p : 1; }
+static double nonzero_q(double p) { return 1 - p + (p == 1); }
 
 /* p[0] is the scale. */
 static void scale_parameters(const bitdrop_config *cfg, bool given, double *p)
