@@ -78,7 +78,7 @@ INLINE bool make_spans(struct spans *spans, const struct bitdrop_call *call,
         const enum bitdrop_input kind = plan->row->in[i];
         const size_t stride = kind == IN_FIRST ? s->x_stride : s->z_stride;
 
-        spans->in[i].rows = 0;
+        spans->in[i] = (struct span){0};
         if (call->in[i] == NULL)
             continue;
         if (kind == IN_ROW_BIAS ? !bias_spans(spans, i, call, s)
