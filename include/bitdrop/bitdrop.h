@@ -131,6 +131,11 @@ typedef enum bitdrop_activation {
  * task(argument, i) once for each i below tasks, in any order and on any threads, and returns when
  * all of these have. It may be called more than once in a call. The bytes that a call writes do not
  * depend on tasks.
+ *
+ * run must not throw, nor leave by longjmp. If it leaves out a task, or runs one again after the
+ * first time, the call still returns BITDROP_OK: bitdrop does not count tasks. What its outputs and
+ * scratch hold is unspecified then, and no other memory is written. A task that runs after run has
+ * returned, twice at the same time, or with an i that is not below tasks is undefined behaviour.
  */
 typedef struct bitdrop_parallel {
     void (*run)(void *context, size_t tasks, void (*task)(void *argument, size_t index),
