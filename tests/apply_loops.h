@@ -20,8 +20,8 @@ struct apply_loops {
     size_t lanes;
 };
 
-/* Of apply_loops.c, compiled for each ISA. */
+/* Of apply_loops.c, compiled for each ISA and as C++. */
 extern const struct apply_loops apply_loops_plain, apply_loops_base, apply_loops_avx2,
-    apply_loops_avx512;
+    apply_loops_avx512, apply_loops_cxx;
 
 #endif
