@@ -190,6 +190,8 @@ FORCE_INLINE void make_mask_rows(const struct bitdrop_mask_rows *from, bool join
     struct rows_tile tile;
 
     tile.nothing.strips = tile.nothing.left = 0;
+    if (!joined) /* full_words loads all of it, and uses what is listed */
+        memset(tile.list, 0, sizeof tile.list);
     next_blocks(&next, first,
                 joined ? (m->rows - row - 1) * m->pitch + m->cols : seen_by_row(m, row));
     while (next.row < m->rows) {
