@@ -221,9 +221,12 @@ def check(loaded: Any) -> None:
 
 
 def _load() -> ctypes.CDLL:
-    # meson-python puts it beside the package. Systems that keep pure and compiled packages apart have it elsewhere.
-    folders = [Path(__file__).parent.parent, *map(Path, sys.path)]
-    files = (file for folder in folders for file in (folder / ".bitdrop.mesonpy.libs").glob("*bitdrop.*"))
+    # meson-python puts it beside the package. Systems that keep pure and compiled packages apart have it elsewhere, and
+    # with python_system_library it lies in the package.
+    package = Path(__file__).parent
+    folders = [package.parent, *map(Path, sys.path)]
+    places = [package, *(folder / ".bitdrop.mesonpy.libs" for folder in folders)]
+    files = (file for place in places for file in place.glob("*bitdrop.*"))
     try:
         loaded = ctypes.CDLL(str(next(file for file in files if file.suffix in (".so", ".dylib", ".dll"))))
     except StopIteration:
