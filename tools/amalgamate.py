@@ -3,7 +3,7 @@
 """usage: tools/amalgamate.py folder [depfile]
 
 Writes the library as six files into the folder, for engines that copy sources: bitdrop.h, bitdrop.c with what every CPU
-runs, and a .c file for each other table of kernels. The licence goes beside them. docs/vendoring.md is the guide.
+runs, and a .c file for each other table of kernels. LICENSE and NOTICE go beside them. docs/vendoring.md is the guide.
 
 Each #include of our own files is replaced by the text of the file. One that has an include guard is written once into
 each .c file, a template as often as it is included. The output depends on nothing but the sources.
@@ -228,7 +228,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in amalgamation().items():
         (folder / name).write_text(text, newline="\n")
-    (folder / "LICENSE").write_bytes((ROOT / "LICENSE").read_bytes())
+    for name in ("LICENSE", "NOTICE"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
     if len(sys.argv) == 3:
         sources = " ".join(sorted({str(path).replace(" ", "\\ ") for path in read}))
         Path(sys.argv[2]).write_text(f"{folder / 'bitdrop.h'}: {sources}\n")
