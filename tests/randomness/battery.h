@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* P-values, and the table that they go to. */
+#ifndef BITDROP_TESTS_RANDOMNESS_BATTERY_H
+#define BITDROP_TESTS_RANDOMNESS_BATTERY_H
+
+#include "source.h"
+
+/*
+ * No p-value may be below BOUND. All of a run together are at most MOST_P_VALUES, which the program
+ * checks, so a sound generator fails with a probability below their product, 1 in 10,000
+ * (Bonferroni). Seeds are fixed, so a run that passes passes again.
+ */
+#define BOUND 1e-9
+enum { MOST_P_VALUES = 100000, MOST_ROWS = 64 };
+
+struct row {
+    const char *test, *what;
+    unsigned log2_size;
+    size_t p_values;
+    double least;
+};
+
+struct battery {
+    enum source source;
+    unsigned most; /* log2 of the largest size */
+    struct row rows[MOST_ROWS];
+    size_t row_count;
+};
+
+/* 2^log2, or the largest size that this battery takes. */
+size_t battery_size(const struct battery *b, unsigned log2);
+
+/* A p-value of the row of that test and what, on n elements. A NaN counts as 0. */
+void battery_add(struct battery *b, const char *test, const char *what, size_t n, double p_value);
+
+/* The tests of one part. */
+#define PARTS(X)                                                                                   \
+    X(ladder, "keep frequencies at many thresholds")                                               \
+    X(pairs, "masks of neighbouring seeds, streams, offsets and rounds")                           \
+    X(streams, "each output bit, between neighbouring streams")                                    \
+    X(words, "words of 16 bits, and lags")                                                         \
+    X(late, "late planes")                                                                         \
+    X(units, "row-wise, shared and 2-D decisions")                                                 \
+    X(noise, "Gaussian noise")
+#define DECLARE_PART(name, what) void part_##name(struct battery *b);
+PARTS(DECLARE_PART)
+#undef DECLARE_PART
+
+/* Two-sided p-values. */
+double p_of_normal(double z);
+double p_of_chi_square(double x, double freedom);               /* at least 100 of freedom */
+double p_of_binomial(uint64_t n, double p, uint64_t successes); /* exact */
+double p_of_ks(double distance, double n); /* of Kolmogorov and Smirnov, one-sided */
+
+/* Bits in words of 64. */
+uint64_t bits_count(const uint64_t *bits, size_t n);
+
+/* How many of a[i] ^ b[i + lag] are 1, i < n - lag. */
+uint64_t bits_xor_count(const uint64_t *a, const uint64_t *b, size_t n, size_t lag);
+
+/* The sum of (a[i] - mean) * (b[i + lag] - mean) over its standard deviation, for keep bits. */
+double bits_covariance(const uint64_t *a, const uint64_t *b, size_t n, size_t lag, double keep);
+
+/* Tests of one string of keep bits: frequency, words of 16 bits, and lags. */
+void battery_bits(struct battery *b, const char *test, const uint64_t *bits, size_t n, double keep);
+
+void *allocate(size_t bytes);
+
+#endif
