@@ -115,18 +115,14 @@ static void run_step(struct step *s, bool is_short)
 {
     struct battery *b = &s->battery;
 
-    if (s->part != NULL) {
-        b->most = is_short ? 22 : 30;
+    b->most = is_short ? 20 : s->part != NULL ? 30 : 22;
+    if (s->part != NULL)
         s->part(b);
-    } else if (is_short) {
-        b->most = 20;
+    else if (is_short)
         s->catcher(b);
-    } else {
-        b->most = 22;
-        for (size_t i = 0; i < STEPS; i++)
-            if (steps[i].part != NULL)
-                steps[i].part(b);
-    }
+    for (size_t i = 0; i < STEPS && s->part == NULL && !is_short; i++)
+        if (steps[i].part != NULL)
+            steps[i].part(b);
 }
 
 /* A line of FILE: step, test, what, log2 of the size, p-values, the least. "done" ends a step. */
