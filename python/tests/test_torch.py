@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 import bitdrop.torch as bt
 from bitdrop import _library
-from bitdrop.torch import _kernels, _operators
+from bitdrop.torch import _checks, _kernels
 
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
 
@@ -347,7 +347,7 @@ def test_other_device_by_its_name() -> None:
         dtype, layout, device, is_nested = torch.float32, torch.strided, torch.device("cuda:0"), False
 
     with pytest.raises(ValueError, match=r"\.cpu\(\)"):
-        _operators.check(Elsewhere())  # type: ignore[arg-type]
+        _checks.check(Elsewhere())  # type: ignore[arg-type]
 
 
 def test_inplace_refuses_shared_memory() -> None:

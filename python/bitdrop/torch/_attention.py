@@ -13,9 +13,10 @@ from . import _stock
 from ._attention_calls import Options
 from ._attention_checks import four_dimensions, refusal, scores_shape
 from ._attention_operators import apply_backward, by_formulas
+from ._checks import check_generator
 from ._dtensor import is_dtensor
 from ._eager import draw_seed, is_eager, is_grad_enabled
-from ._operators import check_generator, traced_seed
+from ._operators import traced_seed
 
 
 def why_not(

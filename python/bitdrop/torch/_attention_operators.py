@@ -11,7 +11,8 @@ from torch.autograd import forward_ad
 from . import _attention_calls as calls
 from ._attention_calls import Options
 from ._attention_checks import refusal
-from ._operators import apply_seed, library, register, seed_of
+from ._checks import seed_of
+from ._operators import apply_seed, library, register
 
 _TAGS = (
     torch.Tag.pt2_compliant_tag,

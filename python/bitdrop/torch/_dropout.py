@@ -12,10 +12,11 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from .._library import Config
 from . import _dtensor, _kernels, _stock
+from ._checks import check, check_generator, check_p
 from ._dtensor import is_dtensor
 from ._eager import draw_seed, is_eager, is_exporting, is_grad_enabled, untraced
 from ._nested import by_values
-from ._operators import apply_mask, apply_seed, check, check_generator, check_p, traced_seed
+from ._operators import apply_mask, apply_seed, traced_seed
 
 _SMALL = 2048  # up to here, making a mask again takes less time than allocating one to keep
 

@@ -12,18 +12,9 @@ from torch.autograd import forward_ad
 from torch.overrides import handle_torch_function, has_torch_function
 
 from . import _kernels_2d, _operators, _stock
+from ._checks import check, check_activation, check_generator, check_p
 from ._eager import draw_seed, is_eager, is_grad_enabled
-from ._operators import (
-    call,
-    check,
-    check_activation,
-    check_generator,
-    check_p,
-    define,
-    keep,
-    like_fake,
-    traced_seed,
-)
+from ._operators import call, define, keep, like_fake, traced_seed
 
 # ---- Derivatives. Those of a bias are the sums of columns, and tangents take the same way as gradients.
 

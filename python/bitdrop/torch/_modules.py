@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.modules.dropout import _DropoutNd
 
+from ._checks import check_activation, check_p
 from ._dropout import dropout
 from ._fused import activation_dropout, dropout_add
-from ._operators import check_activation, check_p
 from ._variants import alpha_dropout, drop_leading, feature_alpha_dropout, feature_dropout
 
 # As __module__ of an instance, this makes torch.fx keep a call of the module, as it keeps those of torch.nn's modules.

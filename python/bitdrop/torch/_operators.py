@@ -1,110 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operators bitdrop::*, whatever PyTorch does to them, and what they check. Those of plain dropout are at the end.
+"""The operators bitdrop::*, whatever PyTorch does to them. Those of plain dropout are at the end.
 
 The kernel of the Autograd key is an autograd.Function of each operator's formulas. So reverse mode, forward mode,
 torch.func's transforms and torch.compile all find the same formulas on the operator itself.
 """
 
-import numbers
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch._functorch.utils import enable_single_level_autograd_function
-from torch._subclasses import FakeTensor
 from torch.autograd import forward_ad
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
-from torch.compiler import is_compiling, is_dynamo_compiling
+from torch.compiler import is_compiling
 from torch.fx import traceback
 from torch.utils.checkpoint import CheckpointPolicy
 
 from . import _kernels, _kernels_2d
-from ._dtensor import is_dtensor
+from ._checks import check_devices, check_not_repeated, checked_arguments
 from ._eager import SEEDS, is_eager, is_exporting, is_grad_enabled, transforming, untraced
 
-# ---- Checks: the operators' too, for anyone may call these.
-
-
-def check(x: Tensor) -> None:
-    """An error unless x is what the kernels take."""
-    if is_dtensor(x):
-        raise TypeError(
-            "bitdrop: the tensor is a DTensor, and of bitdrop's functions only dropout() takes one: "
-            "call that of torch.nn.functional, or .full_tensor() first"
-        )
-    if x.dtype not in _kernels.DTYPES:
-        raise TypeError(
-            f"bitdrop: the tensor is {x.dtype}, and must be float32, float64, float16 or bfloat16: "
-            "convert it first, for example with .float()"
-        )
-    if x.layout is not torch.strided or x.is_nested:
-        kind, cure = ("nested", ".unbind() it") if x.is_nested else (x.layout, "convert it with .to_dense()")
-        raise TypeError(f"bitdrop: the tensor is {kind}, and must be strided: {cure}")
-    if x.device.type not in ("cpu", "meta"):
-        raise ValueError(
-            f"bitdrop: the tensor is on {x.device}, and bitdrop runs on the CPU: "
-            "move it with .cpu(), or call torch.nn.functional.dropout there"
-        )
-
-
-def check_p(p: float) -> None:
-    """An error unless p is a probability."""
-    if type(p) is not float and (
-        isinstance(p, bool) or not isinstance(p, (numbers.Real, torch.SymFloat, torch.SymInt))
-    ):
-        raise TypeError(f"bitdrop: p must be a number in [0, 1], and is a {type(p).__name__}: pass a float")
-    if not 0.0 <= p <= 1.0:  # NaN is not
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-
-
-def check_activation(activation: str) -> None:
-    """An error unless there is such an activation."""
-    if activation not in _kernels_2d.ACTIVATIONS:
-        names = ", ".join(map(repr, _kernels_2d.ACTIVATIONS))
-        raise ValueError(f"bitdrop: activation must be one of {names}, not {activation!r}")
-
-
-def check_generator(generator: torch.Generator, draws: bool = True) -> None:
-    """An error unless generator is one of the CPU. With draws, also an error if checkpointing repeats the call."""
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"bitdrop: generator must be a torch.Generator or None, and is {type(generator).__name__}")
-    if generator.device.type != "cpu":
-        raise ValueError(
-            f"bitdrop: the generator is on {generator.device}, and seeds are drawn on the CPU: pass torch.Generator()"
-        )
-    if draws and not is_dynamo_compiling():
-        _check_not_repeated()
-
-
-def _check_not_repeated() -> None:
-    """An error in a call that checkpointing repeats.
-
-    Such a call runs in a backward pass with grad mode on. Hooks and formulas of derivatives run with grad mode off.
-    """
-    if is_grad_enabled() and torch._C._current_graph_task_id() != -1:
-        raise RuntimeError(
-            "bitdrop: activation checkpointing repeats this call without restoring its generator, so its mask would "
-            "change and the gradient be wrong: leave out generator=, because PyTorch's default generator is restored"
-        )
-
-
-def seed_of(seed: Tensor) -> int:
-    if seed.dtype is not torch.int64 or seed.numel() != 1:
-        raise TypeError("bitdrop: the seed must be one int64, as torch.randint(2**63 - 1, ()) makes it")
-    return int(seed.item()) % 2**64
-
-
-def _check_mask(dy: Tensor, mask: Tensor) -> None:
-    """An error unless mask is one of dy: flat, or of as many rows as it has, each of which starts at a byte."""
-    rows = mask.shape[0] if mask.dim() == 2 else 1
-    cols = dy.numel() // rows if rows else 0
-    expected = (rows, (cols + 7) // 8) if mask.dim() == 2 else ((cols + 7) // 8,)
-    if mask.dtype is not torch.uint8 or mask.shape != expected or not mask.is_contiguous() or rows * cols != dy.numel():
-        raise ValueError(
-            f"bitdrop: the mask of {dy.numel()} elements must be {(dy.numel() + 7) // 8} contiguous uint8, or rows of "
-            f"them, as the forward operator returned it, and is {tuple(mask.shape)} of {mask.dtype}"
-        )
+# ---- Seeds that a graph can hold.
 
 
 def traced_seed(generator: torch.Generator | None = None) -> Tensor:
@@ -129,7 +46,7 @@ def traced_seed(generator: torch.Generator | None = None) -> Tensor:
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def _draw_from(generator: torch.Generator) -> Tensor:
-    _check_not_repeated()
+    check_not_repeated()
     return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu", generator=generator)
 
 
@@ -287,19 +204,6 @@ def _argument_names(name: str) -> list[str]:
     return [argument.name for argument in getattr(torch.ops.bitdrop, name).default._schema.arguments]
 
 
-def _check_devices(names: list[str], args: tuple[Any, ...]) -> None:
-    """An error if a tensor of a call on the meta device has memory: the results would be memory that nothing writes.
-
-    Tensors of FakeTensorMode have none, and a seed may come from the CPU.
-    """
-    for name, x in zip(names, args, strict=True):
-        if isinstance(x, Tensor) and not (name == "seed" or x.is_meta or isinstance(x, FakeTensor)):
-            raise ValueError(
-                f"bitdrop: {name} is on {x.device}, and another tensor of the call is on meta: move it with .to() "
-                "so that all are on one device"
-            )
-
-
 def register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
     """Formulas has setup_context, backward and, if there is a forward-mode derivative, jvp."""
     op = f"bitdrop::{name}"
@@ -307,47 +211,13 @@ def register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formu
     names = _argument_names(name)
 
     def checked_fake(*args: Any) -> Any:
-        _check_devices(names, args)
+        check_devices(names, args)
         return fake(*args)
 
     library.impl(name, untraced(cpu), "CPU")
     library.impl(name, untraced(_autograd_kernel(name, formulas)), "Autograd")
     torch.library.register_fake(op, checked_fake, lib=library)
     torch.library.register_vmap(op, lambda *args: _vmap(operator, *args), lib=library)
-
-
-def _check_operand(name: str, operand: Tensor, first: Tensor) -> None:
-    check(operand)
-    shape = first.shape[-1:] if name == "bias" else first.shape
-    if operand.shape != shape or operand.dtype is not first.dtype:
-        raise ValueError(
-            f"bitdrop: {name} must be {tuple(shape)} of {first.dtype}, and is {tuple(operand.shape)} of {operand.dtype}"
-        )
-
-
-def _checked(names: list[str], args: tuple[Any, ...]) -> list[Any]:
-    """Arguments for a kernel from those of its operator, which are known by their names."""
-    given = dict(zip(names, args, strict=True))
-    first = args[0]
-    check(first)
-    for name, value in given.items():
-        if name == "seed":
-            given[name] = seed_of(value)
-        elif name == "p":
-            check_p(value)
-        elif name == "dims" and not 0 <= value <= first.dim():
-            raise ValueError(
-                f"bitdrop: dims must lie in [0, {first.dim()}], the dimensions that there are, not {value}"
-            )
-        elif name == "activation":
-            check_activation(value)
-        elif name == "mask":
-            _check_mask(first, value)
-            if "bias" in given and value.shape != _kernels_2d.mask_shape(first, given["bias"]):
-                raise ValueError("bitdrop: the mask must be that of a forward call with or without a bias, as this one")
-        elif isinstance(value, Tensor):
-            _check_operand(name, value, first)
-    return list(given.values())
 
 
 def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
@@ -360,7 +230,7 @@ def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], fo
     names = _argument_names(name)
 
     def cpu(*args: Any) -> Any:
-        return kernel(*_checked(names, args))
+        return kernel(*checked_arguments(names, args))
 
     def forward(ctx: Any, *args: Any) -> Tensor:
         output = kernel(*args)

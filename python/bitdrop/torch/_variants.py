@@ -11,10 +11,11 @@ from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from . import _kernels_2d, _operators, _stock
+from ._checks import check, check_generator, check_p
 from ._dropout import check_inplace
 from ._eager import draw_seed, is_eager, is_grad_enabled
 from ._nested import by_values
-from ._operators import Diagonal, check, check_generator, check_p, define, like_fake, traced_seed
+from ._operators import Diagonal, define, like_fake, traced_seed
 
 # ---- Operators. dims is how many leading dimensions a decision is about; 0 stands for all: each element.
 
