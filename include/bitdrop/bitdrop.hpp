@@ -488,6 +488,36 @@ decltype(auto) call(Report &report, std::initializer_list<status> checks,
     else
         return report(result);
 }
+
+// Calls of one input and one output, with a mask or without one.
+template <class Report, class Function, class T, class... Mask>
+decltype(auto) flat(Report &report, Function *function, const bitdrop_config &cfg, span<const T> in,
+                    span<T> out, Mask... mask)
+{
+    return call(report, {same(in.size(), out), flat_mask(in.size(), mask)...}, function, &cfg,
+                dtype<span<T>>(), in.size(), in.data(), out.data(), mask.data()...);
+}
+template <class Report, class Function, class T, class... Mask>
+decltype(auto) on_rows(Report &report, Function *function, const bitdrop_config &cfg,
+                       const bitdrop_2d &shape, span<const T> in, span<T> out, Mask... mask)
+{
+    return call(report, {x(shape, in), y(shape, out), mask_2d(shape, mask)...}, function, &cfg,
+                dtype<span<T>>(), &shape, in.data(), out.data(), mask.data()...);
+}
+
+// What both calls of attention read or write: out and lse are results of the first.
+template <class T, class Out, class Lse>
+status attention_tensors(const attention_sizes &sizes, span<const T> q, span<const T> k,
+                         span<const T> v, optional_span<const T> bias, Out out, Lse lse) noexcept
+{
+    for (const status &check :
+         {needs(q, sizes.q, short_tensor), needs(k, sizes.k, short_tensor),
+          needs(v, sizes.v, short_tensor), needs(bias, sizes.bias, short_tensor),
+          needs(out, sizes.out, short_tensor), needs(lse, sizes.lse, short_lse)})
+        if (!check.ok())
+            return check;
+    return status();
+}
 } // namespace detail
 
 // ---- Calls.
@@ -503,36 +533,26 @@ template <class X, class Report = default_report>
 auto forward(const bitdrop_config &cfg, const X &x, output<X> y, mask_output mask,
              Report report = Report())
 {
-    const input<X> in(x);
-    return detail::call(report, {detail::same(in.size(), y), detail::flat_mask(in.size(), mask)},
-                        bitdrop_forward, &cfg, detail::dtype<X>(), in.size(), in.data(), y.data(),
-                        mask.data());
+    return detail::flat(report, bitdrop_forward, cfg, input<X>(x), y, mask);
 }
 
 template <class X, class Report = default_report>
 auto backward(const bitdrop_config &cfg, const X &dy, output<X> dx, mask_input mask,
               Report report = Report())
 {
-    const input<X> in(dy);
-    return detail::call(report, {detail::same(in.size(), dx), detail::flat_mask(in.size(), mask)},
-                        bitdrop_backward, &cfg, detail::dtype<X>(), in.size(), in.data(), dx.data(),
-                        mask.data());
+    return detail::flat(report, bitdrop_backward, cfg, input<X>(dy), dx, mask);
 }
 
 template <class X, class Report = default_report>
 auto recompute(const bitdrop_config &cfg, const X &x, output<X> y, Report report = Report())
 {
-    const input<X> in(x);
-    return detail::call(report, {detail::same(in.size(), y)}, bitdrop_recompute, &cfg,
-                        detail::dtype<X>(), in.size(), in.data(), y.data());
+    return detail::flat(report, bitdrop_recompute, cfg, input<X>(x), y);
 }
 
 template <class X, class Report = default_report>
 auto infer(const bitdrop_config &cfg, const X &x, output<X> y, Report report = Report())
 {
-    const input<X> in(x);
-    return detail::call(report, {detail::same(in.size(), y)}, bitdrop_infer, &cfg,
-                        detail::dtype<X>(), in.size(), in.data(), y.data());
+    return detail::flat(report, bitdrop_infer, cfg, input<X>(x), y);
 }
 
 template <class Report = default_report>
@@ -547,38 +567,28 @@ template <class X, class Report = default_report>
 auto forward_2d(const bitdrop_config &cfg, const bitdrop_2d &shape, const X &x, output<X> y,
                 mask_output mask, Report report = Report())
 {
-    const input<X> in(x);
-    return detail::call(
-        report, {detail::x(shape, in), detail::y(shape, y), detail::mask_2d(shape, mask)},
-        bitdrop_forward_2d, &cfg, detail::dtype<X>(), &shape, in.data(), y.data(), mask.data());
+    return detail::on_rows(report, bitdrop_forward_2d, cfg, shape, input<X>(x), y, mask);
 }
 
 template <class X, class Report = default_report>
 auto backward_2d(const bitdrop_config &cfg, const bitdrop_2d &shape, const X &dy, output<X> dx,
                  mask_input mask, Report report = Report())
 {
-    const input<X> in(dy);
-    return detail::call(
-        report, {detail::x(shape, in), detail::y(shape, dx), detail::mask_2d(shape, mask)},
-        bitdrop_backward_2d, &cfg, detail::dtype<X>(), &shape, in.data(), dx.data(), mask.data());
+    return detail::on_rows(report, bitdrop_backward_2d, cfg, shape, input<X>(dy), dx, mask);
 }
 
 template <class X, class Report = default_report>
 auto recompute_2d(const bitdrop_config &cfg, const bitdrop_2d &shape, const X &x, output<X> y,
                   Report report = Report())
 {
-    const input<X> in(x);
-    return detail::call(report, {detail::x(shape, in), detail::y(shape, y)}, bitdrop_recompute_2d,
-                        &cfg, detail::dtype<X>(), &shape, in.data(), y.data());
+    return detail::on_rows(report, bitdrop_recompute_2d, cfg, shape, input<X>(x), y);
 }
 
 template <class X, class Report = default_report>
 auto infer_2d(const bitdrop_config &cfg, const bitdrop_2d &shape, const X &x, output<X> y,
               Report report = Report())
 {
-    const input<X> in(x);
-    return detail::call(report, {detail::x(shape, in), detail::y(shape, y)}, bitdrop_infer_2d, &cfg,
-                        detail::dtype<X>(), &shape, in.data(), y.data());
+    return detail::on_rows(report, bitdrop_infer_2d, cfg, shape, input<X>(x), y);
 }
 
 template <class X, class Report = default_report>
@@ -671,30 +681,21 @@ template <class X, class Report = default_report>
 auto forward_alpha(const bitdrop_config &cfg, const bitdrop_2d &shape, const X &x, output<X> y,
                    mask_output mask, Report report = Report())
 {
-    const input<X> in(x);
-    return detail::call(
-        report, {detail::x(shape, in), detail::y(shape, y), detail::mask_2d(shape, mask)},
-        bitdrop_forward_alpha, &cfg, detail::dtype<X>(), &shape, in.data(), y.data(), mask.data());
+    return detail::on_rows(report, bitdrop_forward_alpha, cfg, shape, input<X>(x), y, mask);
 }
 
 template <class X, class Report = default_report>
 auto backward_alpha(const bitdrop_config &cfg, const bitdrop_2d &shape, const X &dy, output<X> dx,
                     mask_input mask, Report report = Report())
 {
-    const input<X> in(dy);
-    return detail::call(report,
-                        {detail::x(shape, in), detail::y(shape, dx), detail::mask_2d(shape, mask)},
-                        bitdrop_backward_alpha, &cfg, detail::dtype<X>(), &shape, in.data(),
-                        dx.data(), mask.data());
+    return detail::on_rows(report, bitdrop_backward_alpha, cfg, shape, input<X>(dy), dx, mask);
 }
 
 template <class X, class Report = default_report>
 auto gaussian(const bitdrop_config &cfg, const bitdrop_2d &shape, const X &x, output<X> y,
               Report report = Report())
 {
-    const input<X> in(x);
-    return detail::call(report, {detail::x(shape, in), detail::y(shape, y)}, bitdrop_gaussian, &cfg,
-                        detail::dtype<X>(), &shape, in.data(), y.data());
+    return detail::on_rows(report, bitdrop_gaussian, cfg, shape, input<X>(x), y);
 }
 
 // Bytes of scratch for elements of type T with this bias, or nullptr.
@@ -719,12 +720,7 @@ auto attention_forward(const bitdrop_config &cfg, const bitdrop_attention &a, co
     const detail::attention_sizes sizes(a);
     return detail::call(report,
                         {detail::null(a.bias, detail::bias_member),
-                         detail::needs(in, sizes.q, detail::short_tensor),
-                         detail::needs(k, sizes.k, detail::short_tensor),
-                         detail::needs(v, sizes.v, detail::short_tensor),
-                         detail::needs(bias, sizes.bias, detail::short_tensor),
-                         detail::needs(out, sizes.out, detail::short_tensor),
-                         detail::needs(lse, sizes.lse, detail::short_lse),
+                         detail::attention_tensors(sizes, in, k, v, bias, out, lse),
                          detail::needs(mask, sizes.mask, detail::short_mask),
                          detail::needs(scratch, scratch_bytes, detail::short_scratch)},
                         bitdrop_attention_forward, &cfg, detail::dtype<X>(), &given, in.data(),
@@ -745,12 +741,7 @@ auto attention_backward(const bitdrop_config &cfg, const bitdrop_attention &a, c
     return detail::call(report,
                         {detail::null(a.bias, detail::bias_member),
                          detail::needs(in, sizes.out, detail::short_tensor),
-                         detail::needs(q, sizes.q, detail::short_tensor),
-                         detail::needs(k, sizes.k, detail::short_tensor),
-                         detail::needs(v, sizes.v, detail::short_tensor),
-                         detail::needs(bias, sizes.bias, detail::short_tensor),
-                         detail::needs(out, sizes.out, detail::short_tensor),
-                         detail::needs(lse, sizes.lse, detail::short_lse),
+                         detail::attention_tensors(sizes, q, k, v, bias, out, lse),
                          detail::needs(dq, sizes.q, detail::short_tensor),
                          detail::needs(dk, sizes.k, detail::short_tensor),
                          detail::needs(dv, sizes.v, detail::short_tensor),
