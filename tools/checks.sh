@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The parts of ./dev check, which take long and are in no test. dev reads this file, which uses its functions.
+# shellcheck disable=SC2086,SC2154 # lists are words, and dev sets them
+
+# check_abi [--update]: docs/abi.md. Only the header and the names of functions matter, so that any optimisation does.
+check_abi() {
+    install_packages $packages_build abigail-tools
+    build abi -Ddefault_library=shared -Ddebug=true -Doptimization=0 -Dtests=disabled -Dexamples=disabled \
+        -Dbench=disabled
+    case ${1:-} in
+        '')
+            say 'abidiff'
+            abidiff --no-added-syms --no-architecture tests/libbitdrop.abi \
+                build/abi/libbitdrop.so || { cat >&2 <<'TEXT'; exit 1; }
+
+The ABI differs from tests/libbitdrop.abi, that of the last release. docs/abi.md says what may change.
+- Was the change not meant? Undo it.
+- Does a program that was compiled before still run, with the meaning that it had? ./dev check abi --update
+- Else raise the version to one with another SONAME (BITDROP_VERSION_MINOR while the major version is 0, else
+  BITDROP_VERSION_MAJOR), in debian/ too, and then ./dev check abi --update
+TEXT
+            ;;
+        --update)
+            abidw --drop-private-types --headers-dir include/bitdrop --exported-interfaces-only --type-id-style hash \
+                --no-corpus-path --no-comp-dir-path --no-show-locs --no-elf-needed --no-architecture \
+                --out-file tests/libbitdrop.abi build/abi/libbitdrop.so
+            ;;
+        *)
+            help >&2
+            exit 2
+            ;;
+    esac
+}
+
+check_memory() {
+    install_packages $packages_test
+    say 'calls of more than 2^32 elements'
+    configure memory -Dtests=enabled -Dexamples=disabled -Dbench=disabled
+    meson_test memory --suite large
+    summary
+}
+
+# check_randomness [--short]: results belong to a commit, a CPU and a build.
+check_randomness() {
+    install_packages $packages_build
+    configure check -Dtests=auto -Dexamples=disabled -Dbench=disabled
+    meson compile -C build/check randomness
+    mkdir -p build/trust
+    commit=$(git describe --always --dirty --exclude '*' 2>/dev/null || echo 'no commit')
+    cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+    sum=$(cat build/check/libbitdrop.so build/check/tests/randomness | cksum)
+    case ${1:-} in
+        '') build/check/tests/randomness --results=build/trust/randomness.txt --label="$commit, $cpu, $sum" ;;
+        --short) build/check/tests/randomness --short ;;
+        *)
+            help >&2
+            exit 2
+            ;;
+    esac
+}
+
+# wheel_venv name wheel package...: a new virtual environment with the wheel and, as in distributions, without RECORD.
+wheel_venv() {
+    venv=build/wheel/$1
+    shift
+    install_into "$venv" "$@"
+    rm "$venv"/lib/python3*/site-packages/bitdrop-*.dist-info/RECORD
+}
+
+# without_compiler venv argument...: its Python, with nothing else on PATH.
+without_compiler() {
+    venv=$PWD/$1
+    shift
+    env -i PATH="$venv/bin" HOME="$HOME" "$venv/bin/python" "$@"
+}
+
+check_wheel() {
+    wheel
+    say 'the tests of the wheel, without a compiler'
+    wheel_venv inside build/wheel/*.whl pytest ml_dtypes
+    # shellcheck disable=SC2016 # a program of Python
+    without_compiler build/wheel/inside -c 'import bitdrop, re
+maps = open("/proc/self/maps").read()
+found = sorted(set(re.findall(r"/\S*(?:sleef|bitdrop)\S*[.]so\S*", maps)))
+print(bitdrop.version(), "math by", bitdrop.math(), *found, sep="\n")
+assert bitdrop.math().startswith("sleef"), "build it where SLEEF is"
+assert all("/build/wheel/inside/" in path for path in found), "a library from outside of the wheel"'
+    without_compiler build/wheel/inside -m pytest -q $numpy_tests
+
+    say 'a wheel for an installed libbitdrop'
+    prefix=$PWD/build/wheel/prefix
+    build wheel-system -Dtests=disabled -Dexamples=disabled -Dbench=disabled -Dprefix="$prefix" -Dlibdir=lib
+    meson install -C build/wheel-system --quiet
+    PKG_CONFIG_PATH="$prefix/lib/pkgconfig" build/wheel-venv/bin/python -m build -w -o build/wheel/system \
+        -Csetup-args=-Dpython_system_library=true .
+    wheel_venv outside build/wheel/system/*.whl
+    ! build/wheel/outside/bin/python -c 'import bitdrop' 2>/dev/null || { echo 'it has a library of its own'; exit 1; }
+    LD_LIBRARY_PATH="$prefix/lib" build/wheel/outside/bin/python -c 'import bitdrop, numpy
+import bitdrop._library
+assert bitdrop._library.Parallel.in_dll(bitdrop._library.library, "bitdrop_openmp").run
+x = numpy.ones(1000, "f4")
+y, mask = bitdrop.forward(x, .5, seed=42)
+assert numpy.array_equal(bitdrop.recompute(x, .5, seed=42), y)
+print("bitdrop", bitdrop.version(), "as it is installed")'
+}
+
+# check part [option]
+check() {
+    part=${1:-}
+    [ $# -eq 0 ] || shift
+    case $part in
+        abi) check_abi "$@" ;;
+        debian) install_packages debootstrap autopkgtest dpkg-dev git && tools/check_debian.sh ;;
+        memory) check_memory ;;
+        randomness) check_randomness "$@" ;;
+        wheel) check_wheel ;;
+        *)
+            help >&2
+            exit 2
+            ;;
+    esac
+}
+
