@@ -6,8 +6,8 @@
  * bitdrop fuses dropout with what it knows: a bias, a residual, an activation, softmax, attention.
  * This header is for other loops, which read a mask of bitdrop_mask or bitdrop_forward and compute
  * something of their own. Most compilers do not vectorize a loop over the bits of a mask. These
- * inline functions turn bits into what compilers do vectorize. They depend on no function of the
- * library, and this file may be copied by itself. It is C99 and C++.
+ * inline functions turn bits into 32-bit words, because compilers vectorize loops over words. They
+ * call no function of the library, and this file may be copied by itself. It is C99 and C++.
  *
  * Words. bitdrop_keep_words() turns bits into 32-bit words: all ones where an element is kept, 0
  * where it is dropped. bitdrop_only_f32(word, v) is v or +0. Work in blocks, so that the words stay
