@@ -21,7 +21,10 @@ inside() {
     shift
     # shellcheck disable=SC2016 # a program of the shell inside
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8 \
-        unshare --mount sh -euc 'mount -t proc proc "$0/proc"; exec chroot "$0" "$@"' "$chroot" "$@"
+        unshare --mount sh -euc '
+            mount -t proc proc "$0/proc"
+            mount -t tmpfs shm "$0/dev/shm" # Criterion wants it
+            exec chroot "$0" "$@"' "$chroot" "$@"
 }
 
 # build options command...: as nobody and without the network, where the sources are.
