@@ -53,17 +53,22 @@ typedef void apply_batch_rows(struct work *work, size_t goal);
  * elements of successive rows. Their bits lie in one tile, or in memory.
  */
 struct work {
-    /* The strips: where they begin in memory. */
+    /*
+     * The strips: where they begin in memory. They may reach over many rows. No two fields that
+     * advance with every strip are neighbours: clang would keep both in one vector, and take it
+     * apart for each strip.
+     */
     const unsigned char *in[BITDROP_MAX_INPUTS];
-    size_t third_step; /* bytes to the next strip of the third; 0: all elements are the same */
+    size_t out_gap; /* between rows, bytes, modulo 2^n: back to a bias that repeats */
     unsigned char *out;
+    size_t in_gap[BITDROP_MAX_INPUTS];
     const uint8_t *bits; /* from a byte on */
-    uint8_t *marks;      /* of these strips, if the body makes any */
+    size_t bits_gap;   /* between the bits of two rows, modulo 2^n: back to bits that rows share */
+    uint8_t *marks;    /* of these strips, if the body makes any */
+    size_t third_step; /* bytes to the next strip of the third; 0: all elements are the same */
     size_t strips;
-
-    /* Strips may reach over many rows: how many are left in this one, and the gaps between rows. */
-    size_t row_strips, strips_of_row;
-    size_t in_gap[BITDROP_MAX_INPUTS], out_gap; /* bytes, modulo 2^n: back to a bias that repeats */
+    size_t strips_of_row;
+    size_t row_strips; /* left in this row */
 
     /* As in the job: copies, which stores to out cannot change. */
     unsigned how;            /* enum work_flags: in one word, because few registers are left */
@@ -75,7 +80,6 @@ struct work {
     size_t row, col, left;
     const uint8_t *keep;
     size_t first;
-    size_t bits_gap; /* between the bits of two rows, modulo 2^n: back to bits that rows share */
 
     const struct bitdrop_job *job;
     apply_strips *apply;
