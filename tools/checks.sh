@@ -3,10 +3,22 @@
 # The parts of ./dev check, which take long and are in no test. dev reads this file, which uses its functions.
 # shellcheck disable=SC2086,SC2154 # lists are words, and dev sets them
 
-# record line promise tried result: a line of the table in docs/trust.md, which ./dev check prints.
+# record line promise tried result: a line of the table in docs/trust.md, which ./dev check prints. A part names its
+# line as it is named itself, or several of them <part>-<more>.
 record() {
-    mkdir -p build/trust/table
     printf '| %s | %s | %s |\n' "$2" "$3" "$4" >"build/trust/table/$1"
+}
+
+# record_unfinished part: in the place of the lines that it left before, one that stands unless it ends well.
+record_unfinished() {
+    mkdir -p build/trust/table build/trust/passed
+    rm -f "build/trust/passed/$1" "build/trust/table/$1" "build/trust/table/$1"-*
+    record "$1" "./dev check $1" '' 'FAILED, or was stopped'
+}
+
+# record_finished part: drops that line, if the part left others.
+record_finished() {
+    ! grep -qs 'FAILED, or was stopped' "build/trust/table/$1" || rm "build/trust/table/$1"
 }
 
 # tree: the commit that is checked out, with -dirty where files differ from it.
@@ -132,14 +144,15 @@ check_debian() {
     record debian 'The Debian packages build and work' 'a new Debian 12: build, lintian, autopkgtest' passed
 }
 
-# check_all: every part, the shortest first, and the table. A part that passed for this commit is not run again.
+# check_all: every part, the shortest first, and the table. A part that passed for this commit is not run again. Ctrl-C
+# stops all, because some programs that it stops end as if they had failed.
 check_all() {
+    trap 'echo "./dev check: stopped" >&2; exit 130' INT
     mkdir -p build/trust/passed
     of=$(tree)
     bad=
     for part in $check_parts; do
         case $of in *-dirty | 'no commit') ;; "$(cat "build/trust/passed/$part" 2>/dev/null)") continue ;; esac
-        rm -f "build/trust/passed/$part"
         say "./dev check $part"
         if BITDROP_DEV_HAS_LOCK=1 ./dev check "$part"; then
             echo "$of" >"build/trust/passed/$part"
@@ -156,17 +169,23 @@ check_all() {
 # check [part [option]]
 check() {
     part=${1:-}
-    [ $# -eq 0 ] || shift
-    case $part in
-        '') check_all ;;
-        abi) check_abi "$@" ;;
-        debian) check_debian ;;
-        memory) check_memory ;;
-        randomness) check_randomness "$@" ;;
-        wheel) check_wheel ;;
+    [ -n "$part" ] || { check_all; return; }
+    shift
+    case " $check_parts :${1:-}" in
+        *" $part "*:--short | *" $part "*:--update) recorded= ;;
+        *" $part "*) recorded=$part ;;
         *)
             help >&2
             exit 2
             ;;
     esac
+    [ -z "$recorded" ] || record_unfinished "$recorded"
+    case $part in
+        abi) check_abi "$@" ;;
+        debian) check_debian ;;
+        memory) check_memory ;;
+        randomness) check_randomness "$@" ;;
+        wheel) check_wheel ;;
+    esac
+    [ -z "$recorded" ] || record_finished "$recorded"
 }
