@@ -6,15 +6,13 @@
  * own, for ThreadSanitizer and MemorySanitizer.
  */
 #define _POSIX_C_SOURCE 200809L
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bitdrop/bitdrop.h"
-
-typedef void task_function(void *argument, size_t index);
+#include "runs.h"
 
 enum {
     ROWS = 70,
@@ -28,81 +26,24 @@ enum {
 
 static float x[N];
 
-/* Successive tasks, and the call that they are of. */
-struct share {
-    task_function *task;
-    void *argument;
-    size_t begin, end;
-};
-
-static void *run_share(void *share)
-{
-    const struct share *s = share;
-
-    for (size_t i = s->begin; i < s->end; i++)
-        s->task(s->argument, i);
-    return NULL;
-}
-
-static pthread_t start(void *(*function)(void *), void *argument)
-{
-    pthread_t thread;
-
-    if (pthread_create(&thread, NULL, function, argument) != 0) {
-        perror("pthread_create");
-        exit(2);
-    }
-    return thread;
-}
-
-static void run_backwards(void *context, size_t tasks, task_function *task, void *argument)
-{
-    (void)context;
-    while (tasks-- > 0)
-        task(argument, tasks);
-}
-
-/* The calling thread only waits. */
-static void run_elsewhere(void *context, size_t tasks, task_function *task, void *argument)
-{
-    struct share all = {task, argument, 0, tasks};
-
-    (void)context;
-    pthread_join(start(run_share, &all), NULL);
-}
-
-static void run_at_once(void *context, size_t tasks, task_function *task, void *argument)
-{
-    struct share share[TASKS];
-    pthread_t thread[TASKS];
-
-    (void)context;
-    for (size_t i = 0; i < tasks; i++) {
-        share[i] = (struct share){task, argument, i, i + 1};
-        thread[i] = start(run_share, &share[i]);
-    }
-    for (size_t i = 0; i < tasks; i++)
-        pthread_join(thread[i], NULL);
-}
-
 static bitdrop_status forward(const bitdrop_config *cfg, float *y, uint8_t *mask)
 {
     return bitdrop_forward(cfg, BITDROP_F32, N, x, y, mask);
 }
 
 /* Between the first task and the others, calls that are shared out themselves. */
-static void run_nested(void *context, size_t tasks, task_function *task, void *argument)
+static void run_nested(void *context, size_t tasks, runs_task *task, void *argument)
 {
     static float y[N];
     static uint8_t mask[MASK_BYTES];
-    const bitdrop_parallel inner = {.run = run_at_once, .tasks = TASKS};
+    const bitdrop_parallel inner = {.run = runs_at_once, .tasks = TASKS};
     const bitdrop_config cfg = {.p = 0.25, .seed = 9, .parallel = &inner};
-    struct share rest = {task, argument, 1, tasks};
 
     task(argument, 0);
     if (forward(&cfg, y, mask) != BITDROP_OK)
         *(bool *)context = false;
-    run_share(&rest);
+    for (size_t i = 1; i < tasks; i++)
+        task(argument, i);
 }
 
 /* A call of the second of two threads, while the first makes the same call. */
@@ -130,8 +71,7 @@ static bool same(const float *y, const uint8_t *mask, const float *right_y,
 /* One call alone, by the threads of `run`, and twice at the same time. */
 static bool call_is_right(size_t i)
 {
-    static void (*const runs[])(void *, size_t, task_function *,
-                                void *) = {run_backwards, run_elsewhere, run_at_once, run_nested};
+    static runs_run *const runs[] = {runs_backwards, runs_elsewhere, runs_at_once, run_nested};
     static float y[3][N];
     static uint8_t mask[3][MASK_BYTES];
     const size_t which = i % (sizeof runs / sizeof *runs);
@@ -140,12 +80,12 @@ static bool call_is_right(size_t i)
         .run = runs[which], .context = &inner, .tasks = 2 + i / 4 % (TASKS - 1)};
     bitdrop_config cfg = {.p = (double)(i % 10) / 10, .seed = i, .offset = 31 * i};
     struct twin twin = {&cfg, y[2], mask[2], BITDROP_OK};
-    const bool twice = runs[which] == run_at_once; /* run_nested has buffers for one */
+    const bool twice = runs[which] == runs_at_once; /* run_nested has buffers for one */
 
     if (forward(&cfg, y[0], mask[0]) != BITDROP_OK)
         return false;
     cfg.parallel = &parallel;
-    const pthread_t other = twice ? start(run_twin, &twin) : pthread_self();
+    const pthread_t other = twice ? runs_start(run_twin, &twin) : pthread_self();
     const bitdrop_status status = forward(&cfg, y[1], mask[1]);
 
     if (twice)
@@ -156,7 +96,7 @@ static bool call_is_right(size_t i)
 
 /* Runs that break the contract: a task is left out, or run a second time. */
 
-static void run_all_but_one(void *context, size_t tasks, task_function *task, void *argument)
+static void run_all_but_one(void *context, size_t tasks, runs_task *task, void *argument)
 {
     const size_t missing = *(const size_t *)context;
 
@@ -165,14 +105,14 @@ static void run_all_but_one(void *context, size_t tasks, task_function *task, vo
             task(argument, i);
 }
 
-static void run_one_twice(void *context, size_t tasks, task_function *task, void *argument)
+static void run_one_twice(void *context, size_t tasks, runs_task *task, void *argument)
 {
     for (size_t i = 0; i < tasks; i++)
         task(argument, i);
     task(argument, *(const size_t *)context);
 }
 
-static void run_none(void *context, size_t tasks, task_function *task, void *argument)
+static void run_none(void *context, size_t tasks, runs_task *task, void *argument)
 {
     (void)context;
     (void)tasks;

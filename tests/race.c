@@ -5,13 +5,12 @@
  * framework do not go together.
  */
 #define _POSIX_C_SOURCE 200809L
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bitdrop/bitdrop.h"
+#include "runs.h"
 
 enum { THREADS = 32, PART = 1000, WHOLE = THREADS * PART }; /* PART is a multiple of 8, no more */
 
@@ -36,47 +35,13 @@ static void *first_call(void *index)
     return NULL;
 }
 
-struct task {
-    void (*run)(void *argument, size_t index);
-    void *argument;
-    size_t index;
-    pthread_t thread;
-};
-
-static void *run_task(void *task)
-{
-    const struct task *t = task;
-
-    t->run(t->argument, t->index);
-    return NULL;
-}
-
-static void run_in_threads(void *context, size_t tasks, void (*run)(void *argument, size_t index),
-                           void *argument)
-{
-    struct task *t = context;
-
-    for (size_t i = 0; i < tasks; i++) {
-        t[i].run = run;
-        t[i].argument = argument;
-        t[i].index = i;
-        if (pthread_create(&t[i].thread, NULL, run_task, &t[i]) != 0) {
-            perror("pthread_create");
-            exit(2);
-        }
-    }
-    for (size_t i = 0; i < tasks; i++)
-        pthread_join(t[i].thread, NULL);
-}
-
 /* Odd in offset and length, so that tasks would meet in a byte of the mask if they could. */
 static bool shared_call_is_right(void)
 {
     enum { N = 1 << 20, ODD = N - 3, TASKS = 5 };
     static float in[N], out[N], alone[N];
     static uint8_t bits[N / 8], bits_alone[N / 8];
-    struct task tasks[TASKS];
-    const bitdrop_parallel parallel = {.run = run_in_threads, .context = tasks, .tasks = TASKS};
+    const bitdrop_parallel parallel = {.run = runs_at_once, .tasks = TASKS};
     bitdrop_config cfg = config;
 
     for (size_t i = 0; i < N; i++)
@@ -94,8 +59,7 @@ static bool shared_rows_are_right(uint32_t unit)
     enum { ROWS = 1030, COLS = 1001, TASKS = 5 };
     static float in[ROWS * COLS], out[ROWS * COLS], alone[ROWS * COLS];
     static uint8_t bits[ROWS * COLS], bits_alone[ROWS * COLS];
-    struct task tasks[TASKS];
-    const bitdrop_parallel parallel = {.run = run_in_threads, .context = tasks, .tasks = TASKS};
+    const bitdrop_parallel parallel = {.run = runs_at_once, .tasks = TASKS};
     const bitdrop_2d shape = {.rows = ROWS, .cols = COLS, .mask_repeat = 3, .unit = unit};
     bitdrop_config cfg = config;
 
@@ -119,10 +83,7 @@ int main(void)
     pthread_barrier_init(&start, NULL, THREADS);
     for (size_t i = 0; i < THREADS; i++) {
         index[i] = i;
-        if (pthread_create(&threads[i], NULL, first_call, &index[i]) != 0) {
-            perror("pthread_create");
-            return 2;
-        }
+        threads[i] = runs_start(first_call, &index[i]);
     }
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
