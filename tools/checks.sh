@@ -90,6 +90,19 @@ check_randomness() {
     esac
 }
 
+# check_long_run [--minutes=N | --short]: N is 40 unless it is given.
+check_long_run() {
+    install_packages $packages_build
+    configure check -Dtests=auto -Dexamples=disabled -Dbench=disabled
+    meson compile -C build/check long_run
+    mkdir -p build/trust
+    build/check/tests/long_run "$@" | tee build/trust/long-run.txt
+    tail -n 1 build/trust/long-run.txt | grep -q 'none deviated$'
+    [ "${1:-}" = --short ] ||
+        record long-run 'Calls from many threads stay right' 'mixed calls of all operations, on all ISAs, by tasks or not' \
+            "$(tail -n 1 build/trust/long-run.txt)"
+}
+
 # wheel_venv name wheel package...: a new virtual environment with the wheel and, as in distributions, without RECORD.
 wheel_venv() {
     venv=build/wheel/$1
@@ -136,7 +149,7 @@ print("bitdrop", bitdrop.version(), "as it is installed")'
     record wheel 'The wheel runs where there is no compiler' 'the tests of the NumPy part in an empty environment' passed
 }
 
-check_parts='abi randomness memory wheel debian'
+check_parts='abi randomness memory wheel debian long-run'
 
 check_debian() {
     install_packages debootstrap autopkgtest dpkg-dev git
@@ -183,6 +196,7 @@ check() {
     case $part in
         abi) check_abi "$@" ;;
         debian) check_debian ;;
+        long-run) check_long_run "$@" ;;
         memory) check_memory ;;
         randomness) check_randomness "$@" ;;
         wheel) check_wheel ;;
