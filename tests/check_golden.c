@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Published and independent answers: the files of tests/vectors. */
+/*
+ * Published and independent answers: the files of tests/vectors. A difference is never mended
+ * there, so a failure says what to do.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,14 +120,31 @@ static void check_hex(struct check *c, const char *line)
     free(mask);
 }
 
+/* Nothing if none of the failures is new. */
+static void advise(const struct check *c, size_t failures_before, const char *advice)
+{
+    if (c->failures > failures_before)
+        fputs(advice, stderr);
+}
+
 void check_golden_masks(struct check *c)
 {
+    const size_t before = c->failures;
+
     for (const char *const *line = masks; *line != NULL; line++)
         check_hashed(c, *line);
     for (const char *const *line = masks_deep; *line != NULL; line++)
         check_deep(c, *line);
     for (const char *const *line = masks_hex; *line != NULL; line++)
         check_hex(c, *line);
+    advise(
+        c, before,
+        "\nMasks differ from tests/vectors/masks*.txt. docs/stream.md defines them, and programs\n"
+        "remake masks of earlier versions. Do not change these files.\n"
+        "- On one ISA, or with one compiler: its kernels are wrong, or were compiled wrong.\n"
+        "- On all ISAs: undo the change that makes other bits.\n"
+        "- Are other bits meant? That is a new major version: first docs/stream.md, then vectors\n"
+        "  by a program that shares no code with src/.\n");
 }
 
 enum { VALUES = 10007 };
@@ -253,6 +273,15 @@ static void check_value_line(struct check *c, const char *line)
 
 void check_golden_values(struct check *c)
 {
+    const size_t before = c->failures;
+
     for (const char *const *line = values; *line != NULL; line++)
         check_value_line(c, *line);
+    advise(
+        c, before,
+        "\nOutputs differ from tests/vectors/values.txt. \"The values\" of docs/stream.md defines\n"
+        "them. Do not change this file.\n"
+        "- On one ISA, or with one compiler: look for a fused multiply-add, fast math, a flushed\n"
+        "  denormal, or a half type that is rounded twice.\n"
+        "- On all ISAs: undo the change that makes other values.\n");
 }
