@@ -159,6 +159,7 @@ _DROPOUTS = {
 }
 _ATTENTION = "aten::scaled_dot_product_attention"
 _REGION = "Torch-Compiled Region"
+_GRAPHS = ("<eval_with_key>", "torch/fx/interpreter.py")  # where aot_eager runs a graph; the second is PyTorch 2.7's
 
 
 class _Node(NamedTuple):
@@ -264,7 +265,7 @@ def _unseen_regions(nodes: list[_Node]) -> list[int]:
             files[around[i]].add(node.file)
     unseen = []
     for i, of_region in files.items():
-        if any(file.startswith("<eval_with_key>") for file in of_region):
+        if any(file.startswith(_GRAPHS) for file in of_region):
             continue  # a backend that runs the graph's operators
         inductors = [file for file in of_region if _is_inductors(file)]
         if not inductors or any(map(_holds_dropout, inductors)):
