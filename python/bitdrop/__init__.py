@@ -56,7 +56,8 @@ Arguments that calls share:
   row r takes mask row m = (first_row + r) // mask_repeat, so that element (r, c) has the index
   offset + m * pitch + c, and with unit="row" offset + m.
 
-A wrong argument raises BitdropError, which is a ValueError, TypeError or ImportError too, and nothing is written.
+A wrong argument raises BitdropValueError or BitdropTypeError, and nothing is written. BitdropMemoryError says that
+there is no memory for a result. These are BitdropErrors, and the ValueError, TypeError and MemoryError of Python too.
 Calls release the GIL, and any thread may make them; an array must not change during its call.
 """
 
@@ -81,10 +82,11 @@ from ._dropout import (
 )
 from ._library import isa_default, isa_supported, mask_bytes, math, version
 from ._masks import mask, mask_count, mask_dropblock, mask_pack, mask_unpack
-from .errors import BitdropError, BitdropTypeError, BitdropValueError, MissingPackageError
+from .errors import BitdropError, BitdropMemoryError, BitdropTypeError, BitdropValueError, MissingPackageError
 
 __all__ = [
     "BitdropError",
+    "BitdropMemoryError",
     "BitdropTypeError",
     "BitdropValueError",
     "MissingPackageError",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from . import _dlpack, _library
 from ._dlpack import SupportsDLPack
-from .errors import BitdropTypeError, BitdropValueError, MissingPackageError
+from .errors import BitdropMemoryError, BitdropTypeError, BitdropValueError, MissingPackageError
 
 Array = npt.NDArray[Any] | SupportsDLPack
 
@@ -48,15 +48,26 @@ _Memory = tuple[int, str, tuple[int, ...], tuple[int, ...] | None, bool, object]
 
 def memory(x: Array | None, name: str) -> _Memory:
     """The memory of a NumPy array or DLPack tensor of any strides, or an error that says what to change."""
-    if isinstance(x, np.ndarray):
-        return _memory_numpy(x, name)
-    if x is not None and hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
+    if issubclass(type(x), np.ndarray):  # isinstance believes what x says of its class
+        return _memory_numpy(x, name)  # type: ignore[arg-type]
+    if x is not None and _speaks_dlpack(x):
         return _memory_dlpack(x, name)
     raise BitdropTypeError(f"{name} must be a NumPy array or a tensor with __dlpack__, not {type(x).__name__}")
 
 
+def _speaks_dlpack(x: object) -> bool:
+    try:
+        return hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__")
+    except Exception:  # of a property
+        return False
+
+
 def _memory_numpy(x: npt.NDArray[Any], name: str) -> _Memory:
-    flags, itemsize = x.flags, x.itemsize
+    if type(x) is not np.ndarray:
+        if isinstance(x, np.ma.MaskedArray):
+            raise BitdropTypeError(f"{name} must not be a masked array, whose mask would be lost: pass {name}.filled()")
+        x = np.ndarray.view(x, np.ndarray)  # a subclass may say anything of its memory
+    flags, itemsize = x.flags, x.itemsize or 1
     strides = None
     if not flags.c_contiguous:
         if any(stride % itemsize for stride in x.strides):
@@ -72,7 +83,7 @@ def _memory_dlpack(x: SupportsDLPack, name: str) -> _Memory:
     t = _dlpack.borrow(x, name)
     _check_alignment(name, t.address, t.itemsize)
     # Producers from before DLPack 1 do not say that their arrays must not be written.
-    writable = t.writable and type(x).__module__.partition(".")[0] not in _IMMUTABLE
+    writable = t.writable and str(getattr(type(x), "__module__", "")).partition(".")[0] not in _IMMUTABLE
     return t.address, t.dtype, t.shape, t.strides, writable, t.capsule
 
 
@@ -192,8 +203,18 @@ def output(out: Array | None, like: View, name: str = "out") -> tuple[Any, View]
     return out, v
 
 
+def empty(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """A new array, or an error of this package."""
+    try:
+        return np.empty(shape, dtype)
+    except MemoryError as error:
+        raise BitdropMemoryError(f"{error}: pass less at once") from error
+    except (ValueError, OverflowError) as error:  # too many bytes or dimensions for NumPy
+        raise BitdropValueError(f"NumPy has no array of {np.dtype(dtype)} and shape {shape} ({error})") from error
+
+
 def _new(shape: tuple[int, ...], dtype: npt.DTypeLike, name: str) -> tuple[Any, View]:
-    array = np.empty(shape, dtype)
+    array = empty(shape, dtype)
     return array, View(array.ctypes.data, name, shape, None, True, array)
 
 

@@ -99,7 +99,7 @@ def _structure(
         out_strides=out.strides,
         bias=None if x.bias is None else x.bias.address,
         bias_strides=(0, 0, 0) if x.bias is None else x.bias.strides,
-        causal=bool(causal),
+        causal=causal,
         causal_first=first,
         **_indices(x.scores, about_whole),
     )
@@ -107,7 +107,7 @@ def _structure(
 
 def _scratch(cfg: _library.Config, dtype: int, a: _library.Attention) -> tuple[object, int]:
     """Scratch memory and its address. If an argument is wrong its size is 0, and the call itself says what is wrong."""
-    room = np.empty(_library.attention_scratch_bytes(cfg, dtype, a) + _ALIGNMENT, np.uint8)
+    room = _arrays.empty(_library.attention_scratch_bytes(cfg, dtype, a) + _ALIGNMENT, np.uint8)
     return room, (room.ctypes.data + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
 
 
@@ -168,6 +168,7 @@ def attention(
         (out, lse, mask): the result, in memory in the order of q; the second and third are None if there are none;
         out, lse and mask if given. A query that sees no key has the result 0 and lse -inf.
     """
+    p, causal = _library.probability(p), _library.flag(causal, "causal")
     if seed is None and p != 0:
         raise BitdropTypeError("seed is needed where p is not 0")
     settings, about_whole = _calls.split("attention", options, AttentionOptions)
@@ -179,7 +180,7 @@ def attention(
 
     sums = bits = None
     if isinstance(lse, bool):
-        lse_given: Any = np.empty(x.scores[:3], _arrays.row_number(x.q.dtype)) if lse else None
+        lse_given: Any = _arrays.empty(x.scores[:3], _arrays.row_number(x.q.dtype)) if lse else None
     else:
         lse_given = lse
     if lse_given is not None:
@@ -248,6 +249,7 @@ def attention_backward(
         (dq, dk, dv): new arrays of the strides of q, k and v, or those given. Where heads of q share one of k and v,
         its gradients are their sums.
     """
+    p, causal = _library.probability(p), _library.flag(causal, "causal")
     if (mask is None) == (seed is None) and (mask is not None or p != 0):
         raise _calls.mask_or_seed()
     settings, about_whole = _calls.split("attention_backward", options, AttentionOptions)

@@ -179,6 +179,7 @@ def forward(
     soft: _softmax.Soft | None = None,
 ) -> tuple[Any, Any]:
     """An operation that makes a mask: its output, and the mask or None."""
+    remade = _library.flag(remade, "remade")
     if remade and mask is not None:
         raise BitdropValueError("mask must be left away with remade=True: no mask is kept then")
     return run(name, p, inputs, options, seed=seed, out=out, mask=mask, remade=remade, soft=soft)

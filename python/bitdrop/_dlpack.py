@@ -8,17 +8,20 @@ what it holds once it goes out of scope.
 from __future__ import annotations
 
 import ctypes
+import math
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64
 from ctypes import c_void_p as pointer
 from typing import Any, NamedTuple, Protocol
 
-from .errors import BitdropTypeError, BitdropValueError
+from .errors import BitdropTypeError, BitdropValueError, shown
 
 CPU = 1
 _READ_ONLY, _COPIED = 1, 2
 _DEVICES = {2: "CUDA", 3: "CUDA host memory", 4: "OpenCL", 7: "Vulkan", 8: "Metal", 10: "ROCm"}
 _DEVICES |= {11: "ROCm host memory", 13: "CUDA managed memory", 14: "oneAPI", 15: "WebGPU"}
 _KINDS = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
+_MAX_DIMENSIONS = 64  # NumPy's
+_POINTER_BITS = 8 * ctypes.sizeof(pointer)
 
 
 class SupportsDLPack(Protocol):
@@ -93,7 +96,35 @@ def _export(x: Any, name: str) -> object:
     except BitdropValueError:
         raise
     except Exception as error:
-        raise BitdropValueError(f"{name} cannot be exported through DLPack: {error}") from error
+        raise BitdropValueError(f"{name} cannot be exported through DLPack: {shown(error, str)}") from error
+
+
+def _layout(t: _Tensor, name: str, itemsize: int) -> tuple[int, tuple[int, ...], tuple[int, ...] | None]:
+    """Address, shape and strides in elements, or an error where they cannot be those of any memory."""
+
+    def wrong(what: str) -> BitdropValueError:
+        return BitdropValueError(
+            f"{name}.__dlpack__() returned a tensor that cannot be: {what}; correct the producer, or pass a NumPy array"
+        )
+
+    if not 0 <= t.ndim <= _MAX_DIMENSIONS:
+        raise wrong(f"its dimensions are {t.ndim}, not 0 to {_MAX_DIMENSIONS}")
+    if t.ndim and not t.shape:
+        raise wrong(f"its shape is NULL, and its dimensions are {t.ndim}")
+    shape = tuple(t.shape[: t.ndim]) if t.ndim else ()
+    strides = tuple(t.strides[: t.ndim]) if t.ndim and t.strides else None
+    # As NumPy counts: an array of no elements must fit in memory without the dimensions of length 0.
+    if min(shape, default=0) < 0 or math.prod(n or 1 for n in shape) * itemsize >> (_POINTER_BITS - 1):
+        raise wrong(f"its shape is {shape}")
+    if 0 in shape:
+        return 0, shape, strides
+    address = (t.data or 0) + t.byte_offset
+    reach = [(n - 1) * stride for n, stride in zip(shape, strides or (), strict=False)]
+    before = -sum(step for step in reach if step < 0) * itemsize
+    after = (sum(step for step in reach if step > 0) + 1 if strides else math.prod(shape)) * itemsize
+    if not t.data or before >= address or (address + after) >> _POINTER_BITS or (before + after) >> (_POINTER_BITS - 1):
+        raise wrong(f"its data at {t.data or 0:#x} + {t.byte_offset} have shape {shape} and strides {strides}")
+    return address, shape, strides
 
 
 def borrow(x: SupportsDLPack, name: str) -> Borrowed:
@@ -110,22 +141,18 @@ def borrow(x: SupportsDLPack, name: str) -> Borrowed:
     elif kind == b"dltensor_versioned":
         address = _capsule_pointer(capsule, kind)
         managed = _Versioned.from_address(address)
-        if managed.major > 1:
+        if managed.major != 1:
             raise BitdropValueError(f"{name} comes by DLPack version {managed.major}; 1 is known")
         writable = not managed.flags & (_READ_ONLY | _COPIED)
         t = managed.tensor
     else:
-        raise BitdropTypeError(f"{name}.__dlpack__() returned no DLPack capsule")
+        raise BitdropTypeError(
+            f"{name}.__dlpack__() returned no DLPack capsule that is unused: it must make one for each call"
+        )
     _check_device(t.device_type, name)
-    if t.lanes != 1 or t.bits % 8:
+    if t.lanes != 1 or t.bits % 8 or t.bits == 0:
         raise BitdropTypeError(f"{name} must have elements of one number of whole bytes each")
-    bits = "" if t.code == 6 else str(t.bits)
-    return Borrowed(
-        (t.data or 0) + t.byte_offset,
-        _KINDS.get(t.code, f"type code {t.code}, bits ") + bits,
-        t.bits // 8,
-        tuple(t.shape[: t.ndim]) if t.ndim else (),
-        tuple(t.strides[: t.ndim]) if t.ndim and t.strides else None,
-        writable,
-        capsule,
-    )
+    itemsize = t.bits // 8
+    dtype = "bool" if (t.code, t.bits) == (6, 8) else _KINDS.get(t.code, f"type code {t.code}, bits ") + str(t.bits)
+    address, shape, strides = _layout(t, name, itemsize)
+    return Borrowed(address, dtype, itemsize, shape, strides, writable, capsule)

@@ -17,7 +17,7 @@ from ctypes import c_char_p, c_double, c_int, c_int64, c_size_t, c_uint8, c_uint
 from pathlib import Path
 from typing import Any
 
-from .errors import BitdropTypeError, BitdropValueError
+from .errors import BitdropTypeError, BitdropValueError, shown
 
 F32, F64, F16, BF16 = range(4)
 SCALE_TRAIN, SCALE_INFER = range(2)
@@ -304,33 +304,55 @@ attention_scratch_bytes = _declare("bitdrop_attention_scratch_bytes", c_size_t, 
 def probability(p: Any) -> float:
     """P as a float, or an error."""
     try:
-        if 0 <= p <= 1:
-            return float(p)
-    except (TypeError, ValueError):  # text, or an array
-        raise BitdropTypeError(f"p must be a number in [0, 1], not {p!r}") from None
-    raise BitdropValueError(f"p must lie in [0, 1], not be {p!r}")
+        inside, result = bool(0 <= p <= 1), float(p)
+    except ArithmeticError:  # a NaN of decimal has no order, and 10**400 is no float
+        inside, result = False, float("nan")
+    except Exception as error:  # text, an array, or an object whose methods raise
+        raise BitdropTypeError(f"p must be a number in [0, 1], not {shown(p)}") from error
+    if not (inside and 0 <= result <= 1):
+        raise BitdropValueError(f"p must lie in [0, 1], not be {shown(p)}")
+    return result
 
 
 def integer(value: Any, name: str, bits: int, *, signed: bool = False) -> int:
     """Value as an integer of so many bits, unsigned or signed, or an error that names it."""
     try:
         result = operator.index(value)
-    except TypeError:
-        raise BitdropTypeError(f"{name} must be an integer, not {value!r}") from None
+    except Exception as error:
+        raise BitdropTypeError(f"{name} must be an integer, not {shown(value)}") from error
     bits -= signed
     if not (-1 << bits if signed else 0) <= result < 1 << bits:
-        raise BitdropValueError(f"{name} must lie in [{f'-2**{bits}' if signed else 0}, 2**{bits}), not be {result}")
+        low = f"-2**{bits}" if signed else "0"
+        raise BitdropValueError(f"{name} must lie in [{low}, 2**{bits}), not be {shown(result)}")
     return result
+
+
+def philox_rounds(value: Any) -> int:
+    """The rounds of Philox, or an error."""
+    result = integer(value, "rounds", 64)
+    if result not in (7, 10):
+        raise BitdropValueError(f"rounds must be 7 or 10, not {result}")
+    return result
+
+
+def flag(value: Any, name: str) -> bool:
+    """Value as a bool, or an error that names it."""
+    try:
+        return bool(value)
+    except Exception as error:  # an array
+        raise BitdropTypeError(f"{name} must be True or False, not {shown(value)}") from error
 
 
 def scale(value: Any) -> float:
     """The scale of a softmax, or an error. The library's 0 for a default is not for callers."""
     try:
-        result = float(value)
-    except (TypeError, ValueError):
-        raise BitdropTypeError(f"scale must be a number, not {value!r}") from None
-    if result == 0:
-        raise BitdropValueError("scale must not be 0")
+        result = float(value + 0)  # float() takes text, which is not added to a number
+    except ArithmeticError:
+        result = float("nan")
+    except Exception as error:
+        raise BitdropTypeError(f"scale must be a number, not {shown(value)}") from error
+    if result == 0 or result - result != 0:
+        raise BitdropValueError(f"scale must not be 0, infinite or a NaN, and is {shown(value)}")
     return result
 
 
@@ -338,7 +360,7 @@ def choice(value: Any, name: str, codes: Mapping[str, int]) -> int:
     """The code of a named value, or an error that lists the names."""
     if isinstance(value, str) and value in codes:
         return codes[value]
-    raise BitdropValueError(f"{name} must be one of {', '.join(map(repr, codes))}, not {value!r}")
+    raise BitdropValueError(f"{name} must be one of {', '.join(map(repr, codes))}, not {shown(value)}")
 
 
 def config(
@@ -354,14 +376,12 @@ def config(
     remade: bool = False,
 ) -> Config:
     """A Config of checked values."""
-    if integer(rounds, "rounds", 64) not in (7, 10):
-        raise BitdropValueError(f"rounds must be 7 or 10, not {rounds!r}")
     return Config(
         p=probability(p),
         seed=integer(seed, "seed", 64),
         stream=integer(stream, "stream", 32),
         offset=integer(offset, "offset", 64),
-        rounds=rounds,
+        rounds=philox_rounds(rounds),
         scaling=choice(scaling, "scaling", SCALINGS),
         stores=choice(stores, "stores", STORES),
         isa=ISA_AUTO if isa is None else choice(isa, "isa", ISAS),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import math
 import operator
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import _arrays, _calls, _library, _operations, _shapes
 from ._arrays import Array, View
 from ._calls import MaskOptions, StreamOptions
-from .errors import BitdropValueError
+from .errors import BitdropValueError, shown
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -30,13 +31,14 @@ _dropblock = _library.declare_call(
 )
 
 
-def _dimensions(shape: Any) -> tuple[int, ...]:
-    """A shape as a tuple; () of what is none."""
+def _dimensions(shape: Any) -> tuple[int, ...] | None:
+    """A shape as a tuple; None of what is none, or cannot be counted."""
     try:
         dims = tuple(map(operator.index, shape if isinstance(shape, tuple) else (shape,)))
-    except TypeError:
-        return ()
-    return dims if all(0 <= d < 1 << 63 for d in dims) else ()
+    except Exception:
+        return None
+    # As NumPy counts: a shape of no elements must be possible without the dimensions of length 0.
+    return dims if all(d >= 0 for d in dims) and math.prod(d or 1 for d in dims) < 1 << 63 else None
 
 
 def mask(
@@ -58,13 +60,13 @@ def mask(
     settings, about_rows = _calls.split("mask", options, MaskOptions)
     cfg = _library.config(p, seed=seed, **settings)
     dims = _dimensions(shape)
-    if len(dims) not in (1, 2):
-        raise BitdropValueError(f"shape must be n or (rows, cols), not {shape!r}")
+    if dims is None or len(dims) not in (1, 2):
+        raise BitdropValueError(f"shape must be n or (rows, cols), of less than 2**63 elements, not {shown(shape)}")
     rows = _shapes.rows(dims, **about_rows)
     expected = _shapes.mask_shapes(dims, rows, by_rows=len(dims) == 2, marks=False)[0]
-    if out is not None and _arrays.mask_input(out, "out").shape != expected:
-        raise BitdropValueError(f"out must have shape {expected} for a mask of shape {dims}")
     result, bits = _arrays.mask_output(out, expected, "out")
+    if bits.shape != expected:
+        raise BitdropValueError(f"out must have shape {expected} for a mask of shape {dims}")
     extent = _shapes.shape_2d(dims, rows if len(dims) == 2 else None, mask=bits)
     _operations.call("mask", {"cfg": cfg, "shape": extent, "mask": bits.address})
     return result
@@ -98,8 +100,10 @@ def mask_dropblock(
     settings, _ = _calls.split("mask_dropblock", options, StreamOptions)
     cfg = _library.config(p, seed=seed, **settings)
     dims = _dimensions(shape)
-    if len(dims) < 2:
-        raise BitdropValueError(f"shape must end with the height and width of a plane, not be {shape!r}")
+    if dims is None or len(dims) < 2:
+        raise BitdropValueError(
+            f"shape must end with the height and width of a plane, of less than 2**63 elements, not be {shown(shape)}"
+        )
     *planes, height, width = dims
     expected = (math.prod(dims[:-1]), _shapes.row_bytes(width))
     result, bits = _arrays.mask_output(out, expected, "out")
@@ -124,14 +128,31 @@ def _runs(mask: View, shape: tuple[int, ...], row_stride: int | None = None) -> 
 def _elements(shape: Any) -> tuple[int, ...]:
     """A shape of any number of dimensions, or an error."""
     dims = _dimensions(shape)
-    if not dims and shape != ():
-        raise BitdropValueError(f"shape must be n or a tuple of lengths, not {shape!r}")
+    if dims is None:
+        raise BitdropValueError(f"shape must be n or a tuple of lengths, not {shown(shape)}")
     return dims
 
 
 def _check(mask: View, shape: tuple[int, ...], by_rows: bool = False, name: str = "mask") -> None:
     allowed = _shapes.mask_shapes(shape, _shapes.Rows(), by_rows, marks=False)
     _shapes.check_mask(mask, allowed, shape, name)
+
+
+def _spans(v: View) -> list[range]:
+    """The addresses of a view of elements of a byte each, row by row where rows do not join."""
+    rows, cols = (1, v.size) if v.row_stride is None else v.shape
+    step = v.row_stride or cols
+    return [range(v.address + r * step, v.address + r * step + cols) for r in range(rows if cols else 0)]
+
+
+def _check_apart(read: View, name: str, out: View) -> None:
+    """An error if out overlaps what is read. The library sees one run of elements at a time, and this sees all."""
+    ours, theirs = _spans(out), _spans(read)
+    if not ours or not theirs or ours[-1].stop <= theirs[0].start or theirs[-1].stop <= ours[0].start:
+        return
+    spans = sorted([*ours, *theirs], key=lambda span: span.start)
+    if any(a.stop > b.start for a, b in itertools.pairwise(spans)):
+        raise BitdropValueError(f"out overlaps {name}: pass an array with memory of its own")
 
 
 def mask_count(mask: Array, shape: int | tuple[int, ...] | None = None) -> int:
@@ -173,6 +194,7 @@ def mask_unpack(mask: Array, shape: int | tuple[int, ...], *, out: Array | None 
     bits, dims = _arrays.mask_input(mask), _elements(shape)
     result, target = _arrays.flags_output(out, dims)
     _check(bits, dims, by_rows=target.row_stride is not None)
+    _check_apart(bits, "mask", target)
     for first, address, n in _runs(bits, dims, target.row_stride):
         _unpack(n, address, target.address + first)
     return result
@@ -190,10 +212,11 @@ def mask_pack(keep: Array, *, rows: bool = False, out: Array | None = None) -> A
         A uint8 array of shape (ceil(n / 8),) or (rows, ceil(cols / 8)), or out.
     """
     source = _arrays.flags(keep, "keep")
-    by_rows = rows or source.row_stride is not None
+    by_rows = _library.flag(rows, "rows") or source.row_stride is not None
     default = _shapes.mask_shapes(source.shape, _shapes.Rows(), by_rows, marks=False)[0]
     result, bits = _arrays.mask_output(out, default, "out")
     _check(bits, source.shape, by_rows, "out")
+    _check_apart(source, "keep", bits)
     for first, address, n in _runs(bits, source.shape, source.row_stride):
         _pack(n, source.address + first, address)
     return result

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from . import _arrays, _library, _shapes
 from ._arrays import Array, View
-from .errors import BitdropValueError
+from .errors import BitdropTypeError, BitdropValueError
 
 _SIZE_BITS = 8 * ctypes.sizeof(ctypes.c_size_t)
 
@@ -53,6 +53,19 @@ def _check_rows(bias: View, soft: _library.Softmax, count: int, first_row: int) 
         raise BitdropValueError(f"bias has {have} rows, and the call takes {needed} of them")
 
 
+def _given(soft: Soft) -> tuple[int, int] | None:
+    """The block and the repeat of a call, None where it has neither."""
+    if soft.bias_block is None and soft.bias_repeat is None:
+        return None
+    if soft.bias_block is None:
+        raise BitdropTypeError("bias_block is needed with bias_repeat: it says how many rows are repeated")
+    block = _library.integer(soft.bias_block, "bias_block", _SIZE_BITS)
+    repeat = 1 if soft.bias_repeat is None else _library.integer(soft.bias_repeat, "bias_repeat", _SIZE_BITS)
+    if block == 0 or repeat == 0:
+        raise BitdropValueError("bias_block and bias_repeat must be at least 1")
+    return block, repeat
+
+
 def structure(soft: Soft, first: View, rows: _shapes.Rows, bias: View | None) -> _library.Softmax:
     """The library's structure, of checked values."""
     result = _library.Softmax(
@@ -60,12 +73,9 @@ def structure(soft: Soft, first: View, rows: _shapes.Rows, bias: View | None) ->
         causal_rows=_library.integer(soft.causal_rows, "causal_rows", 64),
         causal_first=_library.integer(soft.causal_first, "causal_first", 64, signed=True),
     )
+    given = _given(soft)
     if bias is not None:
-        if soft.bias_block is None and soft.bias_repeat is None:
-            block, repeat = _broadcast(bias.shape, first.shape)
-        else:
-            block = _library.integer(soft.bias_block or 0, "bias_block", _SIZE_BITS)
-            repeat = _library.integer(soft.bias_repeat or 1, "bias_repeat", _SIZE_BITS)
+        block, repeat = given or _broadcast(bias.shape, first.shape)
         result.bias, result.bias_block, result.bias_repeat = bias.address, block, repeat
         result.bias_stride = bias.row_stride or 0
         _check_rows(bias, result, _shapes.rows_and_cols(first.shape)[0], rows.first_row)

@@ -48,7 +48,7 @@ class Versioned(ctypes.Structure):
 
 
 class Tensor:
-    """uint16 is exported as bfloat16."""
+    """uint16 is exported as bfloat16. dims and steps are the shape and the strides that it tells, in elements."""
 
     def __init__(self, array: npt.NDArray[Any], **changes: Any) -> None:
         self.array = array
@@ -59,6 +59,8 @@ class Tensor:
         self.major = changes.pop("major", 1)
         self.name = changes.pop("name", None)
         self.null_strides = changes.pop("null_strides", False)
+        self.dims = changes.pop("dims", array.shape)
+        self.steps = changes.pop("steps", tuple(s // array.itemsize for s in array.strides))
         self.changes = changes
         self.exports = 0
 
@@ -69,11 +71,10 @@ class Tensor:
         if not self.versioned and options:
             raise TypeError("unexpected keyword argument 'max_version'")
         a = self.array
-        ints = ctypes.c_int64 * max(a.ndim, 1)
-        self.shape, self.strides = ints(*a.shape), ints(*(s // a.itemsize for s in a.strides))
+        self.shape, self.strides = ((ctypes.c_int64 * max(len(ints), 1))(*ints) for ints in (self.dims, self.steps))
         code = 4 if a.dtype == np.uint16 else KINDS[a.dtype.kind]
         tensor = DLTensor(
-            a.ctypes.data - 64, self.device, 0, a.ndim, code, a.itemsize * 8, 1,
+            a.ctypes.data - 64, self.device, 0, len(self.dims), code, a.itemsize * 8, 1,
             ctypes.addressof(self.shape),
             None if self.null_strides else ctypes.addressof(self.strides), 64,
         )  # fmt: skip

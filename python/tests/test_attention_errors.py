@@ -26,7 +26,7 @@ BY_ROWS = np.ones((2, 6, 4, 5), "float32").swapaxes(1, 2)
         ({"offset": 2**64 - 1}, ValueError, "offset = 18446744073709551615, batch = 2, heads = 4, kv_heads = 2"),
         ({"scale": 0}, ValueError, "scale must not be 0"),
         ({"scale": "one"}, TypeError, "scale must be a number"),
-        ({"scale": float("nan")}, ValueError, "scale = nan"),
+        ({"scale": float("nan")}, ValueError, "scale must not be 0, infinite"),
         ({"causal_first": 1}, ValueError, "causal_first is for causal=True"),
         ({"causal_first": 2**63, "causal": True}, ValueError, r"causal_first must lie in \[-2\*\*63, 2\*\*63\)"),
         ({"causal_first": 0.5, "causal": True}, TypeError, "causal_first must be an integer"),

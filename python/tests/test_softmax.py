@@ -91,7 +91,7 @@ def test_parts() -> None:
     [
         ({"scale": 0}, ValueError, "scale must not be 0"),
         ({"scale": "one"}, TypeError, "scale must be a number"),
-        ({"scale": float("nan")}, ValueError, "the scale of softmax to a number"),
+        ({"scale": float("nan")}, ValueError, "scale must not be 0, infinite"),
         ({"causal_first": 1}, ValueError, "causal_first to 0 where causal_rows is"),
         ({"causal_first": 2**63, "causal_rows": 1}, ValueError, "causal_first"),
         ({"bias": np.zeros((3, TK), "float32")}, ValueError, "does not broadcast"),
