@@ -19,7 +19,6 @@ import contextlib
 import ctypes
 import functools
 import hashlib
-import operator
 import os
 import platform
 import shlex
@@ -30,7 +29,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .errors import MissingPackageError
+from .errors import BitdropTypeError, BitdropValueError, MissingPackageError
 
 try:
     import jax
@@ -192,24 +191,24 @@ def _seed_words(key: Any) -> jax.Array:
     key = jnp.asarray(key)
     if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         if key.shape != ():
-            raise ValueError(f"key must be one key, not {key.shape}: use jax.vmap for a batch")
+            raise BitdropValueError(f"key must be one key, not {key.shape}: use jax.vmap for a batch")
         key = jax.random.key_data(key)
     if key.dtype != jnp.uint32:
-        raise TypeError(f"key must come from jax.random.key, not be an array of {key.dtype}")
+        raise BitdropTypeError(f"key must come from jax.random.key, not be an array of {key.dtype}")
     if key.ndim != 1 or key.shape[0] < 2:
-        raise ValueError(f"key must be one key, not {key.shape} words: use jax.vmap for a batch")
+        raise BitdropValueError(f"key must be one key, not {key.shape} words: use jax.vmap for a batch")
     return key[:2]
 
 
 def _offset_words(offset: Any, n: Any) -> jax.Array:
     if not isinstance(offset, jax.core.Tracer):
-        offset = operator.index(offset)
+        offset = _library.integer(offset, "offset", 64)
         known = n if isinstance(n, int) else 1  # not with the symbolic shapes of jax.export: the call checks those
-        if not 0 <= offset <= 2**64 - known:
-            raise ValueError(f"offset must be in [0, 2**64 - {known}], not {offset}")
+        if offset > 2**64 - known:
+            raise BitdropValueError(f"offset must be in [0, 2**64 - {known}], not {offset}")
         return jnp.array([offset >> 32, offset & 0xFFFFFFFF], jnp.uint32)
     if not jnp.issubdtype(offset.dtype, jnp.integer) or offset.shape != ():
-        raise TypeError(f"offset must be one integer, not {offset.dtype}{list(offset.shape)}")
+        raise BitdropTypeError(f"offset must be one integer, not {offset.dtype}{list(offset.shape)}")
     high = offset >> 32 if offset.dtype.itemsize == 8 else jnp.zeros((), jnp.uint32)
     return jnp.stack([high.astype(jnp.uint32), offset.astype(jnp.uint32)])
 
@@ -240,16 +239,11 @@ def dropout(key: Any, x: Any, p: float, *, stream: int = 0, offset: Any = 0, rou
     """
     x = jnp.asarray(x)
     if x.dtype not in _DTYPES:
-        raise TypeError(f"x must be float32, float64, float16 or bfloat16, not {x.dtype}: use x.astype")
+        raise BitdropTypeError(f"x must be float32, float64, float16 or bfloat16, not {x.dtype}: use x.astype")
     if isinstance(p, jax.core.Tracer):
-        raise TypeError("p must be a Python number: mark it static (static_argnames) under jit")
+        raise BitdropTypeError("p must be a Python number: mark it static (static_argnames) under jit")
     p = _library.probability(p)
-    stream = operator.index(stream)
-    if not 0 <= stream < 2**32:
-        raise ValueError(f"stream must be in [0, 2**32), not {stream}")
-    rounds = operator.index(rounds)
-    if rounds not in (7, 10):
-        raise ValueError(f"rounds must be 10 or 7, not {rounds}")
+    stream, rounds = _library.integer(stream, "stream", 32), _library.philox_rounds(rounds)
     words = jnp.concatenate([_seed_words(key), _offset_words(offset, x.size)])
     if jax.eval_shape(_like_both, words, x) != jax.eval_shape(jnp.positive, x):
         x = _like_both(words, x)  # it varies as the result does then, and its gradient is summed

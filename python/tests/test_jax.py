@@ -2,6 +2,7 @@
 """bitdrop.jax against the C library: the same bits, errors, and the first import."""
 
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from keyed import KEY, KEYS, by_c, enable_x64, last_line, numbers, same, seed_of, start
 
+from bitdrop.errors import BitdropError
 from bitdrop.jax import dropout
 
 # ---- The same bits as the C library.
@@ -131,9 +133,12 @@ X = jnp.ones(4)
         (lambda: dropout(KEYS, X, 0.5), ValueError, r"jax\.vmap"),
         (lambda: dropout(jax.random.key_data(KEYS), X, 0.5), ValueError, r"jax\.vmap"),
         (lambda: dropout(jnp.zeros(1, jnp.uint32), X, 0.5), ValueError, "one key"),
+        (lambda: dropout(KEY, X, Decimal("NaN")), ValueError, "p must lie in"),
+        (lambda: dropout(KEY, X, 0.5, stream=10**5000), ValueError, "stream"),
+        (lambda: dropout(KEY, X, 0.5, rounds="10"), TypeError, "rounds must be an integer"),
         (lambda: dropout(KEY, X, 0.5, stream=-1), ValueError, "stream"),
         (lambda: dropout(KEY, X, 0.5, stream=2**32), ValueError, "stream"),
-        (lambda: dropout(KEY, X, 0.5, rounds=8), ValueError, "rounds must be 10 or 7"),
+        (lambda: dropout(KEY, X, 0.5, rounds=8), ValueError, "rounds must be 7 or 10"),
         (lambda: dropout(KEY, X, 0.5, offset=-1), ValueError, "offset"),
         (lambda: dropout(KEY, X, 0.5, offset=2**64 - 3), ValueError, "offset"),
         (lambda: dropout(KEY, X, 0.5, offset=1.5), TypeError, "integer"),
@@ -141,8 +146,9 @@ X = jnp.ones(4)
     ],
 )
 def test_bad_arguments(call: Any, error: type[Exception], says: str) -> None:
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=says) as caught:
         call()
+    assert isinstance(caught.value, BitdropError)
 
 
 def test_what_only_the_library_sees_is_an_exception_too() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import shown
 from ._kernels import DTYPES
 
 Refusal = tuple[type[Exception], str]
@@ -93,9 +94,9 @@ def _numbers_refusal(dropout_p: Any, scale: Any) -> Refusal | None:
         if not isinstance(x, _NUMBERS) and not (x is None and name == "scale"):
             return TypeError, f"{name} must be a number, and is {type(x).__name__}"
     if not 0 <= dropout_p <= 1:  # NaN is not
-        return RuntimeError, f"dropout probability has to be between 0 and 1, but got {dropout_p}"
+        return RuntimeError, f"dropout probability has to be between 0 and 1, but got {shown(dropout_p)}"
     if scale is not None and (scale == 0 or scale - scale != 0):
-        return ValueError, f"scale must be finite and not 0, and is {scale}: call {_STOCK}"
+        return ValueError, f"scale must be finite and not 0, and is {shown(scale)}: call {_STOCK}"
     return None
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch._subclasses import FakeTensor
 from torch.compiler import is_dynamo_compiling
 
+from ..errors import shown
 from . import _kernels, _kernels_2d
 from ._dtensor import is_dtensor
 from ._eager import is_grad_enabled
@@ -43,14 +44,14 @@ def check_p(p: float) -> None:
     ):
         raise TypeError(f"bitdrop: p must be a number in [0, 1], and is a {type(p).__name__}: pass a float")
     if not 0.0 <= p <= 1.0:  # NaN is not
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {shown(p)}")
 
 
 def check_activation(activation: str) -> None:
     """An error unless there is such an activation."""
-    if activation not in _kernels_2d.ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in _kernels_2d.ACTIVATIONS:
         names = ", ".join(map(repr, _kernels_2d.ACTIVATIONS))
-        raise ValueError(f"bitdrop: activation must be one of {names}, not {activation!r}")
+        raise ValueError(f"bitdrop: activation must be one of {names}, not {shown(activation)}")
 
 
 def check_generator(generator: torch.Generator, draws: bool = True) -> None:
