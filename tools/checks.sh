@@ -103,6 +103,18 @@ check_long_run() {
             "$(tail -n 1 build/trust/long-run.txt)"
 }
 
+# check_mutants [option...]: those of tools/mutants.py, which keeps its results in build/mutants.
+check_mutants() {
+    install_packages $packages_test
+    mkdir -p build/trust
+    status=0
+    python3 tools/mutants.py "$@" >build/trust/mutants.txt || status=$?
+    grep -v '^killed' build/trust/mutants.txt || true
+    [ "$status" -eq 0 ] || exit "$status"
+    record mutants 'Tests notice a fault' 'faults planted in each part of the sources, one at a time' \
+        "$(tail -n 1 build/trust/mutants.txt)"
+}
+
 # wheel_venv name wheel package...: a new virtual environment with the wheel and, as in distributions, without RECORD.
 wheel_venv() {
     venv=build/wheel/$1
@@ -149,7 +161,7 @@ print("bitdrop", bitdrop.version(), "as it is installed")'
     record wheel 'The wheel runs where there is no compiler' 'the tests of the NumPy part in an empty environment' passed
 }
 
-check_parts='abi randomness memory wheel debian long-run'
+check_parts='abi randomness memory wheel debian mutants long-run'
 
 check_debian() {
     install_packages debootstrap autopkgtest dpkg-dev git
@@ -198,6 +210,7 @@ check() {
         debian) check_debian ;;
         long-run) check_long_run "$@" ;;
         memory) check_memory ;;
+        mutants) check_mutants "$@" ;;
         randomness) check_randomness "$@" ;;
         wheel) check_wheel ;;
     esac
