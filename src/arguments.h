@@ -200,11 +200,12 @@ INLINE bool strides_are_right(const bitdrop_2d *s, const bitdrop_2d *given, bool
 /* The last index is at most 2^64 - 1; rows, cols > 0. */
 INLINE bool indices_fit(uint64_t offset, const bitdrop_2d *s)
 {
-    const uint64_t room = UINT64_MAX - offset, last = last_group(s);
+    const uint64_t available = UINT64_MAX - offset, last = last_group(s);
 
     if (s->unit == BITDROP_EACH_ROW)
-        return last <= room;
-    return s->cols - 1 <= room && (last == 0 || last <= (room - (s->cols - 1)) / s->pitch);
+        return last <= available;
+    return s->cols - 1 <= available &&
+           (last == 0 || last <= (available - (s->cols - 1)) / s->pitch);
 }
 
 INLINE size_t bias_stride(const bitdrop_softmax *soft, const bitdrop_2d *s)

@@ -75,8 +75,8 @@ struct bitdrop_attention_kernels {
     /* Numbers, multiplied, to elements. */
     void (*narrow)(const struct bitdrop_copied_rows *c);
     /* Turns `rows` rows of n factors into one panel, of which a row has panel_cols factors. */
-    void (*turn)(unsigned char *panel, const unsigned char *from, size_t stride, size_t rows,
-                 size_t n);
+    void (*transpose)(unsigned char *panel, const unsigned char *from, size_t stride, size_t rows,
+                      size_t n);
     void (*product)(const struct bitdrop_product *p);
     void (*forward_rows)(const struct bitdrop_score_block *b);
     void (*backward_rows)(const struct bitdrop_score_block *b);

@@ -12,10 +12,10 @@
 
 struct backward {
     const struct bitdrop_attention_job *job;
-    struct block_room block;
+    struct block_scratch block;
     unsigned char *grads, *grad_rows, *q, *dout, *out, *dots;
     unsigned char *paired_q, *paired_dout;
-    unsigned char *k_turned, *v_turned, *k, *turning, *dk, *dv;
+    unsigned char *k_transposed, *v_transposed, *k, *row_buffer, *dk, *dv;
     unsigned char *dq; /* of all queries of the heads of a group; NULL: in job->chunk_grads */
     size_t rows, keys; /* of a block */
 };
@@ -35,10 +35,10 @@ static size_t grad_bytes(const struct bitdrop_attention_job *job)
     return job->queries * row_bytes(job, job->dim);
 }
 
-static size_t take_backward(struct backward *w, const struct bitdrop_attention_job *job,
-                            unsigned char *base)
+static size_t lay_out_backward(struct backward *w, const struct bitdrop_attention_job *job,
+                               unsigned char *base)
 {
-    struct room room = {base, 0};
+    struct arena arena = {base, 0};
 
     w->job = job;
     w->keys = smaller(chunk_keys(job), job->keys);
@@ -46,23 +46,23 @@ static size_t take_backward(struct backward *w, const struct bitdrop_attention_j
     const size_t dim = row_bytes(job, job->dim), v_dim = row_bytes(job, job->v_dim);
     const size_t panels = parts_of(w->keys, job->kernels->panel_cols);
     const bool pairs = job->kernels->pair != NULL;
-    take_block(&w->block, &room, job, w->rows, w->keys);
-    w->grads = take_room(&room, w->rows * w->block.stride);
-    w->grad_rows = pairs ? take_room(&room, w->rows * w->block.stride / 2) : w->grads;
-    w->paired_q = pairs ? take_room(&room, paired_bytes(job, w->rows, job->dim)) : NULL;
-    w->paired_dout = pairs ? take_room(&room, paired_bytes(job, w->rows, job->v_dim)) : NULL;
-    w->q = take_room(&room, w->rows * dim);
-    w->dout = take_room(&room, w->rows * v_dim);
-    w->out = take_room(&room, w->rows * v_dim);
-    w->dots = take_room(&room, w->rows * job->kernels->number);
-    w->k_turned = take_room(&room, panels * panel_bytes(job, factors_of(job, job->dim)));
-    w->v_turned = take_room(&room, panels * panel_bytes(job, factors_of(job, job->v_dim)));
-    w->k = take_room(&room, paired_bytes(job, w->keys, job->dim));
-    w->turning = take_room(&room, job->kernels->panel_cols * larger(dim, v_dim));
-    w->dk = take_room(&room, w->keys * dim);
-    w->dv = take_room(&room, w->keys * v_dim);
-    w->dq = chunks_are_units(job) ? NULL : take_room(&room, job->group * grad_bytes(job));
-    return room.used;
+    lay_out_block(&w->block, &arena, job, w->rows, w->keys);
+    w->grads = arena_take(&arena, w->rows * w->block.stride);
+    w->grad_rows = pairs ? arena_take(&arena, w->rows * w->block.stride / 2) : w->grads;
+    w->paired_q = pairs ? arena_take(&arena, paired_bytes(job, w->rows, job->dim)) : NULL;
+    w->paired_dout = pairs ? arena_take(&arena, paired_bytes(job, w->rows, job->v_dim)) : NULL;
+    w->q = arena_take(&arena, w->rows * dim);
+    w->dout = arena_take(&arena, w->rows * v_dim);
+    w->out = arena_take(&arena, w->rows * v_dim);
+    w->dots = arena_take(&arena, w->rows * job->kernels->number);
+    w->k_transposed = arena_take(&arena, panels * panel_bytes(job, factors_of(job, job->dim)));
+    w->v_transposed = arena_take(&arena, panels * panel_bytes(job, factors_of(job, job->v_dim)));
+    w->k = arena_take(&arena, paired_bytes(job, w->keys, job->dim));
+    w->row_buffer = arena_take(&arena, job->kernels->panel_cols * larger(dim, v_dim));
+    w->dk = arena_take(&arena, w->keys * dim);
+    w->dv = arena_take(&arena, w->keys * v_dim);
+    w->dq = chunks_are_units(job) ? NULL : arena_take(&arena, job->group * grad_bytes(job));
+    return arena.used;
 }
 
 /* Where chunks are units: the gradient of q of a head by a chunk. */
@@ -89,11 +89,11 @@ static void row_dots(const struct backward *w, const struct block *b, struct row
 /* The rows of a block of q or dout, for products that sum over them. */
 static struct rows paired_block(const struct backward *w, const struct block *b,
                                 const struct bitdrop_heads *m, size_t cols, struct rows rows,
-                                unsigned char *room)
+                                unsigned char *buffer)
 {
     if (w->job->kernels->pair == NULL)
         return rows;
-    return paired_rows(w->job, m, b->sample, b->head, b->row, b->rows, cols, room);
+    return paired_rows(w->job, m, b->sample, b->head, b->row, b->rows, cols, buffer);
 }
 
 /* dq: of the rows of the block. */
@@ -115,8 +115,10 @@ static void backward_block(const struct backward *w, const struct block *b, stru
     s.grad_rows = w->grad_rows;
     s.grad_stride = job->kernels->pair == NULL ? s.stride : s.stride / 2;
     s.dots = w->dots;
-    product_with_turned(job, b->rows, b->cols, job->dim, q, w->k_turned, s.scores, s.stride);
-    product_with_turned(job, b->rows, b->cols, job->v_dim, dout, w->v_turned, s.grads, s.stride);
+    product_with_transposed(job, b->rows, b->cols, job->dim, q, w->k_transposed, s.scores,
+                            s.stride);
+    product_with_transposed(job, b->rows, b->cols, job->v_dim, dout, w->v_transposed, s.grads,
+                            s.stride);
     job->kernels->backward_rows(&s);
     const struct rows probs = {s.scores, s.stride}, grads = {s.grads, s.stride};
     const struct rows grad_rows = {s.grad_rows, s.grad_stride};
@@ -131,8 +133,10 @@ static void backward_chunk(const struct backward *w, size_t sample, size_t kv_he
     const size_t col = chunk * w->keys, count = smaller(job->keys - col, w->keys);
     const size_t dim = row_bytes(job, job->dim), v_dim = row_bytes(job, job->v_dim);
 
-    turn_rows(job, &job->k, sample, kv_head, col, count, job->dim, w->k_turned, w->turning);
-    turn_rows(job, &job->v, sample, kv_head, col, count, job->v_dim, w->v_turned, w->turning);
+    transpose_rows(job, &job->k, sample, kv_head, col, count, job->dim, w->k_transposed,
+                   w->row_buffer);
+    transpose_rows(job, &job->v, sample, kv_head, col, count, job->v_dim, w->v_transposed,
+                   w->row_buffer);
     const struct rows k = paired_rows(job, &job->k, sample, kv_head, col, count, job->dim, w->k);
     memset(w->dk, 0, count * dim);
     memset(w->dv, 0, count * v_dim);
@@ -178,9 +182,9 @@ static void backward_task(void *argument, size_t index)
     const size_t parts = chunks_are_units(job) ? chunks(job) : 1;
     const size_t units = job->batch * kv_heads * parts;
     struct backward w;
-    const size_t bytes = take_backward(&w, job, NULL);
+    const size_t bytes = lay_out_backward(&w, job, NULL);
 
-    take_backward(&w, job, job->scratch + index * bytes);
+    lay_out_backward(&w, job, job->scratch + index * bytes);
     for (size_t u = bitdrop_first_unit(units, job->tasks, index),
                 end = bitdrop_first_unit(units, job->tasks, index + 1);
          u < end; u++) {
@@ -231,7 +235,7 @@ void bitdrop_attention_run_backward(struct bitdrop_attention_job *job)
 {
     struct backward w;
 
-    job->chunk_grads = job->scratch + job->tasks * take_backward(&w, job, NULL);
+    job->chunk_grads = job->scratch + job->tasks * lay_out_backward(&w, job, NULL);
     run_tasks(job, backward_task);
     if (chunks_are_units(job))
         run_tasks(job, add_task);
@@ -248,7 +252,7 @@ size_t bitdrop_attention_backward_scratch(const struct bitdrop_attention_job *jo
     struct backward w;
     size_t bytes;
 
-    if (__builtin_mul_overflow(take_backward(&w, job, NULL), job->tasks, &bytes) ||
+    if (__builtin_mul_overflow(lay_out_backward(&w, job, NULL), job->tasks, &bytes) ||
         __builtin_add_overflow(bytes, chunks_are_units(job) ? grads : 0, &bytes))
         return 0;
     return bytes;

@@ -23,16 +23,16 @@ static inline size_t round_up(size_t a, size_t to) { return (a + to - 1) / to * 
 static inline size_t parts_of(size_t a, size_t part) { return (a + part - 1) / part; }
 
 /* Scratch memory from the lowest address up. Without memory it counts. */
-struct room {
+struct arena {
     unsigned char *base; /* NULL: count only */
     size_t used;
 };
 
-static inline unsigned char *take_room(struct room *room, size_t bytes)
+static inline unsigned char *arena_take(struct arena *arena, size_t bytes)
 {
-    unsigned char *at = room->base == NULL ? NULL : room->base + room->used;
+    unsigned char *at = arena->base == NULL ? NULL : arena->base + arena->used;
 
-    room->used += round_up(bytes, SCRATCH_ALIGNMENT);
+    arena->used += round_up(bytes, SCRATCH_ALIGNMENT);
     return at;
 }
 
@@ -84,10 +84,10 @@ struct rows {
     size_t stride;
 };
 
-/* Rows as factors: where they are, if they are that and dense, or else in `room`. */
+/* Rows as factors: where they are, if they are that and dense, or else in `buffer`. */
 static inline struct rows rows_of(const struct bitdrop_attention_job *job,
                                   const struct bitdrop_heads *m, size_t sample, size_t head,
-                                  size_t row, size_t count, size_t cols, unsigned char *room)
+                                  size_t row, size_t count, size_t cols, unsigned char *buffer)
 {
     const unsigned char *from = head_row(m, sample, head, row);
     const size_t stride = row_bytes(job, factors_of(job, cols));
@@ -95,22 +95,22 @@ static inline struct rows rows_of(const struct bitdrop_attention_job *job,
 
     if (are_factors && m->strides[2] == stride && stride == cols * job->size)
         return (struct rows){from, stride};
-    job->kernels->factors(
-        &(struct bitdrop_copied_rows){room, stride, from, m->strides[2], .rows = count, .n = cols});
-    return (struct rows){room, stride};
+    job->kernels->factors(&(struct bitdrop_copied_rows){buffer, stride, from, m->strides[2],
+                                                        .rows = count, .n = cols});
+    return (struct rows){buffer, stride};
 }
 
 /* Rows for products that sum over them. */
 static inline struct rows paired_rows(const struct bitdrop_attention_job *job,
                                       const struct bitdrop_heads *m, size_t sample, size_t head,
-                                      size_t row, size_t count, size_t cols, unsigned char *room)
+                                      size_t row, size_t count, size_t cols, unsigned char *buffer)
 {
     if (job->kernels->pair == NULL)
-        return rows_of(job, m, sample, head, row, count, cols, room);
-    job->kernels->pair(&(struct bitdrop_copied_rows){room, row_bytes(job, cols),
+        return rows_of(job, m, sample, head, row, count, cols, buffer);
+    job->kernels->pair(&(struct bitdrop_copied_rows){buffer, row_bytes(job, cols),
                                                      head_row(m, sample, head, row), m->strides[2],
                                                      .rows = count, .n = cols});
-    return (struct rows){room, row_bytes(job, cols)};
+    return (struct rows){buffer, row_bytes(job, cols)};
 }
 
 static inline size_t paired_bytes(const struct bitdrop_attention_job *job, size_t rows, size_t cols)
@@ -118,25 +118,26 @@ static inline size_t paired_bytes(const struct bitdrop_attention_job *job, size_
     return factors_of(job, rows) * row_bytes(job, cols);
 }
 
-/* Panels of `count` rows, turned: the product with them is one with their transpose. */
-static inline void turn_rows(const struct bitdrop_attention_job *job, const struct bitdrop_heads *m,
-                             size_t sample, size_t head, size_t row, size_t count, size_t cols,
-                             unsigned char *panels, unsigned char *room)
+/* Panels of `count` rows, transposed: the product with them is one with their transpose. */
+static inline void transpose_rows(const struct bitdrop_attention_job *job,
+                                  const struct bitdrop_heads *m, size_t sample, size_t head,
+                                  size_t row, size_t count, size_t cols, unsigned char *panels,
+                                  unsigned char *buffer)
 {
     const size_t at_once = job->kernels->panel_cols, factors = factors_of(job, cols);
 
     for (size_t done = 0; done < count; done += at_once, panels += panel_bytes(job, factors)) {
-        const size_t some = smaller(count - done, at_once);
-        const struct rows rows = rows_of(job, m, sample, head, row + done, some, cols, room);
+        const size_t now = smaller(count - done, at_once);
+        const struct rows rows = rows_of(job, m, sample, head, row + done, now, cols, buffer);
 
-        job->kernels->turn(panels, rows.at, rows.stride, some, factors);
+        job->kernels->transpose(panels, rows.at, rows.stride, now, factors);
     }
 }
 
-/* a * b, where b was turned. */
-static inline void product_with_turned(const struct bitdrop_attention_job *job, size_t rows,
-                                       size_t cols, size_t depth, struct rows a,
-                                       const unsigned char *b, unsigned char *c, size_t c_row)
+/* a * b, where b was transposed. */
+static inline void product_with_transposed(const struct bitdrop_attention_job *job, size_t rows,
+                                           size_t cols, size_t depth, struct rows a,
+                                           const unsigned char *b, unsigned char *c, size_t c_row)
 {
     const size_t number = job->kernels->number, factors = factors_of(job, depth);
 
@@ -154,28 +155,28 @@ static inline void product_with_turned(const struct bitdrop_attention_job *job, 
 }
 
 /*
- * a * b or, with a turned, a's transpose * b. The rows of b are paired_rows, `cols` long, and so
- * are those of a that is turned.
+ * a * b or, with a transposed, a's transpose * b. The rows of b are paired_rows, `cols` long, and
+ * so are those of a that is transposed.
  */
 static inline void product_with_rows(const struct bitdrop_attention_job *job, size_t rows,
-                                     size_t cols, size_t depth, struct rows a, bool turned,
+                                     size_t cols, size_t depth, struct rows a, bool transposed,
                                      struct rows b, unsigned char *c, bool add)
 {
     const size_t number = job->kernels->number;
 
-    job->kernels->product(
-        &(struct bitdrop_product){.rows = rows,
-                                  .cols = cols,
-                                  .depth = factors_of(job, depth),
-                                  .a = a.at,
-                                  .a_row = turned ? number : a.stride,
-                                  .a_depth = turned ? a.stride * job->kernels->elements : number,
-                                  .b = b.at,
-                                  .b_depth = b.stride,
-                                  .b_panel = job->kernels->panel_cols * number,
-                                  .c = c,
-                                  .c_row = row_bytes(job, cols),
-                                  .add = add});
+    job->kernels->product(&(struct bitdrop_product){
+        .rows = rows,
+        .cols = cols,
+        .depth = factors_of(job, depth),
+        .a = a.at,
+        .a_row = transposed ? number : a.stride,
+        .a_depth = transposed ? a.stride * job->kernels->elements : number,
+        .b = b.at,
+        .b_depth = b.stride,
+        .b_panel = job->kernels->panel_cols * number,
+        .c = c,
+        .c_row = row_bytes(job, cols),
+        .add = add});
 }
 
 /* Columns from `first` on that a row sees, of `count`. */
@@ -242,7 +243,7 @@ static inline void make_bits(const struct bitdrop_attention_job *job, const stru
  * here, and for all keys: bits of scores that a row does not see are the generator's too.
  */
 static inline const uint8_t *bits_of(const struct bitdrop_attention_job *job, const struct block *b,
-                                     uint8_t *room, size_t *stride)
+                                     uint8_t *buffer, size_t *stride)
 {
     if (job->mask != NULL) {
         uint8_t *rows = job->mask + row_of_all(job, b) * job->mask_stride;
@@ -255,13 +256,13 @@ static inline const uint8_t *bits_of(const struct bitdrop_attention_job *job, co
     if (job->stream == NULL || b->cols == 0)
         return NULL;
     *stride = parts_of(b->cols, 8);
-    make_bits(job, b, b->cols, false, room, *stride);
-    return room;
+    make_bits(job, b, b->cols, false, buffer, *stride);
+    return buffer;
 }
 
 /* The bias of a block, as numbers. */
 static inline struct rows bias_rows(const struct bitdrop_attention_job *job, const struct block *b,
-                                    unsigned char *room)
+                                    unsigned char *buffer)
 {
     const struct bitdrop_heads *m = &job->bias;
     const unsigned char *from;
@@ -273,9 +274,9 @@ static inline struct rows bias_rows(const struct bitdrop_attention_job *job, con
     from = head_row(m, b->sample, b->head, b->row) + b->col * job->size;
     if (job->size == number)
         return (struct rows){from, m->strides[2]};
-    job->kernels->widen(&(struct bitdrop_copied_rows){room, stride, from, m->strides[2],
+    job->kernels->widen(&(struct bitdrop_copied_rows){buffer, stride, from, m->strides[2],
                                                       .rows = count, .n = b->cols});
-    return (struct rows){room, stride};
+    return (struct rows){buffer, stride};
 }
 
 static inline unsigned char *lse_of(const struct bitdrop_attention_job *job, const struct block *b)
@@ -284,26 +285,26 @@ static inline unsigned char *lse_of(const struct bitdrop_attention_job *job, con
 }
 
 /* Scratch memory for a block of both passes. */
-struct block_room {
+struct block_scratch {
     unsigned char *scores, *bias;
     uint8_t *bits;
     size_t stride;
 };
 
-static inline void take_block(struct block_room *r, struct room *room,
-                              const struct bitdrop_attention_job *job, size_t rows, size_t cols)
+static inline void lay_out_block(struct block_scratch *r, struct arena *arena,
+                                 const struct bitdrop_attention_job *job, size_t rows, size_t cols)
 {
     r->stride = score_stride(job, cols);
-    r->scores = take_room(room, rows * r->stride);
-    r->bits = (uint8_t *)take_room(room, rows * parts_of(cols, 8));
+    r->scores = arena_take(arena, rows * r->stride);
+    r->bits = (uint8_t *)arena_take(arena, rows * parts_of(cols, 8));
     r->bias = job->bias.at != NULL && job->size != job->kernels->number
-                  ? take_room(room, rows * row_bytes(job, cols))
+                  ? arena_take(arena, rows * row_bytes(job, cols))
                   : NULL;
 }
 
 static inline struct bitdrop_score_block score_block(const struct bitdrop_attention_job *job,
                                                      const struct block *b,
-                                                     const struct block_room *r)
+                                                     const struct block_scratch *r)
 {
     const struct rows bias = bias_rows(job, b, r->bias);
     struct bitdrop_score_block s = {.rows = b->rows,

@@ -10,27 +10,27 @@
 
 struct forward {
     const struct bitdrop_attention_job *job;
-    struct block_room block;
-    unsigned char *k, *v, *q, *turning, *out, *factor;
+    struct block_scratch block;
+    unsigned char *k, *v, *q, *row_buffer, *out, *factor;
     size_t rows; /* of a block */
 };
 
-static size_t take_forward(struct forward *f, const struct bitdrop_attention_job *job,
-                           unsigned char *base)
+static size_t lay_out_forward(struct forward *f, const struct bitdrop_attention_job *job,
+                              unsigned char *base)
 {
-    struct room room = {base, 0};
+    struct arena arena = {base, 0};
 
     f->job = job;
     f->rows = block_rows(job, job->keys);
-    take_block(&f->block, &room, job, f->rows, job->keys);
-    f->k = take_room(&room, parts_of(job->keys, job->kernels->panel_cols) *
-                                panel_bytes(job, factors_of(job, job->dim)));
-    f->v = take_room(&room, paired_bytes(job, job->keys, job->v_dim));
-    f->q = take_room(&room, f->rows * row_bytes(job, job->dim));
-    f->turning = take_room(&room, job->kernels->panel_cols * row_bytes(job, job->dim));
-    f->out = take_room(&room, f->rows * row_bytes(job, job->v_dim));
-    f->factor = take_room(&room, f->rows * job->kernels->number);
-    return room.used;
+    lay_out_block(&f->block, &arena, job, f->rows, job->keys);
+    f->k = arena_take(&arena, parts_of(job->keys, job->kernels->panel_cols) *
+                                  panel_bytes(job, factors_of(job, job->dim)));
+    f->v = arena_take(&arena, paired_bytes(job, job->keys, job->v_dim));
+    f->q = arena_take(&arena, f->rows * row_bytes(job, job->dim));
+    f->row_buffer = arena_take(&arena, job->kernels->panel_cols * row_bytes(job, job->dim));
+    f->out = arena_take(&arena, f->rows * row_bytes(job, job->v_dim));
+    f->factor = arena_take(&arena, f->rows * job->kernels->number);
+    return arena.used;
 }
 
 static void forward_block(const struct forward *f, const struct block *b, struct rows v)
@@ -43,7 +43,7 @@ static void forward_block(const struct forward *f, const struct block *b, struct
         const struct rows q =
             rows_of(job, &job->q, b->sample, b->head, b->row, b->rows, job->dim, f->q);
 
-        product_with_turned(job, b->rows, b->cols, job->dim, q, f->k, s.scores, s.stride);
+        product_with_transposed(job, b->rows, b->cols, job->dim, q, f->k, s.scores, s.stride);
     }
     job->kernels->forward_rows(&s);
     if (b->cols > 0)
@@ -64,7 +64,7 @@ static void forward_part(const struct forward *f, size_t unit, size_t part, size
     struct rows v = {NULL, 0};
 
     if (last > 0) {
-        turn_rows(job, &job->k, b.sample, kv_head, 0, last, job->dim, f->k, f->turning);
+        transpose_rows(job, &job->k, b.sample, kv_head, 0, last, job->dim, f->k, f->row_buffer);
         v = paired_rows(job, &job->v, b.sample, kv_head, 0, last, job->v_dim, f->v);
     }
     for (size_t row = part * f->rows; row < job->queries; row += parts * f->rows) {
@@ -101,9 +101,9 @@ static void forward_task(void *argument, size_t index)
     const struct bitdrop_attention_job *job = argument;
     const size_t parts = forward_parts(job), units = job->batch * job->heads * parts;
     struct forward f;
-    const size_t bytes = take_forward(&f, job, NULL);
+    const size_t bytes = lay_out_forward(&f, job, NULL);
 
-    take_forward(&f, job, job->scratch + index * bytes);
+    lay_out_forward(&f, job, job->scratch + index * bytes);
     for (size_t u = bitdrop_first_unit(units, job->tasks, index),
                 end = bitdrop_first_unit(units, job->tasks, index + 1);
          u < end; u++)
@@ -125,5 +125,5 @@ size_t bitdrop_attention_forward_scratch(const struct bitdrop_attention_job *job
     struct forward f;
     size_t bytes;
 
-    return __builtin_mul_overflow(take_forward(&f, job, NULL), job->tasks, &bytes) ? 0 : bytes;
+    return __builtin_mul_overflow(lay_out_forward(&f, job, NULL), job->tasks, &bytes) ? 0 : bytes;
 }

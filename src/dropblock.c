@@ -148,10 +148,10 @@ static size_t count_rows(const struct dropblock *d, size_t rows)
     size_t ones = 0;
 
     for (size_t i = 0; i < rows; i++) {
-        size_t some = 0;
+        size_t row_ones = 0;
 
-        if (bitdrop_mask_count(d->width, d->mask + i * row_bytes, &some) == BITDROP_OK)
-            ones += some;
+        if (bitdrop_mask_count(d->width, d->mask + i * row_bytes, &row_ones) == BITDROP_OK)
+            ones += row_ones;
     }
     return ones;
 }

@@ -88,10 +88,10 @@ bitdrop_status bitdrop_mask_pack(size_t n, const uint8_t *bytes, uint8_t *mask)
     if (status != BITDROP_OK)
         return status;
     for (size_t i = 0; i < n; i += 8) {
-        const size_t some = n - i < 8 ? n - i : 8;
+        const size_t in_byte = n - i < 8 ? n - i : 8;
         uint8_t packed = 0;
 
-        for (size_t b = 0; b < some; b++)
+        for (size_t b = 0; b < in_byte; b++)
             packed |= (uint8_t)((bytes[i + b] != 0) << b);
         mask[i / 8] = packed;
     }

@@ -44,12 +44,12 @@ static inline bool region_make(struct region *r, const void *base,
                                const size_t count[REGION_LEVELS],
                                const size_t stride[REGION_LEVELS], size_t cols, size_t size)
 {
-    size_t room = UINTPTR_MAX - (uintptr_t)base;
+    size_t available = UINTPTR_MAX - (uintptr_t)base;
 
     *r = (struct region){.base = (uintptr_t)base, .nested = true};
-    if (__builtin_mul_overflow(cols, size, &r->bytes) || r->bytes > room)
+    if (__builtin_mul_overflow(cols, size, &r->bytes) || r->bytes > available)
         return false;
-    room -= r->bytes;
+    available -= r->bytes;
     for (int i = 0; i < REGION_LEVELS; i++) {
         size_t all;
 
@@ -58,9 +58,9 @@ static inline bool region_make(struct region *r, const void *base,
         if (count[i] == 1)
             continue;
         if (__builtin_mul_overflow(stride[i], size, &r->stride[i]) ||
-            __builtin_mul_overflow(r->stride[i], count[i] - 1, &all) || all > room)
+            __builtin_mul_overflow(r->stride[i], count[i] - 1, &all) || all > available)
             return false;
-        room -= all;
+        available -= all;
         r->nested &= stride[i] != 0;
         if (stride[i] == 0)
             r->count[i] = 1;

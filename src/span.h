@@ -26,16 +26,16 @@ INLINE uintptr_t span_row(const struct span *s, size_t row) { return s->base + r
 INLINE bool span_make(struct span *s, const void *base, size_t rows, size_t cols, size_t stride,
                       size_t size)
 {
-    const uintptr_t room = UINTPTR_MAX - (uintptr_t)base;
+    const uintptr_t available = UINTPTR_MAX - (uintptr_t)base;
 
     *s = (struct span){(uintptr_t)base, rows, 0, 0};
-    if (__builtin_mul_overflow(cols, size, &s->bytes) || s->bytes > room)
+    if (__builtin_mul_overflow(cols, size, &s->bytes) || s->bytes > available)
         return false;
     if (rows == 1)
         return true;
-    if (__builtin_mul_overflow(stride, size, &s->stride) || s->stride > room)
+    if (__builtin_mul_overflow(stride, size, &s->stride) || s->stride > available)
         return false;
-    return rows - 1 <= (room - s->bytes) / s->stride;
+    return rows - 1 <= (available - s->bytes) / s->stride;
 }
 
 /* Exact: rows that lie in the gaps of the other set do not overlap it. */

@@ -159,16 +159,16 @@ static void check_full(struct check *c)
 
 static void check_open_words(struct check *c)
 {
-    uint8_t open[4 * RUN_WORDS];
-    uint32_t wanted_at[RUN_WORDS], wanted[RUN_WORDS];
+    uint8_t open[4 * SEGMENT_WORDS];
+    uint32_t wanted_at[SEGMENT_WORDS], wanted[SEGMENT_WORDS];
     struct open_words list;
 
     for (int sample = 0; sample < SAMPLES; sample++) {
-        const size_t before = check_below(c, TILE_WORDS - RUN_WORDS + 1);
+        const size_t before = check_below(c, TILE_WORDS - SEGMENT_WORDS + 1);
         const uint32_t first = (uint32_t)check_below(c, TILE_WORDS);
         size_t count = 0;
 
-        for (uint32_t i = 0; i < RUN_WORDS; i++) {
+        for (uint32_t i = 0; i < SEGMENT_WORDS; i++) {
             const bool some = check_below(c, 8) < (uint64_t)(sample % 9);
             const uint32_t word = some ? UINT32_C(1) << check_below(c, 32) : 0;
 

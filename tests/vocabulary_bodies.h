@@ -54,11 +54,11 @@ struct words {
     }                                                                                              \
     static void T##_split_few(const void *x, size_t n, unsigned char *parts)                       \
     {                                                                                              \
-        T##_store_parts(T##_load_few(x, n), parts);                                                \
+        T##_store_parts(T##_load_partial(x, n), parts);                                            \
     }                                                                                              \
     static void T##_round_few(const unsigned char *parts, void *y, size_t n)                       \
     {                                                                                              \
-        T##_store_few(y, T##_round(T##_load_parts(parts)), n);                                     \
+        T##_store_partial(y, T##_round(T##_load_parts(parts)), n);                                 \
     }                                                                                              \
     static void T##_select_memory(const uint8_t *keep, int v, int part, const void *a,             \
                                   const void *b, void *y)                                          \
@@ -191,8 +191,9 @@ static void check_load_f32(struct check *c, const struct words *w, const int *el
 }
 
 /*
- * T_load_few and T_store_few, of fewer elements than a vector has, as many, and more: what T_load
- * makes of the elements with the first one in place of the others, and what T_store stores of them.
+ * T_load_partial and T_store_few, of fewer elements than a vector has, as many, and more: what
+ * T_load makes of the elements with the first one in place of the others, and what T_store stores
+ * of them.
  */
 static void check_few(struct check *c, const struct words *w)
 {
@@ -213,9 +214,10 @@ static void check_few(struct check *c, const struct words *w)
         if (n < lanes)
             memset(y[1] + n * bytes, 0x55, (lanes - n) * bytes);
         if (memcmp(parts[0], parts[1], sizeof parts[0]) != 0)
-            check_fail(c, "%s load_few: other lanes, of %zu elements", dtype_name(w->dtype), n);
+            check_fail(c, "%s load_partial: other lanes, of %zu elements", dtype_name(w->dtype), n);
         if (memcmp(y[0], y[1], sizeof y[0]) != 0)
-            check_fail(c, "%s store_few: other bytes, of %zu elements", dtype_name(w->dtype), n);
+            check_fail(c, "%s store_partial: other bytes, of %zu elements", dtype_name(w->dtype),
+                       n);
         c->cases++;
     }
 }

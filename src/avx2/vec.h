@@ -32,7 +32,7 @@ static inline keep_bits keep_bits_load(const uint8_t *p)
  */
 
 /* The first n < 8 halves at p, and above them the lowest of `above`. */
-static inline __m128i load_few_halves_128(const uint8_t *p, size_t n, __m128i above)
+static inline __m128i load_partial_halves_128(const uint8_t *p, size_t n, __m128i above)
 {
     short one;
     int two;
@@ -59,7 +59,7 @@ static inline __m128i first_half(const void *p)
     return _mm_set1_epi16(first);
 }
 
-static inline void store_few_bytes_128(uint8_t *p, __m128i a, size_t bytes)
+static inline void store_bytes_128(uint8_t *p, __m128i a, size_t bytes)
 {
     if (bytes & 8) {
         _mm_storel_epi64((__m128i *)p, a);
@@ -80,7 +80,7 @@ static inline void store_few_bytes_128(uint8_t *p, __m128i a, size_t bytes)
     }
 }
 
-static inline void store_few_bytes(uint8_t *p, __m256i a, size_t bytes)
+static inline void store_bytes(uint8_t *p, __m256i a, size_t bytes)
 {
     __m128i rest = _mm256_castsi256_si128(a);
 
@@ -89,7 +89,7 @@ static inline void store_few_bytes(uint8_t *p, __m256i a, size_t bytes)
         rest = _mm256_extracti128_si256(a, 1);
         p += 16;
     }
-    store_few_bytes_128(p, rest, bytes);
+    store_bytes_128(p, rest, bytes);
 }
 
 /* f32 */
@@ -106,21 +106,21 @@ static inline f32_vec f32_load(const void *p) { return _mm256_loadu_ps(p); }
 static inline void f32_store(void *p, f32_vec a) { _mm256_storeu_ps(p, a); }
 static inline void f32_stream(void *p, f32_vec a) { _mm256_stream_ps(p, a); }
 
-static inline f32_vec f32_load_few(const void *p, size_t n)
+static inline f32_vec f32_load_partial(const void *p, size_t n)
 {
     const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    const __m256i few = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lanes);
+    const __m256i below_n = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lanes);
 
-    return _mm256_blendv_ps(_mm256_broadcast_ss(p), _mm256_maskload_ps(p, few),
-                            _mm256_castsi256_ps(few));
+    return _mm256_blendv_ps(_mm256_broadcast_ss(p), _mm256_maskload_ps(p, below_n),
+                            _mm256_castsi256_ps(below_n));
 }
 
-static inline void f32_store_few(void *p, f32_vec a, size_t n)
+static inline void f32_store_partial(void *p, f32_vec a, size_t n)
 {
     if (n >= f32_LANES)
         f32_store(p, a);
     else
-        store_few_bytes(p, _mm256_castps_si256(a), 4 * n);
+        store_bytes(p, _mm256_castps_si256(a), 4 * n);
 }
 
 static inline f32_vec *f32_part(f32_vec *a, int i) { return a + i; }
@@ -186,13 +186,13 @@ static inline f32_vec f32_load_f32(const void *p) { return f32_load(p); }
  * elementary functions on the IBM RISC System/6000 processor", 1990). What is left of a small
  * number may be a denormal and not exact; 0 has nothing left.
  */
-static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int turn)
+static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int alternate)
 {
-    const __m256 some = _mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_NEQ_OQ);
+    const __m256 nonzero = _mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_NEQ_OQ);
     const __m256 small = _mm256_cmp_ps(a, f32_set1(0x1p-60), _CMP_LT_OQ);
     f32_vec q = _mm256_mul_ps(a, r);
 
-    if (turn % 2 == 1 || __builtin_expect(!_mm256_testz_ps(some, small), 0))
+    if (alternate % 2 == 1 || __builtin_expect(!_mm256_testz_ps(nonzero, small), 0))
         return f32_div(a, b);
     q = _mm256_fmadd_ps(_mm256_fnmadd_ps(q, b, a), r, q);
     return _mm256_fmadd_ps(_mm256_fnmadd_ps(q, b, a), r, q);
@@ -241,21 +241,21 @@ static inline f64_vec f64_load(const void *p) { return _mm256_loadu_pd(p); }
 static inline void f64_store(void *p, f64_vec a) { _mm256_storeu_pd(p, a); }
 static inline void f64_stream(void *p, f64_vec a) { _mm256_stream_pd(p, a); }
 
-static inline f64_vec f64_load_few(const void *p, size_t n)
+static inline f64_vec f64_load_partial(const void *p, size_t n)
 {
-    const __m256i few =
+    const __m256i below_n =
         _mm256_cmpgt_epi64(_mm256_set1_epi64x((int64_t)n), _mm256_setr_epi64x(0, 1, 2, 3));
 
-    return _mm256_blendv_pd(_mm256_broadcast_sd(p), _mm256_maskload_pd(p, few),
-                            _mm256_castsi256_pd(few));
+    return _mm256_blendv_pd(_mm256_broadcast_sd(p), _mm256_maskload_pd(p, below_n),
+                            _mm256_castsi256_pd(below_n));
 }
 
-static inline void f64_store_few(void *p, f64_vec a, size_t n)
+static inline void f64_store_partial(void *p, f64_vec a, size_t n)
 {
     if (n >= f64_LANES)
         f64_store(p, a);
     else
-        store_few_bytes(p, _mm256_castpd_si256(a), 8 * n);
+        store_bytes(p, _mm256_castpd_si256(a), 8 * n);
 }
 
 static inline f64_vec *f64_part(f64_vec *a, int i) { return a + i; }
@@ -296,10 +296,10 @@ static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm256_div_pd(a, b)
 static inline f64_vec f64_abs(f64_vec a) { return _mm256_andnot_pd(f64_set1(-0.0), a); }
 static inline f64_vec f64_load_f32(const void *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 
-static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int turn)
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int alternate)
 {
     (void)r;
-    (void)turn;
+    (void)alternate;
     return f64_div(a, b);
 }
 

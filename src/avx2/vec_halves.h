@@ -22,19 +22,19 @@ static inline f16_packed f16_round(f32_vec a)
 static inline void f16_store(void *p, f16_packed a) { _mm_storeu_si128((__m128i *)p, a); }
 static inline void f16_stream(void *p, f16_packed a) { _mm_stream_si128((__m128i *)p, a); }
 
-static inline f16_vec f16_load_few(const void *p, size_t n)
+static inline f16_vec f16_load_partial(const void *p, size_t n)
 {
     if (n >= f16_LANES)
         return f16_load(p);
-    return _mm256_cvtph_ps(load_few_halves_128(p, n, first_half(p)));
+    return _mm256_cvtph_ps(load_partial_halves_128(p, n, first_half(p)));
 }
 
-static inline void f16_store_few(void *p, f16_packed a, size_t n)
+static inline void f16_store_partial(void *p, f16_packed a, size_t n)
 {
     if (n >= f16_LANES)
         f16_store(p, a);
     else
-        store_few_bytes_128(p, a, 2 * n);
+        store_bytes_128(p, a, 2 * n);
 }
 
 /*
@@ -62,16 +62,16 @@ static inline bf16_vec bf16_load(const void *p)
     return bf16_unpack(_mm256_loadu_si256((const __m256i *)p));
 }
 
-static inline bf16_vec bf16_load_few(const void *p, size_t n)
+static inline bf16_vec bf16_load_partial(const void *p, size_t n)
 {
     const uint8_t *bytes = p;
     const __m128i first = first_half(p);
 
     if (n >= bf16_LANES)
         return bf16_load(p);
-    const __m128i few = load_few_halves_128(bytes + 16 * (n / 8), n % 8, first);
-    const __m128i low = n < 8 ? few : _mm_loadu_si128((const __m128i *)p);
-    const __m128i high = n < 8 ? first : few;
+    const __m128i part = load_partial_halves_128(bytes + 16 * (n / 8), n % 8, first);
+    const __m128i low = n < 8 ? part : _mm_loadu_si128((const __m128i *)p);
+    const __m128i high = n < 8 ? first : part;
 
     return bf16_unpack(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
 }
@@ -150,12 +150,12 @@ static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 static inline void bf16_store(void *p, bf16_packed a) { _mm256_storeu_si256((__m256i *)p, a); }
 static inline void bf16_stream(void *p, bf16_packed a) { _mm256_stream_si256((__m256i *)p, a); }
 
-static inline void bf16_store_few(void *p, bf16_packed a, size_t n)
+static inline void bf16_store_partial(void *p, bf16_packed a, size_t n)
 {
     if (n >= bf16_LANES)
         bf16_store(p, a);
     else
-        store_few_bytes(p, a, 2 * n);
+        store_bytes(p, a, 2 * n);
 }
 
 #endif

@@ -119,12 +119,13 @@ static inline void full_join(const vec lanes[CHAINS], vec full[1])
 static inline size_t full_pick(uint32_t *at, uint32_t *open, vec index, vec words)
 {
     const vec closed = _mm256_cmpeq_epi32(words, _mm256_setzero_si256());
-    const unsigned some = 0xFF ^ (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(closed));
-    const vec order = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(pick_order + some)));
+    const unsigned nonzero = 0xFF ^ (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(closed));
+    const vec order =
+        _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(pick_order + nonzero)));
 
     full_store(at, _mm256_permutevar8x32_epi32(index, order));
     full_store(open, _mm256_permutevar8x32_epi32(words, order));
-    return (size_t)__builtin_popcount(some);
+    return (size_t)__builtin_popcount(nonzero);
 }
 
 #endif

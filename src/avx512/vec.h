@@ -55,7 +55,7 @@ static inline __mmask32 keep_bits_32(keep_bits keep)
 #define load_by_itself(a) __asm__("" : "+v"(a))
 
 /* The first n lanes, or all. */
-static inline __mmask32 few_lanes(size_t n) { return _bzhi_u32(UINT32_MAX, (unsigned)n); }
+static inline __mmask32 lanes_below(size_t n) { return _bzhi_u32(UINT32_MAX, (unsigned)n); }
 
 /* f32 */
 
@@ -78,17 +78,17 @@ static inline f32_vec f32_load(const void *p)
 static inline void f32_store(void *p, f32_vec a) { _mm512_storeu_ps(p, a); }
 static inline void f32_stream(void *p, f32_vec a) { _mm512_stream_ps(p, a); }
 
-static inline f32_vec f32_load_few(const void *p, size_t n)
+static inline f32_vec f32_load_partial(const void *p, size_t n)
 {
     float first;
 
     memcpy(&first, p, sizeof first);
-    return _mm512_mask_loadu_ps(_mm512_set1_ps(first), (__mmask16)few_lanes(n), p);
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(first), (__mmask16)lanes_below(n), p);
 }
 
-static inline void f32_store_few(void *p, f32_vec a, size_t n)
+static inline void f32_store_partial(void *p, f32_vec a, size_t n)
 {
-    _mm512_mask_storeu_ps(p, (__mmask16)few_lanes(n), a);
+    _mm512_mask_storeu_ps(p, (__mmask16)lanes_below(n), a);
 }
 
 static inline f32_vec *f32_part(f32_vec *a, int i) { return a + i; }
@@ -142,13 +142,14 @@ static inline f32_vec f32_load_f32(const void *p) { return f32_load(p); }
  * elementary functions on the IBM RISC System/6000 processor", 1990). What is left of a small
  * number may be a denormal and not exact; 0 has nothing left.
  */
-static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int turn)
+static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int alternate)
 {
-    const __mmask16 some = _mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_castps_si512(a));
-    const __mmask16 small = _mm512_mask_cmp_ps_mask(some, a, f32_set1(0x1p-60), _CMP_LT_OQ);
+    const __mmask16 nonzero =
+        _mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_castps_si512(a));
+    const __mmask16 small = _mm512_mask_cmp_ps_mask(nonzero, a, f32_set1(0x1p-60), _CMP_LT_OQ);
     f32_vec q = _mm512_mul_ps(a, r);
 
-    (void)turn; /* its divider takes twice as long as the multiplications */
+    (void)alternate; /* its divider takes twice as long as the multiplications */
     if (__builtin_expect(small != 0, 0))
         return f32_div(a, b);
     q = _mm512_fmadd_ps(_mm512_fnmadd_ps(q, b, a), r, q);
@@ -212,17 +213,17 @@ static inline f64_vec f64_load(const void *p)
 static inline void f64_store(void *p, f64_vec a) { _mm512_storeu_pd(p, a); }
 static inline void f64_stream(void *p, f64_vec a) { _mm512_stream_pd(p, a); }
 
-static inline f64_vec f64_load_few(const void *p, size_t n)
+static inline f64_vec f64_load_partial(const void *p, size_t n)
 {
     double first;
 
     memcpy(&first, p, sizeof first);
-    return _mm512_mask_loadu_pd(_mm512_set1_pd(first), (__mmask8)few_lanes(n), p);
+    return _mm512_mask_loadu_pd(_mm512_set1_pd(first), (__mmask8)lanes_below(n), p);
 }
 
-static inline void f64_store_few(void *p, f64_vec a, size_t n)
+static inline void f64_store_partial(void *p, f64_vec a, size_t n)
 {
-    _mm512_mask_storeu_pd(p, (__mmask8)few_lanes(n), a);
+    _mm512_mask_storeu_pd(p, (__mmask8)lanes_below(n), a);
 }
 
 static inline f64_vec *f64_part(f64_vec *a, int i) { return a + i; }
@@ -257,10 +258,10 @@ static inline f64_vec f64_div(f64_vec a, f64_vec b) { return _mm512_div_pd(a, b)
 static inline f64_vec f64_abs(f64_vec a) { return _mm512_abs_pd(a); }
 static inline f64_vec f64_load_f32(const void *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 
-static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int turn)
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int alternate)
 {
     (void)r;
-    (void)turn;
+    (void)alternate;
     return f64_div(a, b);
 }
 

@@ -22,18 +22,18 @@ static inline f16_packed f16_round(f32_vec a)
 static inline void f16_store(void *p, f16_packed a) { _mm256_storeu_si256((__m256i *)p, a); }
 static inline void f16_stream(void *p, f16_packed a) { _mm256_stream_si256((__m256i *)p, a); }
 
-static inline f16_vec f16_load_few(const void *p, size_t n)
+static inline f16_vec f16_load_partial(const void *p, size_t n)
 {
     short first;
 
     memcpy(&first, p, sizeof first);
     return _mm512_cvtph_ps(
-        _mm256_mask_loadu_epi16(_mm256_set1_epi16(first), (__mmask16)few_lanes(n), p));
+        _mm256_mask_loadu_epi16(_mm256_set1_epi16(first), (__mmask16)lanes_below(n), p));
 }
 
-static inline void f16_store_few(void *p, f16_packed a, size_t n)
+static inline void f16_store_partial(void *p, f16_packed a, size_t n)
 {
-    _mm256_mask_storeu_epi16(p, (__mmask16)few_lanes(n), a);
+    _mm256_mask_storeu_epi16(p, (__mmask16)lanes_below(n), a);
 }
 
 /* bf16: the even and the odd elements of a vector, each the upper half of an f32 */
@@ -54,12 +54,12 @@ static inline bf16_vec bf16_unpack(__m512i u)
 
 static inline bf16_vec bf16_load(const void *p) { return bf16_unpack(_mm512_loadu_si512(p)); }
 
-static inline bf16_vec bf16_load_few(const void *p, size_t n)
+static inline bf16_vec bf16_load_partial(const void *p, size_t n)
 {
     short first;
 
     memcpy(&first, p, sizeof first);
-    return bf16_unpack(_mm512_mask_loadu_epi16(_mm512_set1_epi16(first), few_lanes(n), p));
+    return bf16_unpack(_mm512_mask_loadu_epi16(_mm512_set1_epi16(first), lanes_below(n), p));
 }
 
 /* Lane i of even is element 2 i. */
@@ -178,9 +178,9 @@ static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 static inline void bf16_store(void *p, bf16_packed a) { _mm512_storeu_si512(p, a); }
 static inline void bf16_stream(void *p, bf16_packed a) { _mm512_stream_si512(p, a); }
 
-static inline void bf16_store_few(void *p, bf16_packed a, size_t n)
+static inline void bf16_store_partial(void *p, bf16_packed a, size_t n)
 {
-    _mm512_mask_storeu_epi16(p, few_lanes(n), a);
+    _mm512_mask_storeu_epi16(p, lanes_below(n), a);
 }
 
 #endif

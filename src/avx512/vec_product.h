@@ -110,7 +110,7 @@ static inline pair_vec pair_of(f32_vec a, f32_vec b)
 /* The first n elements as numbers, and +0 behind them. */
 static inline f32_vec pair_load_half(const void *p, size_t n)
 {
-    const __m256i half = _mm256_maskz_loadu_epi16((__mmask16)few_lanes(n < 16 ? n : 16), p);
+    const __m256i half = _mm256_maskz_loadu_epi16((__mmask16)lanes_below(n < 16 ? n : 16), p);
 
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }

@@ -115,11 +115,11 @@ static inline void full_join(const vec lanes[CHAINS], vec full[1])
 /* vpcompressd goes to a register, because to memory it is slow on Zen 4. */
 static inline size_t full_pick(uint32_t *at, uint32_t *open, vec index, vec words)
 {
-    const __mmask16 some = _mm512_test_epi32_mask(words, words);
+    const __mmask16 nonzero = _mm512_test_epi32_mask(words, words);
 
-    _mm512_storeu_si512(at, _mm512_mask_compress_epi32(index, some, index));
-    _mm512_storeu_si512(open, _mm512_maskz_compress_epi32(some, words));
-    return (size_t)__builtin_popcount(some);
+    _mm512_storeu_si512(at, _mm512_mask_compress_epi32(index, nonzero, index));
+    _mm512_storeu_si512(open, _mm512_maskz_compress_epi32(nonzero, words));
+    return (size_t)__builtin_popcount(nonzero);
 }
 
 #endif

@@ -182,10 +182,10 @@ static inline f32_vec f32_max(f32_vec a, f32_vec b)
 
 static inline f32_vec f32_div(f32_vec a, f32_vec b);
 
-static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int turn)
+static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int alternate)
 {
     (void)r;
-    (void)turn;
+    (void)alternate;
     return f32_div(a, b);
 }
 

@@ -107,10 +107,10 @@ static inline f64_vec f64_max(f64_vec a, f64_vec b)
     return a;
 }
 
-static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int turn)
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int alternate)
 {
     (void)r;
-    (void)turn;
+    (void)alternate;
     return f64_div(a, b);
 }
 

@@ -122,10 +122,10 @@ static inline f64_vec f64_max(f64_vec a, f64_vec b)
     return (f64_vec){{vmaxq_f64(a.r[0], b.r[0]), vmaxq_f64(a.r[1], b.r[1])}};
 }
 
-static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int turn)
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int alternate)
 {
     (void)r;
-    (void)turn;
+    (void)alternate;
     return f64_div(a, b);
 }
 

@@ -135,8 +135,8 @@ static inline float bf16_sum(bf16_vec a)
     const f32_vec b = f32_add(a.r[0], a.r[1]);
     const float32x2_t even = vadd_f32(vget_low_f32(b.r[0]), vget_high_f32(b.r[0]));
     const float32x2_t odd = vadd_f32(vget_low_f32(b.r[1]), vget_high_f32(b.r[1]));
-    const float32x2x2_t turned = vtrn_f32(even, odd); /* both of the lower, both of the upper */
-    const float32x2_t c = vadd_f32(turned.val[0], turned.val[1]);
+    const float32x2x2_t transposed = vtrn_f32(even, odd); /* both of the lower, both of the upper */
+    const float32x2_t c = vadd_f32(transposed.val[0], transposed.val[1]);
 
     return vget_lane_f32(vadd_f32(c, vrev64_f32(c)), 0);
 }

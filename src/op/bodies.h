@@ -24,11 +24,11 @@
  *     T(packed) T(second_<name>)(T(vec) *in, keep_bits keep, int v, const C(vec) *p,
  *                                uint32_t *marks)
  *
- * A body of whole rows is a function on some rows instead, T(rows_at_once) of them. The bits of
- * their elements are bits_of_row(), and room has T(ROW_VECTORS) vectors for anything.
+ * A body of whole rows is a function on several rows instead, T(rows_at_once) of them. The bits of
+ * their elements are bits_of_row(), and buffer has T(ROW_VECTORS) vectors for anything.
  *
  *     void T(op_<name>)(const struct bitdrop_job *job, size_t row, size_t rows,
- *                       struct row_bits *bits, C(vec) *room)
+ *                       struct row_bits *bits, C(vec) *buffer)
  *
  * A body of noise has no keep bits: T(packed) T(op_<name>)(T(vec) x, T(vec) noise, const C(vec)
  * *p).

@@ -3,12 +3,12 @@
  * D(softmax(scale * x + bias)) of each row; in = {x, bias, prob}, of which prob is written. p[0] is
  * the scale of D, p[1] that of x.
  *
- * A row is computed in parts that fit into the room: a short row is one part, and a longer one
+ * A row is computed in parts that fit into the buffer: a short row is one part, and a longer one
  * computes t and exp anew in each pass, which gives the same numbers. If two rows fit, the last
  * pass of one comes between the first two of the next. So the greatest and the sum of a row are
  * ready when they are needed, and each row is read and written between the exps of two rows.
  *
- * t of a strip lies in the room as the vectors that it is computed in. Lanes that are no elements
+ * t of a strip lies in the buffer as the vectors that it is computed in. Lanes that are no elements
  * are -infinity, of which exp is +0.
  */
 #ifndef BITDROP_PARAMETERS
@@ -27,7 +27,7 @@ FORCE_INLINE size_t T(vectors_of)(size_t cols)
     return (cols + WORD_ELEMENTS - 1) / WORD_ELEMENTS * T(STRIP_VECTORS);
 }
 
-/* Of the second row that lies in the room; 0: only one row fits. */
+/* Of the second row that lies in the buffer; 0: only one row fits. */
 FORCE_INLINE size_t T(second_row)(size_t cols)
 {
     const size_t vectors = cols > T(PART) ? T(ROW_VECTORS) : T(vectors_of)(cols);
@@ -75,8 +75,8 @@ FORCE_INLINE void T(score_strip)(const unsigned char *x, const unsigned char *bi
                                  bool whole, size_t n, C(vec) * t, C(vec) * most)
 {
     const C(vec) nothing = C(set1)(-INFINITY);
-    uint8_t room[WORD_ELEMENTS / 8];
-    const keep_bits lanes = first_lanes(whole ? WORD_ELEMENTS : n, room);
+    uint8_t buffer[WORD_ELEMENTS / 8];
+    const keep_bits lanes = first_lanes(whole ? WORD_ELEMENTS : n, buffer);
 
     for (int v = 0; v < T(VECTORS); v++) {
         const size_t at = (size_t)v * T(LANES);
@@ -87,9 +87,9 @@ FORCE_INLINE void T(score_strip)(const unsigned char *x, const unsigned char *bi
                 t[v * T(PARTS) + i] = nothing;
             continue;
         }
-        in = whole ? T(load)(x + at * BYTES) : T(load_few)(x + at * BYTES, n - at);
+        in = whole ? T(load)(x + at * BYTES) : T(load_partial)(x + at * BYTES, n - at);
         if (bias != NULL)
-            add = whole ? T(load)(bias + at * BYTES) : T(load_few)(bias + at * BYTES, n - at);
+            add = whole ? T(load)(bias + at * BYTES) : T(load_partial)(bias + at * BYTES, n - at);
         for (int i = 0; i < T(PARTS); i++) {
             const int k = v * T(PARTS) + i;
 
@@ -155,7 +155,7 @@ NOINLINE void T(exps)(const struct T(softmax) * r, size_t col, size_t count,
 FORCE_INLINE void T(put)(unsigned char *at, T(packed) a, bool streaming, bool whole, size_t n)
 {
     if (!whole)
-        T(store_few)(at, a, n);
+        T(store_partial)(at, a, n);
     else if (streaming)
         T(stream)(at, a);
     else
@@ -200,10 +200,10 @@ NOINLINE void T(divide)(const struct T(softmax) * row, size_t col, size_t count,
         bits += WORD_ELEMENTS / 8;
     }
     if (count > 0) {
-        uint8_t few[WORD_ELEMENTS / 8];
+        uint8_t buffer[WORD_ELEMENTS / 8];
 
         T(divide_strip)
-        (&r, col, e, divisor, reciprocal, strip_bits(bits, 0, count, few), false, count);
+        (&r, col, e, divisor, reciprocal, strip_bits(bits, 0, count, buffer), false, count);
     }
 }
 
@@ -300,7 +300,7 @@ static void T(softmax_end)(const struct T(softmax) * r, const struct bitdrop_job
         memset(r->prob + r->seen * BYTES, 0, unseen * BYTES);
 }
 
-static void T(op_softmax)(const struct bitdrop_job *job, struct row_bits *bits, C(vec) * room)
+static void T(op_softmax)(const struct bitdrop_job *job, struct row_bits *bits, C(vec) * buffer)
 {
     const size_t second = T(second_row)(job->cols);
     struct T(softmax) r[2];
@@ -308,7 +308,7 @@ static void T(op_softmax)(const struct bitdrop_job *job, struct row_bits *bits, 
     for (size_t row = 0; row < job->rows; row++) {
         struct T(softmax) *const now = &r[row % 2];
 
-        T(softmax_begin)(now, job, row, room + row % 2 * second);
+        T(softmax_begin)(now, job, row, buffer + row % 2 * second);
         if (second > 0 && row > 0)
             T(softmax_end)(&r[(row - 1) % 2], job, row - 1, bits);
         T(softmax_sum)(now);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * scale * prob * (g - sum of g * prob), g = D'(dy), of each row; in = {dy, prob}. p is that of
- * softmax.h, which has what both share. g of a part of the row lies in the room.
+ * softmax.h, which has what both share. g of a part of the row lies in the buffer.
  */
 #ifndef BITDROP_PARAMETERS
 
@@ -20,8 +20,8 @@ struct T(softmax_grad) {
 FORCE_INLINE void T(dot_strip)(const unsigned char *dy, const unsigned char *prob, C(vec) scale,
                                keep_bits keep, bool whole, size_t n, C(vec) * g, C(vec) * sums)
 {
-    uint8_t room[WORD_ELEMENTS / 8];
-    const keep_bits lanes = first_lanes(whole ? WORD_ELEMENTS : n, room);
+    uint8_t buffer[WORD_ELEMENTS / 8];
+    const keep_bits lanes = first_lanes(whole ? WORD_ELEMENTS : n, buffer);
 
     for (int v = 0; v < T(VECTORS); v++) {
         const size_t at = (size_t)v * T(LANES);
@@ -29,8 +29,8 @@ FORCE_INLINE void T(dot_strip)(const unsigned char *dy, const unsigned char *pro
 
         if (!whole && at >= n)
             break;
-        in[0] = whole ? T(load)(dy + at * BYTES) : T(load_few)(dy + at * BYTES, n - at);
-        in[1] = whole ? T(load)(prob + at * BYTES) : T(load_few)(prob + at * BYTES, n - at);
+        in[0] = whole ? T(load)(dy + at * BYTES) : T(load_partial)(dy + at * BYTES, n - at);
+        in[1] = whole ? T(load)(prob + at * BYTES) : T(load_partial)(prob + at * BYTES, n - at);
         for (int i = 0; i < T(PARTS); i++) {
             const int k = v * T(PARTS) + i;
             C(vec) product;
@@ -67,9 +67,9 @@ NOINLINE void T(dots)(const struct T(softmax_grad) * r, size_t col, size_t count
         bits += WORD_ELEMENTS / 8;
     }
     if (count > 0) {
-        uint8_t few[WORD_ELEMENTS / 8];
+        uint8_t buffer[WORD_ELEMENTS / 8];
 
-        T(dot_strip)(dy, prob, scale, strip_bits(bits, 0, count, few), false, count, g, local);
+        T(dot_strip)(dy, prob, scale, strip_bits(bits, 0, count, buffer), false, count, g, local);
     }
     for (int i = 0; i < T(STRIP_VECTORS); i++)
         sums[i] = local[i];
@@ -85,7 +85,7 @@ FORCE_INLINE void T(grad_strip)(const struct T(softmax_grad) * r, size_t col, co
 
         if (!whole && in_strip >= n)
             break;
-        prob = whole ? T(load)(r->prob + at) : T(load_few)(r->prob + at, n - in_strip);
+        prob = whole ? T(load)(r->prob + at) : T(load_partial)(r->prob + at, n - in_strip);
         for (int i = 0; i < T(PARTS); i++)
             *T(part)(&dx, i) =
                 C(mul)(C(mul)(r->x_scale, *T(part)(&prob, i)), C(sub)(g[v * T(PARTS) + i], sum));
@@ -150,7 +150,8 @@ static void T(grad_end)(const struct T(softmax_grad) * r, size_t row, size_t col
         memset(r->dx + r->seen * BYTES, 0, (cols - r->seen) * BYTES);
 }
 
-static void T(op_softmax_grad)(const struct bitdrop_job *job, struct row_bits *bits, C(vec) * room)
+static void T(op_softmax_grad)(const struct bitdrop_job *job, struct row_bits *bits,
+                               C(vec) * buffer)
 {
     const size_t second = T(second_row)(job->cols);
     struct T(softmax_grad) r[2];
@@ -158,7 +159,7 @@ static void T(op_softmax_grad)(const struct bitdrop_job *job, struct row_bits *b
     for (size_t row = 0; row < job->rows; row++) {
         struct T(softmax_grad) *const now = &r[row % 2];
 
-        T(grad_begin)(now, job, row, bits, room + row % 2 * second);
+        T(grad_begin)(now, job, row, bits, buffer + row % 2 * second);
         if (second > 0 && row > 0)
             T(grad_end)(&r[(row - 1) % 2], row - 1, job->cols, bits);
         if (second == 0 || row + 1 == job->rows)

@@ -158,10 +158,10 @@ static inline f32_vec f32_sub(f32_vec a, f32_vec b) { return a - b; }
 static inline f32_vec f32_div(f32_vec a, f32_vec b) { return a / b; }
 static inline f32_vec f32_abs(f32_vec a) { return __builtin_fabsf(a); }
 static inline f32_vec f32_max(f32_vec a, f32_vec b) { return __builtin_isgreater(a, b) ? a : b; }
-static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int turn)
+static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int alternate)
 {
     (void)r;
-    (void)turn;
+    (void)alternate;
     return f32_div(a, b);
 }
 
@@ -244,10 +244,10 @@ static inline f64_vec f64_sub(f64_vec a, f64_vec b) { return a - b; }
 static inline f64_vec f64_div(f64_vec a, f64_vec b) { return a / b; }
 static inline f64_vec f64_abs(f64_vec a) { return __builtin_fabs(a); }
 static inline f64_vec f64_max(f64_vec a, f64_vec b) { return __builtin_isgreater(a, b) ? a : b; }
-static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int turn)
+static inline f64_vec f64_quotient(f64_vec a, f64_vec b, f64_vec r, int alternate)
 {
     (void)r;
-    (void)turn;
+    (void)alternate;
     return f64_div(a, b);
 }
 

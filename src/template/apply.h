@@ -76,17 +76,17 @@ FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_sec
     for (int v = 0; v < T(VECTORS); v++) {
         T(vec) in[T(MAX_IN)];
         T(packed) out;
-        uint32_t some = 0;
+        uint32_t vector_marks = 0;
 
         T(load_operands)(inputs, has_second, work, v, in);
         for (int i = 0; made != NULL && i < T(PARTS); i++) {
             *T(part)(&in[inputs], i) = made->first[v * T(PARTS) + i];
             *T(part)(&in[inputs + 1], i) = made->second[v * T(PARTS) + i];
         }
-        out = body(in, keep, v, p, &some);
+        out = body(in, keep, v, p, &vector_marks);
         /* Not by a shift that depends on v: clang makes that of conversions that raise invalid. */
-        marks =
-            marks >> T(LANES) % WORD_ELEMENTS | some << (WORD_ELEMENTS - T(LANES)) % WORD_ELEMENTS;
+        marks = marks >> T(LANES) % WORD_ELEMENTS |
+                vector_marks << (WORD_ELEMENTS - T(LANES)) % WORD_ELEMENTS;
         if (work->how & WORK_STREAMING)
             T(stream)(work->out + v * T(VECTOR_BYTES), out);
         else
@@ -207,9 +207,9 @@ FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_mark
  * Fewer elements than a strip has (work.h), vector by vector. The lanes that are no elements repeat
  * one, so that they raise nothing that the data does not.
  */
-FORCE_INLINE uint32_t T(few)(T(body_function) * body, int inputs, bool has_second,
-                             const struct work *work, size_t row, size_t col, size_t n,
-                             uint32_t keep)
+FORCE_INLINE uint32_t T(partial_strip)(T(body_function) * body, int inputs, bool has_second,
+                                       const struct work *work, size_t row, size_t col, size_t n,
+                                       uint32_t keep)
 {
     const struct bitdrop_job *job = work->job;
     const C(vec)
@@ -225,28 +225,29 @@ FORCE_INLINE uint32_t T(few)(T(body_function) * body, int inputs, bool has_secon
     for (i = 0; i < n; i += T(LANES)) {
         T(vec) in[T(MAX_IN)];
         uint8_t bits[WORD_ELEMENTS / 8];
-        uint32_t some = 0;
+        uint32_t vector_marks = 0;
 
         for (int k = 0; k < inputs; k++)
             if (k != 1 || has_second)
-                in[k] = T(load_few)(at[k] + i * BYTES, n - i);
+                in[k] = T(load_partial)(at[k] + i * BYTES, n - i);
             else
                 for (int part = 0; part < T(PARTS); part++)
                     *T(part)(&in[k], part) = C(set1)(-0.0);
         store_le32(bits, keep >> i);
-        T(store_few)(out + i * BYTES, body(in, keep_bits_load(bits), 0, p, &some), n - i);
-        marks =
-            marks >> T(LANES) % WORD_ELEMENTS | some << (WORD_ELEMENTS - T(LANES)) % WORD_ELEMENTS;
+        T(store_partial)
+        (out + i * BYTES, body(in, keep_bits_load(bits), 0, p, &vector_marks), n - i);
+        marks = marks >> T(LANES) % WORD_ELEMENTS |
+                vector_marks << (WORD_ELEMENTS - T(LANES)) % WORD_ELEMENTS;
     }
     return marks >> (WORD_ELEMENTS - i);
 }
 
 /*
  * The next `count` elements of the batch, which are in one row. The mask, or marks, go to their
- * place at once. work is a copy; `few` applies the tail, by the original.
+ * place at once. work is a copy; `partial` applies the tail, by the original.
  */
-FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks, apply_few *few,
-                         struct work *work, size_t count)
+FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks,
+                         apply_partial *partial, struct work *work, size_t count)
 {
     const bool has_second = inputs > 1 && work->how & WORK_SECOND_INPUT;
     const struct bitdrop_job *job = work->job;
@@ -285,17 +286,17 @@ FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks, 
         bits += WORD_ELEMENTS / 8;
     }
     if (tail > 0) {
-        const uint32_t keep = bits_few(bits, phase, tail);
-        const uint32_t marks = few(work->original, work->row, col, tail, keep);
+        const uint32_t keep = bits_word(bits, phase, tail);
+        const uint32_t marks = partial(work->original, work->row, col, tail, keep);
 
         if (mask != NULL)
-            bits_append_few(mask, col, makes_marks ? marks : keep, tail);
+            bits_append_partial(mask, col, makes_marks ? marks : keep, tail);
     }
 }
 
 /* Applies rows of the batch (work.h), on a copy like T(strips). */
-FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks, apply_few *few,
-                          struct work *work, size_t goal)
+FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
+                          apply_partial *partial, struct work *work, size_t goal)
 {
     struct work local;
 
@@ -307,7 +308,7 @@ FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
         const size_t in_row = local.job->cols - local.col;
         const size_t count = local.left < in_row ? local.left : in_row;
 
-        T(row)(body, inputs, makes_marks, few, &local, count);
+        T(row)(body, inputs, makes_marks, partial, &local, count);
         work_advance(&local, count);
     }
     work_copy_batch(work, &local);

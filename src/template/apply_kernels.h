@@ -12,50 +12,50 @@
     {                                                                                              \
         STRIPS_##generator(name, inputs, marks, work, count);                                      \
     }                                                                                              \
-    NOINLINE uint32_t T(few_##name)(const struct work *work, size_t row, size_t col, size_t n,     \
-                                    uint32_t keep)                                                 \
+    NOINLINE uint32_t T(partial_##name)(const struct work *work, size_t row, size_t col, size_t n, \
+                                        uint32_t keep)                                             \
     {                                                                                              \
         if (inputs > 1 && work->how & WORK_SECOND_INPUT)                                           \
-            return T(few)(T(op_##name), inputs, true, work, row, col, n, keep);                    \
-        return T(few)(T(op_##name), inputs, false, work, row, col, n, keep);                       \
+            return T(partial_strip)(T(op_##name), inputs, true, work, row, col, n, keep);          \
+        return T(partial_strip)(T(op_##name), inputs, false, work, row, col, n, keep);             \
     }                                                                                              \
     NOINLINE void T(rows_##name)(struct work * work, size_t goal)                                  \
     {                                                                                              \
-        T(rows)(T(op_##name), inputs, marks, T(few_##name), work, goal);                           \
+        T(rows)(T(op_##name), inputs, marks, T(partial_##name), work, goal);                       \
     }                                                                                              \
-    MAKE_RUNS_##generator(name) static void T(kernel_##name)(const struct bitdrop_job *job)        \
+    MAKE_SEGMENTS_##generator(name) static void T(kernel_##name)(const struct bitdrop_job *job)    \
     {                                                                                              \
         static const struct body body = {                                                          \
             .apply = T(strips_##name),                                                             \
-            .few = T(few_##name),                                                                  \
+            .partial = T(partial_##name),                                                          \
             .rows = T(LANES) == 1 ? NULL : T(rows_##name),                                         \
             .most_cols = GENERATOR_##generator == GENERATOR_TWO_PHASES && BYTES < 8                \
                              ? MOST_COLS_TWO_PHASES                                                \
                              : MOST_COLS,                                                          \
-            .runs = RUNS_##generator(name),                                                        \
+            .segments = SEGMENTS_##generator(name),                                                \
             .vector_bytes = T(VECTOR_BYTES),                                                       \
             .many_rows = inputs > 1,                                                               \
         };                                                                                         \
                                                                                                    \
         run_job(job, &body);                                                                       \
     }
-#define RUNS_SHARED(name) make_runs_shared
-#define MAKE_RUNS_SHARED(name)
-#define RUNS_INTERLEAVED(name) T(runs_##name)
-#define MAKE_RUNS_INTERLEAVED(name)                                                                \
-    NOINLINE void T(runs_##name)(const struct bitdrop_stream *s, const struct blocks *blocks,      \
-                                 size_t bytes, uint8_t *keep, struct work *work)                   \
+#define SEGMENTS_SHARED(name) make_segments_shared
+#define MAKE_SEGMENTS_SHARED(name)
+#define SEGMENTS_INTERLEAVED(name) T(segments_##name)
+#define MAKE_SEGMENTS_INTERLEAVED(name)                                                            \
+    NOINLINE void T(segments_##name)(const struct bitdrop_stream *s, const struct blocks *blocks,  \
+                                     size_t bytes, uint8_t *keep, struct work *work)               \
     {                                                                                              \
-        make_runs_interleaved(s, blocks, bytes, keep, T(step_##name), work);                       \
+        make_segments_interleaved(s, blocks, bytes, keep, T(step_##name), work);                   \
     }
-#define RUNS_TWO_PHASES(name) RUNS_SHARED(name)
-#define MAKE_RUNS_TWO_PHASES(name) MAKE_RUNS_SHARED(name)
+#define SEGMENTS_TWO_PHASES(name) SEGMENTS_SHARED(name)
+#define MAKE_SEGMENTS_TWO_PHASES(name) MAKE_SEGMENTS_SHARED(name)
 #if BYTES == 8
-#define RUNS_INTERLEAVED_BUT_F64(name) RUNS_SHARED(name)
-#define MAKE_RUNS_INTERLEAVED_BUT_F64(name) MAKE_RUNS_SHARED(name)
+#define SEGMENTS_INTERLEAVED_BUT_F64(name) SEGMENTS_SHARED(name)
+#define MAKE_SEGMENTS_INTERLEAVED_BUT_F64(name) MAKE_SEGMENTS_SHARED(name)
 #else
-#define RUNS_INTERLEAVED_BUT_F64(name) RUNS_INTERLEAVED(name)
-#define MAKE_RUNS_INTERLEAVED_BUT_F64(name) MAKE_RUNS_INTERLEAVED(name)
+#define SEGMENTS_INTERLEAVED_BUT_F64(name) SEGMENTS_INTERLEAVED(name)
+#define MAKE_SEGMENTS_INTERLEAVED_BUT_F64(name) MAKE_SEGMENTS_INTERLEAVED(name)
 #endif
 
 #define STRIPS_SHARED(name, ...) T(strips)(T(op_##name), __VA_ARGS__)
@@ -74,22 +74,22 @@
 #define KERNEL_INTERLEAVED STEP
 #define KERNEL_INTERLEAVED_BUT_F64 STEP
 #define KERNEL_TWO_PHASES(name, inputs, generator, marks)                                          \
-    FORCE_INLINE T(packed)                                                                         \
-        T(op_##name)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t * some)        \
+    FORCE_INLINE T(packed) T(op_##name)(T(vec) * in, keep_bits keep, int v, const C(vec) * p,      \
+                                        uint32_t * vector_marks)                                   \
     {                                                                                              \
         T(first_##name)(in);                                                                       \
         T(exp_parts)(&in[inputs + 1]);                                                             \
-        return T(second_##name)(in, keep, v, p, some);                                             \
+        return T(second_##name)(in, keep, v, p, vector_marks);                                     \
     }                                                                                              \
     STEP(name, inputs, generator, marks)
 #define KERNEL_WHOLE_ROWS(name, inputs, generator, marks)                                          \
     static void T(kernel_##name)(const struct bitdrop_job *job)                                    \
     {                                                                                              \
         struct row_bits bits;                                                                      \
-        C(vec) room[T(ROW_VECTORS)];                                                               \
+        C(vec) buffer[T(ROW_VECTORS)];                                                             \
                                                                                                    \
         row_bits_init(&bits, job);                                                                 \
-        T(op_##name)(job, &bits, room);                                                            \
+        T(op_##name)(job, &bits, buffer);                                                          \
         if (job->streaming)                                                                        \
             stream_fence();                                                                        \
     }
@@ -123,11 +123,11 @@ static bitdrop_kernel *const T(kernels)[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SL
 #undef STRIPS_INTERLEAVED
 #undef STRIPS_INTERLEAVED_BUT_F64
 #undef STRIPS_TWO_PHASES
-#undef RUNS_TWO_PHASES
-#undef MAKE_RUNS_TWO_PHASES
-#undef RUNS_SHARED
-#undef MAKE_RUNS_SHARED
-#undef RUNS_INTERLEAVED
-#undef MAKE_RUNS_INTERLEAVED
-#undef RUNS_INTERLEAVED_BUT_F64
-#undef MAKE_RUNS_INTERLEAVED_BUT_F64
+#undef SEGMENTS_TWO_PHASES
+#undef MAKE_SEGMENTS_TWO_PHASES
+#undef SEGMENTS_SHARED
+#undef MAKE_SEGMENTS_SHARED
+#undef SEGMENTS_INTERLEAVED
+#undef MAKE_SEGMENTS_INTERLEAVED
+#undef SEGMENTS_INTERLEAVED_BUT_F64
+#undef MAKE_SEGMENTS_INTERLEAVED_BUT_F64

@@ -10,14 +10,15 @@
 typedef T(packed) T(noise_body)(T(vec) x, T(vec) noise, const C(vec) * p);
 
 /* n <= LANES elements. The lanes that are left repeat the first of them, and its number. */
-FORCE_INLINE void T(noise_few)(T(noise_body) * body, const unsigned char *x, unsigned char *y,
-                               size_t n, const unsigned char *noise, size_t step, const C(vec) * p)
+FORCE_INLINE void T(noise_partial)(T(noise_body) * body, const unsigned char *x, unsigned char *y,
+                                   size_t n, const unsigned char *noise, size_t step,
+                                   const C(vec) * p)
 {
-    float few[T(LANES)];
+    float buffer[T(LANES)];
 
     for (size_t i = 0; i < T(LANES); i++)
-        memcpy(&few[i], noise + (i < n ? i : 0) * step, sizeof *few);
-    T(store_few)(y, body(T(load_few)(x, n), T(load_f32)(few), p), n);
+        memcpy(&buffer[i], noise + (i < n ? i : 0) * step, sizeof *buffer);
+    T(store_partial)(y, body(T(load_partial)(x, n), T(load_f32)(buffer), p), n);
 }
 
 /* As apply_noise says. */
@@ -33,7 +34,7 @@ FORCE_INLINE void T(noise_strips)(T(noise_body) * body, const struct bitdrop_job
     size_t i = lead;
 
     if (lead > 0)
-        T(noise_few)(body, x, y, lead, noise, step, p);
+        T(noise_partial)(body, x, y, lead, noise, step, p);
     for (; n - i >= T(LANES); i += T(LANES)) {
         const T(packed) out = body(T(load)(x + i * BYTES), T(load_f32)(noise + i * step), p);
 
@@ -43,5 +44,5 @@ FORCE_INLINE void T(noise_strips)(T(noise_body) * body, const struct bitdrop_job
             T(store)(y + i * BYTES, out);
     }
     if (i < n)
-        T(noise_few)(body, x + i * BYTES, y + i * BYTES, n - i, noise + i * step, step, p);
+        T(noise_partial)(body, x + i * BYTES, y + i * BYTES, n - i, noise + i * step, step, p);
 }

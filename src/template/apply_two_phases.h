@@ -49,10 +49,10 @@ FORCE_INLINE void T(strips_two_phases)(T(first_function) * first, T(body_functio
     struct work local, ahead;
 
     work_copy(&local, work);
-    for (size_t some; count > 0; count -= some) {
-        some = smaller(count, T(BATCH_STRIPS));
+    for (size_t batch; count > 0; count -= batch) {
+        batch = smaller(count, T(BATCH_STRIPS));
         work_copy_place(&ahead, &local);
-        for (size_t i = 0; i < some * T(STRIP_PARTS); i += T(STRIP_PARTS)) {
+        for (size_t i = 0; i < batch * T(STRIP_PARTS); i += T(STRIP_PARTS)) {
             const struct T(made) made = {a + i, b + i};
 
             if (has_second)
@@ -61,9 +61,9 @@ FORCE_INLINE void T(strips_two_phases)(T(first_function) * first, T(body_functio
                 T(strip_first)(first, inputs, false, &ahead, &made);
             T(advance)(inputs, has_second, &ahead);
         }
-        for (size_t i = 0; i < some * T(STRIP_PARTS); i++)
+        for (size_t i = 0; i < batch * T(STRIP_PARTS); i++)
             b[i] = C(exp)(b[i]);
-        for (size_t i = 0; i < some * T(STRIP_PARTS); i += T(STRIP_PARTS)) {
+        for (size_t i = 0; i < batch * T(STRIP_PARTS); i += T(STRIP_PARTS)) {
             const struct T(made) made = {a + i, b + i};
 
             T(next)(second, inputs, makes_marks, &local, &made);

@@ -24,7 +24,7 @@ static inline void T(widen_row)(unsigned char *to, const void *from, size_t n)
         STORE_NUMBERS(to + i * sizeof(C(number)), T(load)(x + i * BYTES));
     if (i == n)
         return;
-    STORE_NUMBERS((unsigned char *)last, T(load_few)(x + i * BYTES, n - i));
+    STORE_NUMBERS((unsigned char *)last, T(load_partial)(x + i * BYTES, n - i));
     for (size_t k = n - i; k < T(LANES); k++)
         last[k] = 0;
     n = (n - i + C(LANES) - 1) / C(LANES) * C(LANES);
@@ -50,7 +50,7 @@ static inline void T(narrow_row)(unsigned char *to, const unsigned char *from, s
     if (i == n)
         return;
     memcpy(last, from + i * sizeof *last, (n - i) * sizeof *last);
-    T(store_few)
+    T(store_partial)
     (to + i * BYTES, T(round)(T(mul)(LOAD_NUMBERS((unsigned char *)last), scale)), n - i);
 }
 

@@ -27,9 +27,9 @@ enum {
 
 /* Keep bits of a strip of n scores, all of them kept if there is no mask; behind them 0. */
 static keep_bits C(score_bits)(const uint8_t *keep, size_t col, size_t n,
-                               uint8_t room[WORD_ELEMENTS / 8])
+                               uint8_t buffer[WORD_ELEMENTS / 8])
 {
-    return keep == NULL ? first_lanes(n, room) : strip_bits(keep, col, n, room);
+    return keep == NULL ? first_lanes(n, buffer) : strip_bits(keep, col, n, buffer);
 }
 
 /*
@@ -39,8 +39,8 @@ static keep_bits C(score_bits)(const uint8_t *keep, size_t col, size_t n,
 FORCE_INLINE void C(scaled_strip)(const unsigned char *score, const unsigned char *bias,
                                   C(vec) scale, size_t n, C(vec) t[C(SCORE_VECTORS)])
 {
-    uint8_t room[WORD_ELEMENTS / 8];
-    const keep_bits lanes = first_lanes(n, room);
+    uint8_t buffer[WORD_ELEMENTS / 8];
+    const keep_bits lanes = first_lanes(n, buffer);
 
     for (int v = 0; v < C(SCORE_VECTORS); v++) {
         const size_t at = (size_t)v * C(LANES);
@@ -51,7 +51,7 @@ FORCE_INLINE void C(scaled_strip)(const unsigned char *score, const unsigned cha
             t[v] = C(only)(seen, t[v]);
         t[v] = C(mul)(scale, t[v]);
         if (bias != NULL && at < n)
-            t[v] = C(add)(t[v], C(load_few)(bias + at * sizeof(C(number)), n - at));
+            t[v] = C(add)(t[v], C(load_partial)(bias + at * sizeof(C(number)), n - at));
         if (n < WORD_ELEMENTS)
             t[v] = C(select)(seen, t[v], C(set1)(-INFINITY));
     }
@@ -98,12 +98,12 @@ static C(number) C(row_exps)(unsigned char *score, const unsigned char *bias, co
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
         unsigned char *at = score + col * sizeof(C(number));
         const size_t n = smaller(seen - col, WORD_ELEMENTS);
-        uint8_t room[WORD_ELEMENTS / 8];
+        uint8_t buffer[WORD_ELEMENTS / 8];
 
         C(scaled_strip)(at, C(bias_at)(bias, col), scale, n, t);
         for (int v = 0; v < C(SCORE_VECTORS); v++)
             t[v] = C(exp)(C(max)(end, C(sub)(t[v], subtracted)));
-        const keep_bits bits = C(score_bits)(keep, col, n, room);
+        const keep_bits bits = C(score_bits)(keep, col, n, buffer);
         for (int v = 0; v < C(SCORE_VECTORS); v++) {
             sums[v] = C(add)(sums[v], t[v]);
             C(store)(at + (size_t)v * sizeof(C(vec)), C(only)(C(keep)(bits, v, 0), t[v]));
@@ -118,8 +118,8 @@ static C(number) C(row_exps)(unsigned char *score, const unsigned char *bias, co
 static void C(row_of_nans)(unsigned char *score, const uint8_t *keep, size_t seen)
 {
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
-        uint8_t room[WORD_ELEMENTS / 8];
-        const keep_bits bits = C(score_bits)(keep, col, smaller(seen - col, WORD_ELEMENTS), room);
+        uint8_t buffer[WORD_ELEMENTS / 8];
+        const keep_bits bits = C(score_bits)(keep, col, smaller(seen - col, WORD_ELEMENTS), buffer);
         unsigned char *at = score + col * sizeof(C(number));
 
         for (int v = 0; v < C(SCORE_VECTORS); v++)
@@ -194,14 +194,14 @@ static void C(backward_row)(const struct bitdrop_score_block *b, size_t row)
     const C(vec) subtracted = C(set1)(lse), dots = C(set1)(dot);
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
         const size_t at = col * sizeof(C(number)), n = smaller(seen - col, WORD_ELEMENTS);
-        uint8_t room[2][WORD_ELEMENTS / 8];
+        uint8_t buffer[2][WORD_ELEMENTS / 8];
         C(vec) t[C(SCORE_VECTORS)];
 
         C(scaled_strip)(score + at, C(bias_at)(bias, col), scale, n, t);
         for (int v = 0; v < C(SCORE_VECTORS); v++)
             t[v] = C(exp)(C(max)(end, C(sub)(t[v], subtracted)));
-        const keep_bits bits = C(score_bits)(keep, col, n, room[0]);
-        const keep_bits lanes = first_lanes(n, room[1]);
+        const keep_bits bits = C(score_bits)(keep, col, n, buffer[0]);
+        const keep_bits lanes = first_lanes(n, buffer[1]);
         for (int v = 0; v < C(SCORE_VECTORS); v++) {
             const size_t in_strip = (size_t)v * sizeof(C(vec));
             const C(mask) kept = C(keep)(bits, v, 0);
@@ -254,7 +254,7 @@ static void C(add_row)(unsigned char *to, const unsigned char *from, size_t n)
  * A square of as many rows as a vector has lanes. Rows and columns change places in log2(LANES)
  * steps, each of which moves the highest bit of a row's number to the lowest bit of the column's.
  */
-static void C(turn_square)(C(vec) row[C(LANES)])
+static void C(transpose_square)(C(vec) row[C(LANES)])
 {
     for (int step = 1; step < C(LANES); step *= 2) {
         C(vec) next[C(LANES)];
@@ -268,22 +268,22 @@ static void C(turn_square)(C(vec) row[C(LANES)])
     }
 }
 
-static void C(turn)(unsigned char *panel, const unsigned char *from, size_t stride, size_t rows,
-                    size_t n)
+static void C(transpose)(unsigned char *panel, const unsigned char *from, size_t stride,
+                         size_t rows, size_t n)
 {
     const size_t panel_row = PRODUCT_VECTORS * sizeof(C(vec));
 
     for (size_t first = 0; first < rows; first += C(LANES), panel += sizeof(C(vec)))
         for (size_t col = 0; col < n; col += C(LANES)) {
-            const size_t some = n - col < C(LANES) ? n - col : C(LANES);
+            const size_t in_square = n - col < C(LANES) ? n - col : C(LANES);
             C(vec) square[C(LANES)];
 
             for (size_t i = 0; i < C(LANES); i++)
                 square[i] = first + i < rows
                                 ? C(load)(from + (first + i) * stride + col * sizeof(C(number)))
                                 : C(set1)(0);
-            C(turn_square)(square);
-            for (size_t i = 0; i < some; i++)
+            C(transpose_square)(square);
+            for (size_t i = 0; i < in_square; i++)
                 C(store)(panel + (col + i) * panel_row, square[i]);
         }
 }

@@ -55,10 +55,10 @@
     {                                                                                              \
         .number = sizeof(compute##_number), .elements = 1, .lanes = compute##_LANES,               \
         .panel_cols = PRODUCT_VECTORS * compute##_LANES, .widen = dtype##_widen_rows,              \
-        .factors = dtype##_widen_rows, .narrow = dtype##_narrow_rows, .turn = compute##_turn,      \
-        .product = compute##_product, .forward_rows = compute##_forward_rows,                      \
-        .backward_rows = compute##_backward_rows, .dots = compute##_row_dots,                      \
-        .add = compute##_add_row                                                                   \
+        .factors = dtype##_widen_rows, .narrow = dtype##_narrow_rows,                              \
+        .transpose = compute##_transpose, .product = compute##_product,                            \
+        .forward_rows = compute##_forward_rows, .backward_rows = compute##_backward_rows,          \
+        .dots = compute##_row_dots, .add = compute##_add_row                                       \
     }
 
 const struct bitdrop_attention_kernels ATTENTION[BITDROP_DTYPE_COUNT] = {

@@ -66,7 +66,7 @@ static inline uint32_t bits_32(const uint8_t *bits, size_t i)
 }
 
 /* Bits i to i + n - 1, 0 < n < 32; above them 0. The last byte stands for those behind it. */
-static inline uint32_t bits_few(const uint8_t *bits, size_t i, size_t n)
+static inline uint32_t bits_word(const uint8_t *bits, size_t i, size_t n)
 {
     const unsigned phase = i % 8;
     const uint8_t *p = bits + i / 8;
@@ -85,7 +85,7 @@ static inline uint64_t bits_64(const uint8_t *p, unsigned down)
 }
 
 /* The lowest n bits of a number, 0 < n < 64, as (n + 7) / 8 bytes. */
-static inline void bits_store_few(uint8_t *dst, uint64_t bits, size_t n)
+static inline void bits_store_partial(uint8_t *dst, uint64_t bits, size_t n)
 {
     const size_t bytes = (n + 7) / 8;
 
@@ -128,7 +128,7 @@ static inline void bits_copy(uint8_t *restrict dst, const uint8_t *restrict src,
             store_le64(dst + b, bits_64(src + b, down));
     }
     if (n % 64 != 0)
-        bits_store_few(dst + whole, bits_64(src + whole, down), n % 64);
+        bits_store_partial(dst + whole, bits_64(src + whole, down), n % 64);
 }
 
 /*
@@ -140,12 +140,12 @@ static __attribute__((noinline, unused)) void bits_append(uint8_t *dst, size_t d
 {
     dst += d / 8;
     if (d % 8 != 0 && n > 0) {
-        const size_t room = 8 - d % 8;
-        const size_t some = n < room ? n : room;
+        const size_t free_bits = 8 - d % 8;
+        const size_t fill = n < free_bits ? n : free_bits;
 
-        *dst++ |= (uint8_t)(bits_few(src, i, some) << (d % 8));
-        i += some;
-        n -= some;
+        *dst++ |= (uint8_t)(bits_word(src, i, fill) << (d % 8));
+        i += fill;
+        n -= fill;
     }
     if (i % 8 == 0) {
         memcpy(dst, src + i / 8, n / 8);
@@ -158,7 +158,7 @@ static __attribute__((noinline, unused)) void bits_append(uint8_t *dst, size_t d
     for (; n >= 32; n -= 32, src += 4, dst += 4)
         store_le32(dst, bits_32(src, i));
     if (n > 0) {
-        const uint32_t rest = bits_few(src, i, n);
+        const uint32_t rest = bits_word(src, i, n);
 
         for (size_t b = 0; 8 * b < n; b++)
             dst[b] = (uint8_t)(rest >> (8 * b));
@@ -166,14 +166,14 @@ static __attribute__((noinline, unused)) void bits_append(uint8_t *dst, size_t d
 }
 
 /* The same of the lowest n bits of a number, n <= 32. */
-static inline void bits_append_few(uint8_t *dst, size_t d, uint32_t bits, size_t n)
+static inline void bits_append_partial(uint8_t *dst, size_t d, uint32_t bits, size_t n)
 {
     const unsigned phase = d % 8;
-    const uint64_t some = (bits & ((UINT64_C(1) << n) - 1)) << phase;
+    const uint64_t shifted = (bits & ((UINT64_C(1) << n) - 1)) << phase;
 
     dst += d / 8;
     for (size_t b = 0; 8 * b < phase + n; b++)
-        dst[b] = (uint8_t)((b == 0 && phase != 0 ? dst[0] : 0) | some >> (8 * b));
+        dst[b] = (uint8_t)((b == 0 && phase != 0 ? dst[0] : 0) | shifted >> (8 * b));
 }
 
 /* The same of all 32 bits of a number. */
@@ -190,15 +190,15 @@ static inline void bits_append_word(uint8_t *dst, size_t d, uint32_t bits)
     }
 }
 
-/* Bits i to i + n - 1 of src from a byte on: where they are, if they can be, or in room. */
-static inline const uint8_t *bits_at_byte(const uint8_t *src, size_t i, size_t n, uint8_t *room)
+/* Bits i to i + n - 1 of src from a byte on: where they are, if they can be, or in buffer. */
+static inline const uint8_t *bits_at_byte(const uint8_t *src, size_t i, size_t n, uint8_t *buffer)
 {
     if (src == NULL) /* all ones */
-        return memset(room, 0xFF, (n + 7) / 8);
+        return memset(buffer, 0xFF, (n + 7) / 8);
     if (i % 8 == 0)
         return src + i / 8;
-    bits_append(room, 0, src, i, n);
-    return room;
+    bits_append(buffer, 0, src, i, n);
+    return buffer;
 }
 
 #endif

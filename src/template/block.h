@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blocks of 128 elements made alone, where most of a run would not be needed. A block's early
+ * Blocks of 128 elements made alone, where most of a segment would not be needed. A block's early
  * planes, and the first late planes of its 4 words, run together, each in a lane of its own. Only
  * if an element is open after all of these does a branch depend on random bits.
  *
@@ -83,7 +83,7 @@ NOINLINE void block_rest(const struct bitdrop_stream *s, uint64_t g, const uint6
                          uint8_t keep[BLOCK_BYTES])
 {
     const struct blocks block = {g, NULL};
-    uint8_t k[RUN_BYTES] = {0}, open[RUN_BYTES] = {0};
+    uint8_t k[SEGMENT_BYTES] = {0}, open[SEGMENT_BYTES] = {0};
     struct open_words list[2];
 
     memcpy(open, block_open, BLOCK_BYTES);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * make_runs of tile.h with what it applies meanwhile: the generators that operations.h names.
+ * make_segments of tile.h with what it applies meanwhile: the generators that operations.h names.
  *
  * The includer has included its vec.h.
  */
 #ifndef BITDROP_TEMPLATE_GENERATORS_H
 #define BITDROP_TEMPLATE_GENERATORS_H
 
-#include "template/take.h"
+#include "template/pieces.h"
 #include "template/tile.h"
 
 /* The generator that all bodies share: it applies a burst of strips after each plane. */
@@ -15,22 +15,22 @@
 FORCE_INLINE void apply_burst(struct work *work)
 {
     if ((work->strips | work->left) != 0)
-        apply_some(work, work->burst);
+        apply_waiting(work, work->burst);
 }
 
 FORCE_INLINE void catch_up_shared(struct work *work, work_hook *step, size_t goal)
 {
     (void)step;
     if (work_waiting(work) > goal)
-        apply_some(work, work_waiting(work) - goal);
+        apply_waiting(work, work_waiting(work) - goal);
 }
 
-NOINLINE void make_runs_shared(const struct bitdrop_stream *s, const struct blocks *blocks,
-                               size_t bytes, uint8_t *keep, struct work *work)
+NOINLINE void make_segments_shared(const struct bitdrop_stream *s, const struct blocks *blocks,
+                                   size_t bytes, uint8_t *keep, struct work *work)
 {
     const struct blocks successive = {blocks->first, NULL};
 
-    make_runs(s, &successive, bytes, keep, no_hook, apply_burst, catch_up_shared, work);
+    make_segments(s, &successive, bytes, keep, no_hook, apply_burst, catch_up_shared, work);
 }
 
 /* That of masks alone and of whole rows: nothing waits while it runs. */
@@ -42,10 +42,10 @@ FORCE_INLINE void catch_up_none(struct work *work, work_hook *step, size_t goal)
     (void)goal;
 }
 
-NOINLINE void make_runs_alone(const struct bitdrop_stream *s, const struct blocks *blocks,
-                              size_t bytes, uint8_t *keep, struct work *work)
+NOINLINE void make_segments_alone(const struct bitdrop_stream *s, const struct blocks *blocks,
+                                  size_t bytes, uint8_t *keep, struct work *work)
 {
-    make_runs(s, blocks, bytes, keep, no_hook, no_hook, catch_up_none, work);
+    make_segments(s, blocks, bytes, keep, no_hook, no_hook, catch_up_none, work);
 }
 
 /* That of one body and dtype, which applies a strip after each round. */
@@ -55,7 +55,7 @@ FORCE_INLINE void catch_up_interleaved(struct work *local, work_hook *step, size
     while (work_waiting(local) > goal) {
         if (local->strips == 0) {
             work_return(local->original, local);
-            take_next(local->original);
+            piece_next(local->original);
             work_copy(local, local->original);
         }
         const size_t stop = local->strips - smaller(local->strips, work_waiting(local) - goal);
@@ -64,16 +64,16 @@ FORCE_INLINE void catch_up_interleaved(struct work *local, work_hook *step, size
     }
 }
 
-FORCE_INLINE void make_runs_interleaved(const struct bitdrop_stream *s, const struct blocks *blocks,
-                                        size_t bytes, uint8_t *keep, work_hook *step,
-                                        struct work *work)
+FORCE_INLINE void make_segments_interleaved(const struct bitdrop_stream *s,
+                                            const struct blocks *blocks, size_t bytes,
+                                            uint8_t *keep, work_hook *step, struct work *work)
 {
     const struct blocks successive = {blocks->first, NULL};
     struct work local;
 
     work_copy(&local, work);
     local.original = work;
-    make_runs(s, &successive, bytes, keep, step, no_hook, catch_up_interleaved, &local);
+    make_segments(s, &successive, bytes, keep, step, no_hook, catch_up_interleaved, &local);
     work_return(work, &local);
 }
 

@@ -13,10 +13,10 @@
 /* A body for a dtype. */
 struct body {
     apply_strips *apply;
-    apply_few *few;
-    apply_batch_rows *rows;   /* NULL: there is none */
-    make_runs_function *runs; /* how tiles are made while it is applied */
-    size_t most_cols;         /* of rows that `rows` is for */
+    apply_partial *partial;
+    apply_batch_rows *rows;           /* NULL: there is none */
+    make_segments_function *segments; /* how tiles are made while it is applied */
+    size_t most_cols;                 /* of rows that `rows` is for */
     size_t vector_bytes;
     bool many_rows; /* apply goes from row to row by itself */
 };
@@ -31,9 +31,9 @@ struct body {
 enum { MOST_COLS = 2048, MOST_COLS_TWO_PHASES = 64, MOST_COLS_INTERLEAVED = 384 };
 
 /* So many unneeded bits between two rows are made, rather than the bits of each row alone. */
-enum { MOST_GAP = RUN_BYTES * 8 / 4 };
+enum { MOST_GAP = SEGMENT_BYTES * 8 / 4 };
 
-/* Whether rows are whole strips, and their generated bits one run of bytes. */
+/* Whether rows are whole strips, and their generated bits contiguous. */
 static bool rows_are_strips(const struct bitdrop_job *job, const struct body *body)
 {
     return job->cols % WORD_ELEMENTS == 0 && job->pitch == job->cols && job->offset % 8 == 0 &&
@@ -61,7 +61,7 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
                 (job->in[1].col_bytes != 0 ? WORK_SECOND_INPUT : 0U);
     work->job = job;
     work->apply = body->apply;
-    work->few = body->few;
+    work->partial = body->partial;
     work->vector_bytes = body->vector_bytes;
     work->scratch = scratch;
     scratch_init(scratch);
@@ -72,11 +72,11 @@ static void store_mask(const struct bitdrop_job *job, size_t row, size_t col, si
                        const uint8_t *keep, size_t first)
 {
     while (count > 0) {
-        const size_t some = smaller(count, job->cols - col);
+        const size_t in_row = smaller(count, job->cols - col);
 
-        bits_append(job->mask + row * job->mask_stride, col, keep, first, some);
-        first += some + (size_t)(job->pitch - job->cols);
-        count -= some;
+        bits_append(job->mask + row * job->mask_stride, col, keep, first, in_row);
+        first += in_row + (size_t)(job->pitch - job->cols);
+        count -= in_row;
         row++;
         col = 0;
     }
@@ -88,18 +88,20 @@ struct batch {
 };
 
 /*
- * The elements from (row, col) on whose bits are among the next `room` ones: a part of a row, or if
- * the bits between rows are few a part of many.
+ * The elements from (row, col) on whose bits are among the next `available` ones: a part of a row,
+ * or if the bits between rows are few a part of many.
  */
-static struct batch batch_of(const struct bitdrop_job *job, size_t row, size_t col, size_t room)
+static struct batch batch_of(const struct bitdrop_job *job, size_t row, size_t col,
+                             size_t available)
 {
     const size_t left = job->cols - col;
     const uint64_t gap = job->pitch - job->cols;
 
-    if (left >= room || row + 1 == job->rows || gap > MOST_GAP)
-        return (struct batch){smaller(left, room), smaller(left, room)};
+    if (left >= available || row + 1 == job->rows || gap > MOST_GAP)
+        return (struct batch){smaller(left, available), smaller(left, available)};
     const size_t pitch = (size_t)job->pitch, more = job->rows - row - 1;
-    const size_t rows = smaller(more, (room - left) / pitch), rest = room - left - rows * pitch;
+    const size_t rows = smaller(more, (available - left) / pitch),
+                 rest = available - left - rows * pitch;
     struct batch batch = {left + rows * job->cols, left + rows * pitch};
 
     if (rows < more && rest > gap) {
@@ -126,23 +128,23 @@ static inline void advance(const struct bitdrop_job *job, size_t *row, size_t *c
 }
 
 /* Each element has a bit of its own. While one batch is made, the one before is applied. */
-static void run_generated(struct work *work, struct tile *tile, make_runs_function *runs)
+static void run_generated(struct work *work, struct tile *tile, make_segments_function *segments)
 {
     const struct bitdrop_job *job = work->job;
     size_t row = 0, col = 0;
 
     if (work->many_rows ||
-        (runs != make_runs_shared && job->rows > 1 && job->cols > MOST_COLS_INTERLEAVED))
+        (segments != make_segments_shared && job->rows > 1 && job->cols > MOST_COLS_INTERLEAVED))
         work->rows = NULL;
     if (work->rows != NULL || job->stream->planes < INTERLEAVED_PLANES)
-        runs = make_runs_shared;
+        segments = make_segments_shared;
     work->bits_gap = job->pitch - job->cols <= MOST_GAP ? (size_t)(job->pitch - job->cols) : 0;
     while (row < job->rows) {
         const uint64_t e = job->offset + row * job->pitch + col;
         const size_t first = e % TILE_ELEMENTS;
         const struct batch batch = batch_of(job, row, col, TILE_ELEMENTS - first);
-        const uint8_t *keep =
-            tile_need(tile, job->stream, e / TILE_ELEMENTS, first, first + batch.bits, runs, work);
+        const uint8_t *keep = tile_get(tile, job->stream, e / TILE_ELEMENTS, first,
+                                       first + batch.bits, segments, work);
 
         if (job->mask != NULL && work->rows == NULL) /* work->rows stores it too */
             store_mask(job, row, col, batch.count, keep, first);
@@ -153,7 +155,7 @@ static void run_generated(struct work *work, struct tile *tile, make_runs_functi
         work->keep = keep;
         work->first = first;
         if (work->rows == NULL)
-            take_next(work); /* so that strips wait when the next tile is begun */
+            piece_next(work); /* so that strips wait when the next tile is begun */
         advance(job, &row, &col, batch.count);
     }
     apply_all(work);
@@ -213,8 +215,8 @@ static void run_shared(struct work *work, struct tile *tile)
 
             count = smaller(job->cols - col, TILE_ELEMENTS - first);
             apply_group(work, &g, col, count,
-                        tile_need(tile, job->stream, e / TILE_ELEMENTS, first, first + count,
-                                  make_runs_shared, work),
+                        tile_get(tile, job->stream, e / TILE_ELEMENTS, first, first + count,
+                                 make_segments_shared, work),
                         first);
         }
     }
@@ -285,8 +287,8 @@ static const uint8_t *row_bits(struct work *work, struct tile *tile, size_t grou
     const uint64_t e = job->offset + group;
 
     *i = e % TILE_ELEMENTS;
-    return tile_need(tile, job->stream, e / TILE_ELEMENTS, *i,
-                     *i + smaller(job->rows, TILE_ELEMENTS - *i), make_runs_shared, work);
+    return tile_get(tile, job->stream, e / TILE_ELEMENTS, *i,
+                    *i + smaller(job->rows, TILE_ELEMENTS - *i), make_segments_shared, work);
 }
 
 /* One decision for each group of rows; without bits all are kept. */
@@ -332,7 +334,7 @@ NOINLINE void run_job(const struct bitdrop_job *job, const struct body *body)
     else if (job->repeat > 1)
         run_shared(&work, &tile);
     else
-        run_generated(&work, &tile, body->runs);
+        run_generated(&work, &tile, body->segments);
     if (job->streaming)
         stream_fence();
 }

@@ -28,13 +28,13 @@ struct late_counters {
 };
 
 FORCE_INLINE struct late_counters late_counters(const struct blocks *b, const uint32_t *at,
-                                                uint32_t room[LATE_WORDS])
+                                                uint32_t buffer[LATE_WORDS])
 {
     if (b->list == NULL)
         return (struct late_counters){at, (uint32_t)b->first * BLOCK_WORDS};
     for (int v = 0; v < FULLS; v++)
-        full_store(room + v * FULL_LANES, full_words(b->list, full_load(at + v * FULL_LANES)));
-    return (struct late_counters){room, 0};
+        full_store(buffer + v * FULL_LANES, full_words(b->list, full_load(at + v * FULL_LANES)));
+    return (struct late_counters){buffer, 0};
 }
 
 /* Counter word 1, which is the same for all of them. */
@@ -77,8 +77,8 @@ FORCE_INLINE size_t late_first(const struct bitdrop_stream *s, const struct phil
 {
     const bool last = s->planes <= EARLY_PLANES + COUNTER_PLANES;
     const struct philox_plane *planes[CHAINS];
-    uint32_t more[LATE_WORDS], room[LATE_WORDS];
-    const struct late_counters counters = late_counters(blocks, list->at + i, room);
+    uint32_t more[LATE_WORDS], buffer[LATE_WORDS];
+    const struct late_counters counters = late_counters(blocks, list->at + i, buffer);
     vec random[CHAINS][4], at[CHAINS], full_at[FULLS], k[FULLS], o[FULLS];
 
     for (int v = 0; v < FULLS; v++) {
@@ -117,8 +117,8 @@ FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
                               size_t left, work_hook *step, struct work *work)
 {
     const struct philox_plane *planes[CHAINS];
-    uint32_t more[LANES], room[LATE_WORDS];
-    const struct late_counters counters = late_counters(blocks, list->at + i, room);
+    uint32_t more[LANES], buffer[LATE_WORDS];
+    const struct late_counters counters = late_counters(blocks, list->at + i, buffer);
     vec random[CHAINS][4], counter[CHAINS], at[CHAINS], open[CHAINS], full_at[FULLS], o[FULLS];
     vec k = vec_set1(0);
 

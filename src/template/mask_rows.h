@@ -2,7 +2,7 @@
 /*
  * Masks by themselves: rows of keep bits (struct bitdrop_mask_rows). The blocks of a tile are made
  * together, wherever in the matrix they lie, and then their bits are cut into rows. So a narrow row
- * costs the blocks that it touches, and not a run.
+ * costs the blocks that it touches, and not a segment.
  *
  * A tile may end within a row, or within the last block of one and the first of the next. What is
  * cut of a row then is a multiple of CUT_COLUMNS, and what is left is less than a block, which is
@@ -20,7 +20,7 @@ enum {
     CUT_COLUMNS = 64,  /* less than a block */
     CARRY = CACHE_LINE /* bytes in front of a tile: a block at their end, behind what aligns it */
 };
-_Static_assert(TILE_BLOCKS % RUN_BLOCKS == 0, "runs fill a tile");
+_Static_assert(TILE_BLOCKS % SEGMENT_BLOCKS == 0, "segments fill a tile");
 
 struct rows_tile {
     struct blocks blocks; /* that are to be made */
@@ -68,35 +68,35 @@ static inline void next_blocks(struct rows_next *next, uint64_t first, uint64_t 
     next->left = (first + n - 1) / BLOCK_ELEMENTS - next->block + 1;
 }
 
-/* Puts the next `some` blocks into the tile. */
-FORCE_INLINE void rows_list_some(struct rows_tile *tile, bool joined, const struct rows_next *next,
-                                 size_t some)
+/* Puts the next `count` blocks into the tile. */
+FORCE_INLINE void rows_append(struct rows_tile *tile, bool joined, const struct rows_next *next,
+                              size_t count)
 {
     if (tile->count == 0)
         tile->blocks.first = next->block;
     tile->base[tile->rows++] = (next->block - tile->count) * BLOCK_ELEMENTS;
-    for (size_t i = 0; !joined && i < some; i += FULL_LANES)
+    for (size_t i = 0; !joined && i < count; i += FULL_LANES)
         full_store(tile->list + tile->count + i, full_index((uint32_t)(next->block + i)));
-    tile->count += some;
+    tile->count += count;
 }
 
 /* The same of a row that does not fit as a whole. */
 static void rows_list_part(struct rows_tile *tile, bool joined, struct rows_next *next)
 {
     const uint64_t end = ((next->block >> LOW_BITS) + 1) << LOW_BITS;
-    size_t some = TILE_BLOCKS - tile->count;
+    size_t count = TILE_BLOCKS - tile->count;
 
     if (tile->count > 0 && next->block >> LOW_BITS != tile->blocks.first >> LOW_BITS)
-        some = 0;
-    if (some > next->left)
-        some = (size_t)next->left;
-    if (some > end - next->block)
-        some = (size_t)(end - next->block);
-    if (some == 0)
+        count = 0;
+    if (count > next->left)
+        count = (size_t)next->left;
+    if (count > end - next->block)
+        count = (size_t)(end - next->block);
+    if (count == 0)
         return;
-    rows_list_some(tile, joined, next, some);
-    next->block += some;
-    next->left -= some;
+    rows_append(tile, joined, next, count);
+    next->block += count;
+    next->left -= count;
 }
 
 /*
@@ -115,33 +115,33 @@ FORCE_INLINE void rows_list(const struct bitdrop_mask_rows *m, bool joined, stru
             rows_list_part(tile, joined, next);
             break;
         }
-        rows_list_some(tile, joined, next, (size_t)next->left);
+        rows_append(tile, joined, next, (size_t)next->left);
         next->row = joined ? m->rows : next->row + 1;
         next->first += m->pitch;
         next_blocks(next, next->first, seen_by_row(m, next->row));
     }
     tile->blocks.list = tile->rows == 1 ? NULL : tile->list;
-    /* Blocks of which nothing is used fill the last run: any, but not what memory holds. */
-    for (size_t i = tile->count; !joined && i % RUN_BLOCKS != 0; i++)
+    /* Blocks of which nothing is used fill the last segment: any, but not what memory holds. */
+    for (size_t i = tile->count; !joined && i % SEGMENT_BLOCKS != 0; i++)
         tile->list[i] = 0;
 }
 
 static void rows_make(const struct bitdrop_stream *s, struct rows_tile *tile)
 {
     uint8_t *const keep = tile->bytes + CARRY;
-    const size_t rest = tile->count % RUN_BLOCKS;
-    const size_t in_runs = tile->count - rest + (rest > FEW_BLOCKS ? RUN_BLOCKS : 0);
+    const size_t rest = tile->count % SEGMENT_BLOCKS;
+    const size_t in_segments = tile->count - rest + (rest > MOST_BLOCKS_ALONE ? SEGMENT_BLOCKS : 0);
 
     if (s->drop_all || s->planes == 0) {
         memset(keep, s->drop_all ? 0 : 0xFF, tile->count * BLOCK_BYTES);
         return;
     }
-    if (in_runs > 0)
-        make_runs_alone(s, &tile->blocks, in_runs * BLOCK_BYTES, keep, &tile->nothing);
-    if (in_runs < tile->count) {
-        const struct blocks few = blocks_from(&tile->blocks, in_runs);
+    if (in_segments > 0)
+        make_segments_alone(s, &tile->blocks, in_segments * BLOCK_BYTES, keep, &tile->nothing);
+    if (in_segments < tile->count) {
+        const struct blocks alone = blocks_from(&tile->blocks, in_segments);
 
-        make_blocks(s, &few, rest, keep + in_runs * BLOCK_BYTES);
+        make_blocks(s, &alone, rest, keep + in_segments * BLOCK_BYTES);
     }
 }
 
@@ -161,10 +161,10 @@ FORCE_INLINE void rows_cut(const struct bitdrop_mask_rows *m, bool joined, struc
             break;
         const size_t bit = (size_t)from;
         if (left > made - bit) {
-            const size_t some = (made - bit) / CUT_COLUMNS * CUT_COLUMNS;
+            const size_t count = (made - bit) / CUT_COLUMNS * CUT_COLUMNS;
 
-            bits_copy(row + cut->col / 8, bits, bit, some);
-            cut->col += some;
+            bits_copy(row + cut->col / 8, bits, bit, count);
+            cut->col += count;
             break;
         }
         bits_copy(row + cut->col / 8, bits, bit, left);

@@ -115,8 +115,8 @@ struct noise_work {
  * The numbers from absolute index e on, and as how many follow one another: at most `count`. If
  * they are not there yet, those of up to `ahead` are made.
  */
-static const uint32_t *noise_need(struct noise_work *work, uint64_t e, size_t *count,
-                                  uint64_t ahead, const struct noise_target *target)
+static const uint32_t *noise_get(struct noise_work *work, uint64_t e, size_t *count, uint64_t ahead,
+                                 const struct noise_target *target)
 {
     struct noise *noise = &work->noise;
 
@@ -160,7 +160,7 @@ static void noise_elements(struct noise_work *work, apply_noise *apply)
             const struct noise_target target = noise_target_of(job, g.first, col);
 
             count = job->cols - col;
-            const uint32_t *noise = noise_need(
+            const uint32_t *noise = noise_get(
                 work, e, &count, last - e < NOISE_CHUNK ? last - e + 1 : NOISE_CHUNK, &target);
 
             for (size_t row = g.first; row < g.end; row++)
@@ -180,8 +180,8 @@ static void noise_rows(struct noise_work *work, apply_noise *apply)
         const uint64_t e = job->offset + g.index;
         size_t count = 1;
         const uint32_t *noise =
-            noise_need(work, e, &count,
-                       work->last - e < NOISE_CHUNK ? work->last - e + 1 : NOISE_CHUNK, &none);
+            noise_get(work, e, &count,
+                      work->last - e < NOISE_CHUNK ? work->last - e + 1 : NOISE_CHUNK, &none);
 
         for (int i = 0; i < WORD_ELEMENTS; i++)
             memcpy(&equal[i], noise, sizeof *noise);

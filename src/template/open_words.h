@@ -12,7 +12,7 @@
 
 enum {
     TILE_WORDS = TILE_ELEMENTS / WORD_ELEMENTS,
-    RUN_WORDS = RUN_BYTES / 4,
+    SEGMENT_WORDS = SEGMENT_BYTES / 4,
     LATE_WORDS = CHAINS * LANES, /* words whose late planes run together */
     FULLS = LATE_WORDS / FULL_LANES
 };
@@ -30,11 +30,11 @@ FORCE_INLINE size_t open_words_append(struct open_words *list, size_t count, vec
     return count + full_pick(list->at + count, list->open + count, at, open);
 }
 
-/* The same of the words of a run, of which the first has index `first`. */
+/* The same of the words of a segment, of which the first has index `first`. */
 FORCE_INLINE size_t open_words_gather(struct open_words *list, size_t count, uint32_t first,
                                       const uint8_t *open)
 {
-    for (uint32_t i = 0; i < RUN_WORDS; i += FULL_LANES)
+    for (uint32_t i = 0; i < SEGMENT_WORDS; i += FULL_LANES)
         count = open_words_append(list, count, full_index(first + i),
                                   full_load_bytes(open + (size_t)4 * i));
     return count;

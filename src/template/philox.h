@@ -7,7 +7,7 @@
  * The includer's vec.h defines LANES, CHAINS, vec and vec_set1, vec_xor, vec_xor_key, vec_mul.
  *
  * Only counter word 0 differs between lanes, and words 1 to 3 are known before. So what the first
- * two rounds make of word 0 is computed once for all planes of a run (philox_lanes), what they
+ * two rounds make of word 0 is computed once for all planes of a segment (philox_lanes), what they
  * make of words 1 to 3 is scalar (philox_plane), and a block costs rounds - 2 rounds of vector
  * work.
  */
@@ -19,7 +19,7 @@
 
 /*
  * Rounds from one step to the next: with ten rounds and all early planes there are about as many
- * steps in a run as it has strips.
+ * steps in a segment as it has strips.
  */
 enum {
     STEP_ROUNDS =

@@ -65,26 +65,26 @@ static inline size_t full_pick(uint32_t *at, uint32_t *open, vec index, vec word
  * n elements at p in a buffer of `bytes`, the rest of which repeats the first of them, so that it
  * raises nothing that the data does not.
  */
-static inline void copy_few(unsigned char *buffer, size_t bytes, const void *p, size_t n,
-                            size_t size)
+static inline void copy_partial(unsigned char *buffer, size_t bytes, const void *p, size_t n,
+                                size_t size)
 {
     for (size_t at = 0; at < bytes; at += size)
         memcpy(buffer + at, p, size);
     memcpy(buffer, p, n * size);
 }
 
-/* <dtype>_load_few and <dtype>_store_few through a buffer, of elements of `size` bytes. */
+/* <dtype>_load_partial and <dtype>_store_partial through a buffer, of elements of `size` bytes. */
 #define PLAIN_FEW(dtype, size)                                                                     \
-    static inline dtype##_vec dtype##_load_few(const void *p, size_t n)                            \
+    static inline dtype##_vec dtype##_load_partial(const void *p, size_t n)                        \
     {                                                                                              \
         unsigned char buffer[dtype##_LANES * (size)];                                              \
                                                                                                    \
         if (n >= dtype##_LANES)                                                                    \
             return dtype##_load(p);                                                                \
-        copy_few(buffer, sizeof buffer, p, n, size);                                               \
+        copy_partial(buffer, sizeof buffer, p, n, size);                                           \
         return dtype##_load(buffer);                                                               \
     }                                                                                              \
-    static inline void dtype##_store_few(void *p, dtype##_packed a, size_t n)                      \
+    static inline void dtype##_store_partial(void *p, dtype##_packed a, size_t n)                  \
     {                                                                                              \
         unsigned char buffer[dtype##_LANES * (size)];                                              \
                                                                                                    \

@@ -14,8 +14,8 @@
 enum {
     TILE_BLOCKS = TILE_BYTES / BLOCK_BYTES,
     BLOCK_WORDS = BLOCK_ELEMENTS / WORD_ELEMENTS,
-    RUN_BLOCKS = CHAINS * LANES, /* made together */
-    RUN_BYTES = RUN_BLOCKS * BLOCK_BYTES
+    SEGMENT_BLOCKS = CHAINS * LANES, /* made together */
+    SEGMENT_BYTES = SEGMENT_BLOCKS * BLOCK_BYTES
 };
 
 /*
@@ -25,7 +25,7 @@ enum {
  */
 struct blocks {
     uint64_t first;
-    const uint32_t *list; /* NULL: successive blocks. Else room for TILE_BLOCKS numbers */
+    const uint32_t *list; /* NULL: successive blocks. Else an array for TILE_BLOCKS numbers */
 };
 
 static inline uint64_t blocks_number(const struct blocks *b, size_t i)
@@ -63,7 +63,7 @@ static inline void compare_plane(vec *keep, vec *open, vec random, bool threshol
 }
 
 /*
- * One plane of a run: makes its random bits, with a step after every STEP_ROUNDS rounds, and
+ * One plane of a segment: makes its random bits, with a step after every STEP_ROUNDS rounds, and
  * compares them with its bit of T. last is the key of the last round, and *rounds as in
  * philox_before_last.
  */
@@ -90,8 +90,8 @@ FORCE_INLINE void early_plane(const struct bitdrop_stream *s, const unsigned *ro
 }
 
 /*
- * keep of RUN_BLOCKS blocks, in the order and format of the mask; and, if T has late planes, open.
- * at is the number of the first of them among all blocks.
+ * keep of SEGMENT_BLOCKS blocks, in the order and format of the mask; and, if T has late planes,
+ * open. at is the number of the first of them among all blocks.
  */
 FORCE_INLINE void early_planes(const struct bitdrop_stream *s, const struct philox_plane *plane,
                                const struct blocks *blocks, size_t at, uint8_t *keep, uint8_t *open,

@@ -14,9 +14,9 @@ _Static_assert(ROW_PART <= (int)TILE_ELEMENTS, "a part lies in two tiles at most
 struct row_bits {
     const struct bitdrop_job *job;
     struct tile tile;
-    struct work nothing;                       /* what waits while a tile is made */
-    _Alignas(64) uint8_t room[ROW_PART_BYTES]; /* of bits that do not lie elsewhere as wanted */
-    size_t constant; /* bytes of room, all of them what `kept` says; 0: it has other bits */
+    struct work nothing;                         /* what waits while a tile is made */
+    _Alignas(64) uint8_t buffer[ROW_PART_BYTES]; /* of bits that do not lie elsewhere as wanted */
+    size_t constant; /* bytes of buffer, all of them what `kept` says; 0: it has other bits */
     bool kept;
 };
 
@@ -35,11 +35,11 @@ static const uint8_t *constant_bits(struct row_bits *b, bool kept, size_t count)
     const size_t bytes = (count + 7) / 8;
 
     if (b->kept != kept || b->constant < bytes) {
-        memset(b->room, kept ? 0xFF : 0, bytes);
+        memset(b->buffer, kept ? 0xFF : 0, bytes);
         b->constant = bytes;
         b->kept = kept;
     }
-    return b->room;
+    return b->buffer;
 }
 
 /* One decision for the rows of a group. */
@@ -53,15 +53,15 @@ static bool row_is_kept(struct row_bits *b, size_t group)
         const uint64_t e = job->offset + group;
 
         i = e % TILE_ELEMENTS;
-        bits = tile_need(&b->tile, job->stream, e / TILE_ELEMENTS, i, i + 1, make_runs_alone,
-                         &b->nothing);
+        bits = tile_get(&b->tile, job->stream, e / TILE_ELEMENTS, i, i + 1, make_segments_alone,
+                        &b->nothing);
     }
     return bits == NULL || (bits[i / 8] >> (i % 8) & 1);
 }
 
 /*
  * The tile of index e with `count` bits from there on; they are in one. If they are the only ones
- * of their row, those that follow in the tile are made too, because a run of many costs less.
+ * of their row, those that follow in the tile are made too, because a segment of many costs less.
  */
 static const uint8_t *tile_of(struct row_bits *b, uint64_t e, size_t row, size_t col, size_t count)
 {
@@ -71,8 +71,8 @@ static const uint8_t *tile_of(struct row_bits *b, uint64_t e, size_t row, size_t
 
     if (job->repeat == 1 && (b->tile.index != e / TILE_ELEMENTS || b->tile.end * 8 < last))
         last = first + batch_of(job, row, col, TILE_ELEMENTS - first).bits;
-    return tile_need(&b->tile, job->stream, e / TILE_ELEMENTS, first, last, make_runs_alone,
-                     &b->nothing);
+    return tile_get(&b->tile, job->stream, e / TILE_ELEMENTS, first, last, make_segments_alone,
+                    &b->nothing);
 }
 
 static const uint8_t *made_bits(struct row_bits *b, size_t row, size_t group, size_t col,
@@ -80,15 +80,16 @@ static const uint8_t *made_bits(struct row_bits *b, size_t row, size_t group, si
 {
     const struct bitdrop_job *job = b->job;
     const uint64_t e = job->offset + group * job->pitch + col;
-    const size_t first = e % TILE_ELEMENTS, some = smaller(count, TILE_ELEMENTS - first);
-    const uint8_t *bits = tile_of(b, e, row, col, some) + first / 8;
+    const size_t first = e % TILE_ELEMENTS, in_tile = smaller(count, TILE_ELEMENTS - first);
+    const uint8_t *bits = tile_of(b, e, row, col, in_tile) + first / 8;
 
-    if (some < count || first % 8 != 0) {
-        bits_append(b->room, 0, bits, first % 8, some);
-        if (some < count)
-            bits_append(b->room, some, tile_of(b, e + some, row, col + some, count - some), 0,
-                        count - some);
-        bits = b->room;
+    if (in_tile < count || first % 8 != 0) {
+        bits_append(b->buffer, 0, bits, first % 8, in_tile);
+        if (in_tile < count)
+            bits_append(b->buffer, in_tile,
+                        tile_of(b, e + in_tile, row, col + in_tile, count - in_tile), 0,
+                        count - in_tile);
+        bits = b->buffer;
     }
     if (job->mask != NULL)
         bits_append(job->mask + group * job->mask_stride, col, bits, 0, count);

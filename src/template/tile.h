@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tiles of keep bits, of which only the runs of blocks are made that somebody needs, and those once
- * while the tile is at hand.
+ * Tiles of keep bits, of which only the segments of blocks are made that somebody needs, and those
+ * once while the tile is at hand.
  *
  * The includer has included its vec.h.
  */
@@ -11,32 +11,32 @@
 #include "template/block.h"
 #include "template/late.h"
 
-/* Up to so many blocks make_blocks is faster than a run. None where a vector has one lane. */
-enum { FEW_BLOCKS = RUN_BLOCKS / 4 };
+/* Up to so many blocks make_blocks is faster than a segment. None where a vector has one lane. */
+enum { MOST_BLOCKS_ALONE = SEGMENT_BLOCKS / 4 };
 
 /* The tile that is being made, and the one before, whose bits may still be waiting in work. */
 struct tile {
     _Alignas(64) uint8_t keep[2][TILE_BYTES];
-    unsigned side; /* of keep */
+    unsigned current; /* of keep */
     uint64_t index;
     size_t end; /* of the bytes made */
 };
 
 /*
- * Makes the bytes from `from` to `to` - 1 of a tile, which are a part of one run. Must not write
- * any other byte: strips still pending in a struct work may refer to earlier ones.
+ * Makes the bytes from `from` to `to` - 1 of a tile, which are a part of one segment. Must not
+ * write any other byte: strips still pending in a struct work may refer to earlier ones.
  */
 static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, size_t to,
                       uint8_t *keep)
 {
-    const struct blocks blocks = {g + from / RUN_BYTES * RUN_BLOCKS, NULL};
+    const struct blocks blocks = {g + from / SEGMENT_BYTES * SEGMENT_BLOCKS, NULL};
     struct philox_plane plane[EARLY_PLANES];
-    uint8_t k[RUN_BYTES], o[RUN_BYTES] = {0};
+    uint8_t k[SEGMENT_BYTES], o[SEGMENT_BYTES] = {0};
 
-    if (FEW_BLOCKS > 0 && to - from <= FEW_BLOCKS * BLOCK_BYTES) {
-        const struct blocks few = {g + from / BLOCK_BYTES, NULL};
+    if (MOST_BLOCKS_ALONE > 0 && to - from <= MOST_BLOCKS_ALONE * BLOCK_BYTES) {
+        const struct blocks alone = {g + from / BLOCK_BYTES, NULL};
 
-        make_blocks(s, &few, (to - from) / BLOCK_BYTES, keep + from);
+        make_blocks(s, &alone, (to - from) / BLOCK_BYTES, keep + from);
         return;
     }
     for (unsigned j = 0; j < EARLY_PLANES; j++)
@@ -47,7 +47,7 @@ static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, s
 
         late_planes(s, &blocks, k, list, open_words_gather(list, 0, 0, o), no_hook, no_hook, NULL);
     }
-    memcpy(keep + from, k + from % RUN_BYTES, to - from);
+    memcpy(keep + from, k + from % SEGMENT_BYTES, to - from);
 }
 
 /* Strips that wait, those of the rest of the batch too. */
@@ -60,25 +60,25 @@ static inline size_t work_waiting(const struct work *work)
 typedef void work_catch_up(struct work *work, work_hook *step, size_t goal);
 
 /*
- * Makes blocks whose bits are `bytes` bytes, which are whole runs. The strips that wait are spread
- * over them, so that memory is never idle for long; 1 in 8 is left for the late planes.
+ * Makes blocks whose bits are `bytes` bytes, which are whole segments. The strips that wait are
+ * spread over them, so that memory is never idle for long; 1 in 8 is left for the late planes.
  */
-FORCE_INLINE void make_runs(const struct bitdrop_stream *s, const struct blocks *blocks,
-                            size_t bytes, uint8_t *keep, work_hook *step, work_hook *pause,
-                            work_catch_up *catch_up, struct work *work)
+FORCE_INLINE void make_segments(const struct bitdrop_stream *s, const struct blocks *blocks,
+                                size_t bytes, uint8_t *keep, work_hook *step, work_hook *pause,
+                                work_catch_up *catch_up, struct work *work)
 {
     size_t goal = work_waiting(work);
-    const size_t share = goal * 7 / 8 / (bytes / RUN_BYTES);
+    const size_t share = goal * 7 / 8 / (bytes / SEGMENT_BYTES);
     const unsigned planes = s->planes < EARLY_PLANES ? s->planes : EARLY_PLANES;
     struct philox_plane plane[EARLY_PLANES];
-    _Alignas(64) uint8_t open[RUN_BYTES] = {0}; /* or gcc warns */
+    _Alignas(64) uint8_t open[SEGMENT_BYTES] = {0}; /* or gcc warns */
     struct open_words list[2];
     size_t found = 0;
 
     work->burst = share / planes + 1;
     for (unsigned j = 0; j < EARLY_PLANES; j++)
         plane[j] = philox_plane(s, (uint32_t)(blocks->first >> 32), j);
-    for (size_t b = 0; b < bytes; b += RUN_BYTES) {
+    for (size_t b = 0; b < bytes; b += SEGMENT_BYTES) {
         early_planes(s, plane, blocks, b / BLOCK_BYTES, keep + b, open, step, pause, work);
         if (s->planes > EARLY_PLANES)
             found = open_words_gather(list, found, (uint32_t)b / 4, open);
@@ -89,18 +89,18 @@ FORCE_INLINE void make_runs(const struct bitdrop_stream *s, const struct blocks 
         late_planes(s, blocks, keep, list, found, step, pause, work);
 }
 
-/* make_runs of one body and dtype, or of all. */
-typedef void make_runs_function(const struct bitdrop_stream *s, const struct blocks *blocks,
-                                size_t bytes, uint8_t *keep, struct work *work);
+/* make_segments of one body and dtype, or of all. */
+typedef void make_segments_function(const struct bitdrop_stream *s, const struct blocks *blocks,
+                                    size_t bytes, uint8_t *keep, struct work *work);
 
 /*
  * Makes the keep bits of elements first to last - 1 of tile index, unless they are there, and
  * returns the tile's. Pieces come in ascending order, so what lies before the last one's end is not
  * asked for unless it was made.
  */
-NOINLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_stream *s, uint64_t index,
-                                  size_t first, size_t last, make_runs_function *runs,
-                                  struct work *work)
+NOINLINE const uint8_t *tile_get(struct tile *tile, const struct bitdrop_stream *s, uint64_t index,
+                                 size_t first, size_t last, make_segments_function *segments,
+                                 struct work *work)
 {
     const uint64_t g = index * (TILE_BYTES / BLOCK_BYTES);
     size_t begin = first / BLOCK_ELEMENTS * BLOCK_BYTES;
@@ -108,10 +108,10 @@ NOINLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_stream
     uint8_t *keep;
 
     if (tile->index != index)
-        tile->side ^= 1;
+        tile->current ^= 1;
     else if (begin < tile->end)
         begin = tile->end;
-    keep = tile->keep[tile->side];
+    keep = tile->keep[tile->current];
     if (tile->index == index && end <= begin)
         return keep;
     tile->index = index;
@@ -120,18 +120,18 @@ NOINLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_stream
         memset(keep + begin, s->drop_all ? 0 : 0xFF, end - begin);
         return keep;
     }
-    if (begin % RUN_BYTES != 0) {
-        const size_t run_end = begin / RUN_BYTES * RUN_BYTES + RUN_BYTES;
-        const size_t to = end < run_end ? end : run_end;
+    if (begin % SEGMENT_BYTES != 0) {
+        const size_t segment_end = begin / SEGMENT_BYTES * SEGMENT_BYTES + SEGMENT_BYTES;
+        const size_t to = end < segment_end ? end : segment_end;
 
         make_part(s, g, begin, to, keep);
         begin = to;
     }
-    if (end - begin >= RUN_BYTES) {
+    if (end - begin >= SEGMENT_BYTES) {
         const struct blocks blocks = {g + begin / BLOCK_BYTES, NULL};
-        const size_t bytes = (end - begin) / RUN_BYTES * RUN_BYTES;
+        const size_t bytes = (end - begin) / SEGMENT_BYTES * SEGMENT_BYTES;
 
-        runs(s, &blocks, bytes, keep + begin, work);
+        segments(s, &blocks, bytes, keep + begin, work);
         begin += bytes;
     }
     if (begin < end)
@@ -141,7 +141,7 @@ NOINLINE const uint8_t *tile_need(struct tile *tile, const struct bitdrop_stream
 
 static inline void tile_init(struct tile *tile)
 {
-    tile->side = 0;
+    tile->current = 0;
     tile->index = 0;
     tile->end = 0; /* nothing of it is made */
 }

@@ -39,8 +39,8 @@ typedef void apply_strips(struct work *work, size_t count);
  * Applies n < WORD_ELEMENTS elements from (row, col) on, and touches no memory beyond them. Their
  * keep bits are the lowest n of `keep`; those above are 0. Returns their marks.
  */
-typedef uint32_t apply_few(const struct work *work, size_t row, size_t col, size_t n,
-                           uint32_t keep);
+typedef uint32_t apply_partial(const struct work *work, size_t row, size_t col, size_t n,
+                               uint32_t keep);
 
 /*
  * Applies rows of the batch, each to its end, until no more than `goal` of its elements are left.
@@ -83,7 +83,7 @@ struct work {
 
     const struct bitdrop_job *job;
     apply_strips *apply;
-    apply_few *few;
+    apply_partial *partial;
     apply_batch_rows *rows; /* NULL: strips are made of the batch */
     size_t vector_bytes;    /* what streaming stores are aligned to */
     bool many_rows;         /* a piece may have many rows */

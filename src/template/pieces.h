@@ -2,16 +2,16 @@
 /*
  * Pieces: elements of one row whose keep bits lie one behind another. A piece becomes whole strips,
  * which wait in a struct work, and up to two parts of a strip at its ends, which are applied at
- * once. This is the same for all bodies and dtypes: it calls them through work->apply, work->few
- * and work->rows.
+ * once. This is the same for all bodies and dtypes: it calls them through work->apply,
+ * work->partial and work->rows.
  */
-#ifndef BITDROP_TEMPLATE_TAKE_H
-#define BITDROP_TEMPLATE_TAKE_H
+#ifndef BITDROP_TEMPLATE_PIECES_H
+#define BITDROP_TEMPLATE_PIECES_H
 
 #include "template/bits.h"
 #include "template/work.h"
 
-/* Room for the bits of one piece, and where its marks go. */
+/* Buffers for the bits of one piece, and where its marks go. */
 struct scratch {
     uint8_t shifted[TILE_BYTES];        /* keep bits, moved so that they begin at a byte */
     uint8_t marks[TILE_BYTES];          /* of whole strips */
@@ -20,7 +20,7 @@ struct scratch {
     size_t rows;                        /* it has so many, each of `whole` elements */
 };
 
-/* Without touching its room. */
+/* Leaves the buffers as they are. */
 static inline void scratch_init(struct scratch *s)
 {
     s->lead_marks = s->tail_marks = 0;
@@ -32,11 +32,11 @@ static void store_marks(struct scratch *s, const struct bitdrop_job *job)
 {
     uint8_t *marks = job->marks + s->row * job->mask_stride;
 
-    bits_append_few(marks, s->col, s->lead_marks, s->lead);
+    bits_append_partial(marks, s->col, s->lead_marks, s->lead);
     for (size_t row = 0; row < s->rows; row++)
         bits_append(marks + row * job->mask_stride, s->col + s->lead, s->marks, row * s->whole,
                     s->whole);
-    bits_append_few(marks, s->col + s->lead + s->whole, s->tail_marks, s->tail);
+    bits_append_partial(marks, s->col + s->lead + s->whole, s->tail_marks, s->tail);
     s->lead = s->whole = s->tail = 0;
 }
 
@@ -87,8 +87,8 @@ static inline void begin_strips(struct work *work, size_t row, size_t col, size_
  * Makes `count` elements from (row, col) on the piece at hand, whose keep bits begin with bit
  * `first` of keep. No strips may wait.
  */
-static void take(struct work *work, size_t row, size_t col, size_t count, const uint8_t *keep,
-                 size_t first)
+static void piece_begin(struct work *work, size_t row, size_t col, size_t count,
+                        const uint8_t *keep, size_t first)
 {
     const struct bitdrop_job *job = work->job;
     struct scratch *s = work->scratch;
@@ -97,10 +97,10 @@ static void take(struct work *work, size_t row, size_t col, size_t count, const 
     const size_t whole = count - lead - tail;
 
     if (lead > 0)
-        s->lead_marks = work->few(work, row, col, lead, bits_few(keep, first, lead));
+        s->lead_marks = work->partial(work, row, col, lead, bits_word(keep, first, lead));
     if (tail > 0)
-        s->tail_marks = work->few(work, row, col + lead + whole, tail,
-                                  bits_few(keep, first + lead + whole, tail));
+        s->tail_marks = work->partial(work, row, col + lead + whole, tail,
+                                      bits_word(keep, first + lead + whole, tail));
     if (job->marks != NULL)
         note_marks(s, row, col, lead, whole, tail, 1);
     begin_strips(work, row, col + lead, whole / WORD_ELEMENTS, keep, first + lead);
@@ -115,7 +115,7 @@ static inline bool has_many_rows(const struct work *work)
 }
 
 /* Takes all whole rows of the batch as one piece. */
-static void take_rows(struct work *work)
+static void piece_begin_rows(struct work *work)
 {
     const struct bitdrop_job *job = work->job;
     const size_t row = work->row, first = work->first, rows = work->left / job->cols;
@@ -134,7 +134,7 @@ static void take_rows(struct work *work)
 }
 
 /* Takes the next piece of the batch, when no strips wait any more. False if there is none. */
-NOINLINE bool take_next(struct work *work)
+NOINLINE bool piece_next(struct work *work)
 {
     const size_t row = work->row, col = work->col, first = work->first;
     const uint8_t *const keep = work->keep;
@@ -145,11 +145,11 @@ NOINLINE bool take_next(struct work *work)
     if (count == 0)
         return false;
     if (has_many_rows(work)) {
-        take_rows(work);
+        piece_begin_rows(work);
         return true;
     }
     work_advance(work, count);
-    take(work, row, col, count, keep, first);
+    piece_begin(work, row, col, count, keep, first);
     return true;
 }
 
@@ -157,7 +157,7 @@ NOINLINE bool take_next(struct work *work)
  * Applies `count` strips, or all if there are fewer. By work->rows it applies as many elements, and
  * the rest of the row that it ends in.
  */
-static void apply_some(struct work *work, size_t count)
+static void apply_waiting(struct work *work, size_t count)
 {
     if (work->rows != NULL) {
         work->rows(work,
@@ -165,12 +165,12 @@ static void apply_some(struct work *work, size_t count)
         return;
     }
     for (;;) {
-        const size_t some = count < work->strips ? count : work->strips;
+        const size_t now = count < work->strips ? count : work->strips;
 
-        if (some > 0)
-            work->apply(work, some);
-        count -= some;
-        if (count == 0 || !take_next(work))
+        if (now > 0)
+            work->apply(work, now);
+        count -= now;
+        if (count == 0 || !piece_next(work))
             return;
     }
 }
@@ -179,12 +179,12 @@ static void apply_some(struct work *work, size_t count)
 static void apply_piece(struct work *work, size_t row, size_t col, size_t count,
                         const uint8_t *keep, size_t first)
 {
-    take(work, row, col, count, keep, first);
+    piece_begin(work, row, col, count, keep, first);
     if (work->strips > 0)
         work->apply(work, work->strips);
     finish_piece(work);
 }
 
-static inline void apply_all(struct work *work) { apply_some(work, SIZE_MAX); }
+static inline void apply_all(struct work *work) { apply_waiting(work, SIZE_MAX); }
 
 #endif
