@@ -167,6 +167,8 @@ static void expect_ranges(struct check *check)
     EXPECT(c.a.queries = SIZE_MAX / 2, ERR_RANGE)
     EXPECT(c.a.dim = SIZE_MAX / 16, ERR_RANGE)
     EXPECT(c.a.k_strides[2] = SIZE_MAX / 32, ERR_RANGE)
+    EXPECT(c.q = (double *)(UINTPTR_MAX - 7), ERR_RANGE)
+    EXPECT(c.q = (double *)(UINTPTR_MAX - 63), ERR_RANGE)
     /* An output whose rows share elements; an input may. */
     EXPECT_OF(false, (c.a.out_strides[0] = V_DIM, c.a.out_strides[2] = V_DIM), ERR_RANGE)
     EXPECT_OF(true, (c.a.q_strides[1] = DIM, c.a.q_strides[2] = DIM), ERR_RANGE)
@@ -234,6 +236,10 @@ static void expect_sizes(struct check *check)
         bitdrop_attention_scratch_bytes(&c.cfg, c.dtype, NULL) != 0 ||
         bitdrop_attention_scratch_bytes(&c.cfg, (bitdrop_dtype)4, &c.a) != 0)
         check_fail(check, "scratch memory for wrong arguments");
+    c.cfg.isa = 200;
+    if (bitdrop_attention_scratch_bytes(&c.cfg, c.dtype, &c.a) != 0)
+        check_fail(check, "scratch memory for no ISA");
+    c.cfg.isa = (uint8_t)check->isa;
     c.a.kv_heads = 3;
     if (bitdrop_attention_scratch_bytes(&c.cfg, c.dtype, &c.a) != 0)
         check_fail(check, "scratch memory for 3 of 4 heads");

@@ -76,6 +76,7 @@ void check_library(struct check *c)
     expect_size(c, "bitdrop_2d", bitdrop_sizeof_2d(), sizeof(bitdrop_2d), 104);
     expect_size(c, "bitdrop_softmax", bitdrop_sizeof_softmax(), sizeof(bitdrop_softmax), 80);
     expect_size(c, "bitdrop_parallel", bitdrop_sizeof_parallel(), sizeof(bitdrop_parallel), 40);
+    expect_size(c, "bitdrop_attention", bitdrop_sizeof_attention(), sizeof(bitdrop_attention), 264);
     for (size_t i = 0; i < sizeof not_there / sizeof *not_there; i++)
         expect_no_activation(c, (bitdrop_activation)not_there[i]);
 }

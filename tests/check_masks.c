@@ -109,6 +109,7 @@ static void check_mask_statuses(struct check *c)
         size_t kept[50];
     } a, before;
     uint8_t *mask = a.byte, *bytes = a.byte + 100;
+    uint8_t *const near_end = (uint8_t *)(UINTPTR_MAX - 3); /* of the address space */
     size_t kept = 7;
 
     for (size_t i = 0; i < sizeof a; i++)
@@ -123,6 +124,9 @@ static void check_mask_statuses(struct check *c)
     EXPECT(bitdrop_mask_pack(100, bytes, NULL), BITDROP_ERR_NULL);
     EXPECT(bitdrop_mask_unpack(SIZE_MAX, mask, bytes), BITDROP_ERR_RANGE);
     EXPECT(bitdrop_mask_pack(SIZE_MAX, bytes, mask), BITDROP_ERR_RANGE);
+    EXPECT(bitdrop_mask_count(SIZE_MAX, near_end, &kept), BITDROP_ERR_RANGE);
+    EXPECT(bitdrop_mask_unpack(64, near_end, bytes), BITDROP_ERR_RANGE);
+    EXPECT(bitdrop_mask_pack(64, bytes, near_end), BITDROP_ERR_RANGE);
     EXPECT(bitdrop_mask_unpack(100, bytes + 99, bytes), BITDROP_ERR_OVERLAP);
     EXPECT(bitdrop_mask_unpack(100, bytes - 12, bytes), BITDROP_ERR_OVERLAP);
     EXPECT(bitdrop_mask_unpack(100, bytes, bytes), BITDROP_ERR_OVERLAP);
@@ -180,6 +184,10 @@ static void check_bytes(struct check *c)
                  &(bitdrop_2d){.rows = 3, .cols = 1, .mask_stride = SIZE_MAX / 2 + 1}, 0);
     expect_bytes(c, "just not too far apart",
                  &(bitdrop_2d){.rows = 3, .cols = 1, .mask_stride = SIZE_MAX / 2}, SIZE_MAX);
+    expect_bytes(c, "rows past 2^64",
+                 &(bitdrop_2d){.rows = 3, .cols = 9, .first_row = UINT64_MAX - 1}, 0);
+    expect_bytes(c, "rows up to 2^64",
+                 &(bitdrop_2d){.rows = 2, .cols = 9, .first_row = UINT64_MAX - 1}, 4);
     expect_bytes(c, "many that share", &(bitdrop_2d){SIZE_MAX, 9, .mask_repeat = SIZE_MAX}, 2);
     expect_bytes(c, "many decisions",
                  &(bitdrop_2d){.rows = SIZE_MAX, .cols = 9, .unit = BITDROP_EACH_ROW},

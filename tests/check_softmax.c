@@ -449,8 +449,32 @@ static void run_random(struct check *c, bool backward, bitdrop_dtype t)
     c->cases++;
 }
 
+/* A row of which the last visible column is past 2^64 - 1 sees all columns. */
+static void check_last_column(struct check *c)
+{
+    enum { COLS = 40 };
+    float x[COLS], prob[2][COLS], y[COLS];
+    uint8_t mask[1];
+    const bitdrop_config cfg = {.p = 0.5, .isa = (uint8_t)c->isa};
+    const bitdrop_2d shape = {
+        .rows = 1, .cols = COLS, .unit = BITDROP_EACH_ROW, .first_row = UINT64_MAX - 7};
+    const bitdrop_softmax soft[2] = {{.scale = 1},
+                                     {.causal_rows = UINT64_MAX, .causal_first = INT64_MAX}};
+
+    for (size_t i = 0; i < COLS; i++)
+        x[i] = (float)check_unit(c);
+    for (int i = 0; i < 2; i++)
+        if (bitdrop_forward_softmax(&cfg, BITDROP_F32, &shape, &soft[i], x, prob[i], y, mask) !=
+            BITDROP_OK)
+            check_fail(c, "softmax of the last rows is refused");
+    if (memcmp(prob[0], prob[1], sizeof prob[0]) != 0)
+        check_fail(c, "softmax: a row does not see the columns up to 2^64");
+    c->cases++;
+}
+
 void check_softmax(struct check *c)
 {
+    check_last_column(c);
     for (int b = 0; b < BUFFERS && guards[b][0].size == 0; b++) {
         guards[b][0] = guard_new(1);
         guards[b][1] = guard_new(40000);

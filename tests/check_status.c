@@ -263,6 +263,8 @@ static void expect_softmax(const struct setting *s)
         (a.soft.bias_block = 1, a.shape.first_row = SIZE_MAX / 64, a.shape.mask_repeat = SIZE_MAX),
         bias, BITDROP_ERR_RANGE);
     EXPECT(a.soft.lse = lse, ALL, BITDROP_OK);
+    EXPECT_ONLY(a.soft.lse = (void *)(UINTPTR_MAX - 1), (operations)1 << OP_forward_softmax,
+                BITDROP_ERR_RANGE);
     EXPECT((a.soft.lse = lse, a.call.in[1] = NULL, a.call.in[2] = NULL), bias, BITDROP_OK);
 }
 

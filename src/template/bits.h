@@ -193,8 +193,6 @@ static inline void bits_append_word(uint8_t *dst, size_t d, uint32_t bits)
 /* Bits i to i + n - 1 of src from a byte on: where they are, if they can be, or in buffer. */
 static inline const uint8_t *bits_at_byte(const uint8_t *src, size_t i, size_t n, uint8_t *buffer)
 {
-    if (src == NULL) /* all ones */
-        return memset(buffer, 0xFF, (n + 7) / 8);
     if (i % 8 == 0)
         return src + i / 8;
     bits_append(buffer, 0, src, i, n);
