@@ -30,12 +30,9 @@ static const struct {
     BITDROP_IF(have, {&bitdrop_kernels_##table, UINT32_C(1) << BITDROP_ISA_##isa | (extensions)}, )
     BITDROP_TABLES(TABLE_ROW)};
 
-/* The best table that this CPU runs: of one ISA, or for AUTO of any but avoid. NULL if none does.
- */
-static const struct bitdrop_kernels *best_table(unsigned isa, unsigned avoid)
+/* The best table for these ISAs: of one of them, or for AUTO of any but avoid. NULL if none is. */
+static const struct bitdrop_kernels *best_table(bitdrop_isa_set isas, unsigned isa, unsigned avoid)
 {
-    const bitdrop_isa_set isas = bitdrop_known_isas();
-
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         const struct bitdrop_kernels *kernels = tables[i].kernels;
         const bool wanted =
@@ -65,11 +62,18 @@ void bitdrop_set_tuning(const struct bitdrop_tuning *t)
     atomic_store_explicit(&tuning, t, memory_order_relaxed);
 }
 
-static bool is_small(size_t rows, size_t cols)
+static bool is_small(size_t most, size_t rows, size_t cols)
 {
-    const size_t most = bitdrop_tuning()->small_elements;
-
     return most > 0 && (rows <= 1 ? rows * cols <= most : cols <= most / rows);
+}
+
+const struct bitdrop_kernels *bitdrop_kernels_of(bitdrop_isa_set isas,
+                                                 const struct bitdrop_tuning *t, unsigned isa,
+                                                 size_t rows, size_t cols)
+{
+    const bool small = is_small(t->small_elements, rows, cols);
+
+    return best_table(isas, isa, small ? BITDROP_ISA_AVX512 : BITDROP_ISA_AUTO /* none */);
 }
 
 /* The ISA of the variable BITDROP_ISA; BITDROP_ISA_COUNT if it makes no sense. */
@@ -105,13 +109,9 @@ static unsigned wanted_isa(void)
 const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa, size_t rows, size_t cols)
 {
     const unsigned wanted = wanted_isa(); /* always: the first call decides */
-    unsigned avoid = BITDROP_ISA_AUTO;    /* none */
 
-    if (isa == BITDROP_ISA_AUTO)
-        isa = wanted;
-    if (is_small(rows, cols))
-        avoid = BITDROP_ISA_AVX512;
-    return best_table(isa, avoid);
+    return bitdrop_kernels_of(bitdrop_known_isas(), bitdrop_tuning(),
+                              isa == BITDROP_ISA_AUTO ? wanted : isa, rows, cols);
 }
 
 size_t bitdrop_streaming_bytes(void)
@@ -135,7 +135,8 @@ bitdrop_isa bitdrop_isa_default(void)
 
 int bitdrop_isa_supported(bitdrop_isa isa)
 {
-    return isa == BITDROP_ISA_AUTO || best_table((unsigned)isa, BITDROP_ISA_AUTO) != NULL;
+    return isa == BITDROP_ISA_AUTO ||
+           best_table(bitdrop_known_isas(), (unsigned)isa, BITDROP_ISA_AUTO) != NULL;
 }
 
 const char *bitdrop_isa_name(bitdrop_isa isa)

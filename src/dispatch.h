@@ -2,7 +2,7 @@
 #ifndef BITDROP_DISPATCH_H
 #define BITDROP_DISPATCH_H
 
-#include "cpu/tuning.h"
+#include "cpu/cpu.h"
 #include "kernels.h"
 
 /*
@@ -10,6 +10,11 @@
  * many elements. NULL if the ISA is unknown, not built in, or not run by this CPU.
  */
 const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa, size_t rows, size_t cols);
+
+/* The same on a CPU with these ISAs and this tuning. BITDROP_ISA is not read. */
+const struct bitdrop_kernels *bitdrop_kernels_of(bitdrop_isa_set isas,
+                                                 const struct bitdrop_tuning *tuning, unsigned isa,
+                                                 size_t rows, size_t cols);
 
 /* Bytes read and written from which STORES_AUTO streams on this machine. */
 size_t bitdrop_streaming_bytes(void);

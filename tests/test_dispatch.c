@@ -12,6 +12,8 @@
 #include "check.h"
 #include "cpu/cpu.h"
 #include "dispatch.h"
+#include "isas.h"
+#include "run_call.h"
 
 #define SET(isa) (1U << BITDROP_ISA_##isa)
 
@@ -104,10 +106,125 @@ Test(dispatch, each_bit_counts)
     }
 }
 
+/*
+ * A CPU that answers CPUID by a table, and for leaves that it does not have by other bits than 0,
+ * as Intel's do. What must not be executed here fails the test.
+ */
+struct answer {
+    uint32_t leaf, subleaf, registers[4]; /* EAX, EBX, ECX, EDX */
+};
+
+static const struct answer *answers;
+static size_t answers_count;
+static bool has_osxsave;
+
+static void play_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
+{
+    for (size_t i = 0; i < answers_count; i++)
+        if (answers[i].leaf == leaf && answers[i].subleaf == subleaf) {
+            memcpy(registers, answers[i].registers, sizeof answers[i].registers);
+            return;
+        }
+    memset(registers, 0xEE, 4 * sizeof *registers);
+}
+
+static uint64_t play_xgetbv0(void)
+{
+    cr_expect(has_osxsave, "XGETBV is an illegal instruction on this CPU");
+    return 0xE7;
+}
+
+static const struct bitdrop_x86_reader played = {play_cpuid, play_xgetbv0};
+
+#define PLAY(table, osxsave)                                                                       \
+    (answers = table, answers_count = sizeof(table) / sizeof *(table), has_osxsave = (osxsave))
+
+static void expect_words(struct bitdrop_x86_words wanted)
+{
+    const struct bitdrop_x86_words got = bitdrop_x86_read(&played);
+
+    cr_expect_eq(got.max_leaf, wanted.max_leaf);
+    cr_expect_eq(got.leaf1_ecx, wanted.leaf1_ecx);
+    cr_expect_eq(got.leaf7_ebx, wanted.leaf7_ebx);
+    cr_expect_eq(got.xcr0, wanted.xcr0);
+    cr_expect_eq(got.leaf7_1_eax, wanted.leaf7_1_eax);
+}
+
+Test(dispatch, what_is_read_of_a_cpu)
+{
+    static const struct answer zen4[] = {{0, 0, {16, 1, 2, 3}},
+                                         {1, 0, {4, 5, OSXSAVE | FMA_AVX_F16C, 6}},
+                                         {7, 0, {1, 0xF1BF97A9, 7, 8}},
+                                         {7, 1, {BF16, 9, 10, 11}}};
+    static const struct answer skylake[] = {
+        {0, 0, {22, 0, 0, 0}}, {1, 0, {0, 0, OSXSAVE, 0}}, {7, 0, {0, AVX2_BMI2, 0, 0}}};
+    static const struct answer without_xsave[] = {
+        {0, 0, {7, 0, 0, 0}}, {1, 0, {0, 0, FMA_AVX_F16C, 0}}, {7, 0, {0, AVX2_BMI2, 0, 0}}};
+    static const struct answer penryn[] = {{0, 0, {6, 0, 0, 0}}, {1, 0, {0, 0, 0x0408E3FD, 0}}};
+    static const struct answer no_leaf_1[] = {{0, 0, {0, 0, 0, 0}}};
+
+    PLAY(zen4, true);
+    expect_words((struct bitdrop_x86_words){16, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0xE7, BF16});
+    PLAY(skylake, true); /* it has no subleaf 1 */
+    expect_words((struct bitdrop_x86_words){22, OSXSAVE, AVX2_BMI2, 0xE7, 0});
+    PLAY(without_xsave, false);
+    expect_words((struct bitdrop_x86_words){7, FMA_AVX_F16C, AVX2_BMI2, 0, 0});
+    PLAY(penryn, false);
+    expect_words((struct bitdrop_x86_words){6, 0x0408E3FD, 0, 0, 0});
+    PLAY(no_leaf_1, false);
+    expect_words((struct bitdrop_x86_words){0, 0, 0, 0, 0});
+}
+
+/* The last cache is meant, not the largest, and not all of them together. */
+Test(dispatch, the_last_cache)
+{
+#define CACHE(type, ways, sets)                                                                    \
+    {                                                                                              \
+        type, (ways - 1U) << 22 | 63, sets - 1U, 0                                                 \
+    } /* lines of 64 bytes */
+#define CACHES(leaf)                                                                               \
+    {leaf, 0, CACHE(0x21, 8, 64)}, {leaf, 1, CACHE(0x22, 8, 64)},                                  \
+        {leaf, 2, CACHE(0x43, 16, 2048)}, {leaf, 3, CACHE(0x63, 12, 2048)},                        \
+    {                                                                                              \
+        leaf, 4, { 0, 0, 0, 0 }                                                                    \
+    }
+    static const struct answer intel[] = {
+        {0, 0, {22, 0, 0, 0}}, {0x80000000, 0, {0x80000008, 0, 0, 0}}, CACHES(4)};
+    static const struct answer amd[] = {{0, 0, {16, 0, 0, 0}},
+                                        {4, 0, {0, 0, 0, 0}},
+                                        {0x80000000, 0, {0x80000028, 0, 0, 0}},
+                                        CACHES(0x8000001D)};
+    static const struct answer old_intel[] = {{0, 0, {3, 0, 0, 0}},
+                                              {0x80000000, 0, {0x80000004, 0, 0, 0}}};
+    static const struct answer old_amd[] = {
+        {0, 0, {5, 0, 0, 0}}, {4, 0, {0, 0, 0, 0}}, {0x80000000, 0, {0x8000001C, 0, 0, 0}}};
+    static const struct answer both[] = {{0, 0, {16, 0, 0, 0}},
+                                         {0x80000000, 0, {0x80000028, 0, 0, 0}},
+                                         CACHES(4),
+                                         {0x8000001D, 0, CACHE(0x63, 16, 32768)},
+                                         {0x8000001D, 1, {0, 0, 0, 0}}};
+    static const struct answer endless[] = {{0, 0, {22, 0, 0, 0}},
+                                            {0x80000000, 0, {0x80000008, 0, 0, 0}}};
+    const uint64_t last = 12 * 2048 * 64; /* the one before has 2 MiB */
+
+    PLAY(intel, false);
+    cr_expect_eq(bitdrop_x86_last_level_cache(&played), last);
+    PLAY(amd, false);
+    cr_expect_eq(bitdrop_x86_last_level_cache(&played), last);
+    PLAY(old_intel, false);
+    cr_expect_eq(bitdrop_x86_last_level_cache(&played), 0, "it has no leaf 4");
+    PLAY(old_amd, false);
+    cr_expect_eq(bitdrop_x86_last_level_cache(&played), 0, "it has no leaf 0x8000001D");
+    PLAY(both, false);
+    cr_expect_eq(bitdrop_x86_last_level_cache(&played), last, "leaf 4 is enough");
+    PLAY(endless, false);
+    cr_expect_neq(bitdrop_x86_last_level_cache(&played), 0, "a list without an end is given up");
+}
+
 #define INTEL 0x756E6547 /* "Genu" */
 #define AMD 0x68747541   /* "Auth" */
 
-/* CPUID leaf 1 EAX of CPUs that exist. */
+/* CPUID leaf 1 EAX of CPUs that exist, and of those beside the first and last model of a line. */
 static const struct {
     uint32_t vendor, leaf1_eax;
     const char *wanted;
@@ -123,6 +240,27 @@ static const struct {
     {AMD, 0x00A00F11, "other x86"}, /* Zen 3 */
     {AMD, 0x00B00F21, "Zen 5"},
     {AMD, 0x00B40F40, "Zen 5"},
+    {INTEL, 0x000806E8, "other Intel"},    /* model 0x8E, Kaby Lake */
+    {INTEL, 0x00090600, "other Intel"},    /* 0x90 */
+    {INTEL, 0x000C06E0, "other Intel"},    /* 0xCE */
+    {INTEL, 0x000D0600, "other Intel"},    /* 0xD0 */
+    {INTEL, 0x000A06C0, "other Intel"},    /* 0xAC */
+    {INTEL, 0x000A06E1, "Granite Rapids"}, /* 0xAE */
+    {INTEL, 0x000A06F3, "other Intel"},    /* 0xAF, Sierra Forest */
+    {INTEL, 0x00000FF4, "other Intel"},    /* models of family 5 and below have 4 bits */
+    {INTEL, 0x008F05F0, "other Intel"},    /* family 5 */
+    {AMD, 0x00A00FF0, "other x86"},        /* family 0x19, model 0x0F */
+    {AMD, 0x00A10F00, "Zen 4"},            /* 0x10 */
+    {AMD, 0x00A10FF0, "Zen 4"},            /* 0x1F */
+    {AMD, 0x00A20F12, "other x86"},        /* 0x20, Zen 3 */
+    {AMD, 0x00A50FF0, "other x86"},        /* 0x5F, Zen 3 */
+    {AMD, 0x00A60F00, "Zen 4"},            /* 0x60 */
+    {AMD, 0x00AA0FF0, "Zen 4"},            /* 0xAF */
+    {AMD, 0x00AB0F00, "other x86"},        /* 0xB0 */
+    {AMD, 0x00B00F00, "Zen 5"},            /* family 0x1A, model 0x00 */
+    {AMD, 0x00B70FF0, "Zen 5"},            /* 0x7F */
+    {AMD, 0x00B80F00, "other x86"},        /* 0x80 */
+    {AMD, 0x00C00F00, "other x86"},        /* family 0x1B */
     {AMD, 0x00000000, "other x86"},
     {0, 0x00B00F21, "other x86"},
     {AMD, 0x000806F8, "other x86"},
@@ -133,6 +271,26 @@ Test(dispatch, made_up_models)
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         cr_expect_str_eq(bitdrop_x86_tuning(models[i].vendor, models[i].leaf1_eax)->name,
                          models[i].wanted, "%#x", models[i].leaf1_eax);
+}
+
+/* The extended fields count in families 6 and 15. */
+Test(dispatch, family_and_model)
+{
+    cr_expect_eq(bitdrop_x86_family(0x00AC06F2), 6);
+    cr_expect_eq(bitdrop_x86_model(0x000C06F2), 0xCF);
+    cr_expect_eq(bitdrop_x86_family(0x00A10F11), 0x19);
+    cr_expect_eq(bitdrop_x86_model(0x00A10F11), 0x11);
+    cr_expect_eq(bitdrop_x86_family(0x00A10511), 5);
+    cr_expect_eq(bitdrop_x86_model(0x00A10511), 1);
+}
+
+/* Only bf16_pairs changes results: AMD's CPUs multiply pairs, Intel's do not. */
+Test(dispatch, pairs_by_model)
+{
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        cr_expect_eq(bitdrop_x86_tuning(models[i].vendor, models[i].leaf1_eax)->bf16_pairs,
+                     models[i].vendor != INTEL, "%#x", models[i].leaf1_eax);
+    cr_expect(!bitdrop_tuning_none.bf16_pairs);
 }
 
 Test(dispatch, what_is_prefetched)
@@ -297,6 +455,98 @@ Test(dispatch, environment_unset)
     cr_expect_eq(mask_by(BITDROP_ISA_AUTO), BITDROP_OK);
 }
 
+#if defined(__x86_64__) && BITDROP_HAVE_AVX512_BF16
+/* Which table a made-up CPU runs. All of them are compiled, whatever this CPU has. */
+Test(dispatch, made_up_sets_of_isas)
+{
+    const bitdrop_isa_set scalar = SET(SCALAR) | FMA, avx2 = scalar | SET(AVX2),
+                          avx512 = avx2 | SET(AVX512), all = avx512 | 1U << BITDROP_AVX512_BF16;
+    const struct bitdrop_tuning usual = {.small_elements = 0}, tuned = {.small_elements = 1024};
+    enum { AUTO = BITDROP_ISA_AUTO };
+    const struct {
+        bitdrop_isa_set isas;
+        const struct bitdrop_tuning *tuning;
+        unsigned isa;
+        size_t rows, cols;
+        const struct bitdrop_kernels *wanted;
+    } calls[] = {
+        {SET(SCALAR), &usual, AUTO, 1, 1, &bitdrop_kernels_scalar},
+        {scalar, &usual, AUTO, 1, 1, &bitdrop_kernels_scalar},
+        {avx2, &usual, AUTO, 1, 1, &bitdrop_kernels_avx2},
+        {avx512, &usual, AUTO, 1, 1, &bitdrop_kernels_avx512},
+        {all, &usual, AUTO, 1, 0, &bitdrop_kernels_avx512_bf16},
+        {all, &usual, AUTO, 1, 1, &bitdrop_kernels_avx512_bf16},
+        {avx512, &usual, BITDROP_ISA_AVX512, 1, 1, &bitdrop_kernels_avx512},
+        {all, &usual, BITDROP_ISA_AVX512, 1, 1, &bitdrop_kernels_avx512_bf16},
+        {all, &usual, BITDROP_ISA_AVX2, 1, 1, &bitdrop_kernels_avx2},
+        {all, &usual, BITDROP_ISA_SCALAR, 1, 1, &bitdrop_kernels_scalar},
+        {avx2, &usual, BITDROP_ISA_AVX512, 1, 1, NULL},
+        {scalar, &usual, BITDROP_ISA_AVX2, 1, 1, NULL},
+        {all, &usual, BITDROP_ISA_NEON, 1, 1, NULL},
+        {all, &usual, BITDROP_ISA_COUNT, 1, 1, NULL},
+        /* small calls */
+        {all, &tuned, AUTO, 1, 1024, &bitdrop_kernels_avx2},
+        {avx512, &tuned, AUTO, 1, 1024, &bitdrop_kernels_avx2},
+        {all, &tuned, AUTO, 1, 1025, &bitdrop_kernels_avx512_bf16},
+        {avx512, &tuned, AUTO, 1, 1025, &bitdrop_kernels_avx512},
+        {all, &tuned, AUTO, 32, 32, &bitdrop_kernels_avx2},
+        {all, &tuned, AUTO, 32, 33, &bitdrop_kernels_avx512_bf16},
+        {all, &tuned, AUTO, 33, 32, &bitdrop_kernels_avx512_bf16},
+        {all, &tuned, AUTO, 1024, 1, &bitdrop_kernels_avx2},
+        {all, &tuned, AUTO, 1025, 1, &bitdrop_kernels_avx512_bf16},
+        {all, &tuned, AUTO, 0, SIZE_MAX, &bitdrop_kernels_avx2},
+        {all, &tuned, AUTO, SIZE_MAX, 0, &bitdrop_kernels_avx2},
+        {all, &tuned, AUTO, SIZE_MAX, 2, &bitdrop_kernels_avx512_bf16},
+        {all, &tuned, AUTO, 2, SIZE_MAX, &bitdrop_kernels_avx512_bf16},
+        {all, &tuned, AUTO, SIZE_MAX / 2 + 1, 2, &bitdrop_kernels_avx512_bf16}, /* 0 by a size_t */
+        {all, &tuned, BITDROP_ISA_AVX512, 1, 1, &bitdrop_kernels_avx512_bf16},
+        {scalar, &tuned, AUTO, 1, 1, &bitdrop_kernels_scalar},
+    };
+
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        cr_expect_eq(bitdrop_kernels_of(calls[i].isas, calls[i].tuning, calls[i].isa, calls[i].rows,
+                                        calls[i].cols),
+                     calls[i].wanted, "call %zu", i);
+}
+#endif
+
+/* AUTO streams calls out of place that move as many bytes as the threshold says. */
+Test(dispatch, which_stores_auto_takes)
+{
+    const size_t half = bitdrop_streaming_bytes() / 2;
+    unsigned char *const x = (unsigned char *)0x10000, *const z = x + 16, *const y = x + 32;
+    const struct {
+        unsigned char *x, *z, *y;
+        size_t bytes;
+        unsigned stores;
+        bool wanted;
+    } calls[] = {
+        {x, NULL, y, half, BITDROP_STORES_AUTO, true},
+        {x, NULL, y, half - 4, BITDROP_STORES_AUTO, false},
+        {x, NULL, x, 2 * half, BITDROP_STORES_AUTO, false},
+        {x, z, y, half, BITDROP_STORES_AUTO, true},
+        {x, z, y, 2 * half / 3 + 4, BITDROP_STORES_AUTO, true},
+        {x, z, y, 2 * half / 3 - 4, BITDROP_STORES_AUTO, false},
+        {x, z, z, 2 * half, BITDROP_STORES_AUTO, false},
+        {x, NULL, y + 1, half, BITDROP_STORES_AUTO, false},
+        {x, NULL, y, 2 * half, BITDROP_STORES_CACHED, false},
+        {x, NULL, y, 4, BITDROP_STORES_STREAMING, true},
+        {x, NULL, x, 4, BITDROP_STORES_STREAMING, true},
+        {x, NULL, y + 1, 4, BITDROP_STORES_STREAMING, false},
+    };
+
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        struct bitdrop_job job = {.rows = 1, .cols = calls[i].bytes / 4, .size = 4};
+
+        job.in[0] = (struct bitdrop_operand){calls[i].x, calls[i].bytes, 4};
+        if (calls[i].z != NULL)
+            job.in[1] = (struct bitdrop_operand){calls[i].z, calls[i].bytes, 4};
+        job.out = (struct bitdrop_operand){calls[i].y, calls[i].bytes, 4};
+        choose_stores(&job, calls[i].stores);
+        cr_expect_eq(job.streaming, calls[i].wanted, "call %zu", i);
+    }
+}
+
 static bitdrop_isa isa_for(unsigned isa, size_t rows, size_t cols)
 {
     return bitdrop_kernels_for(isa, rows, cols)->isa;
@@ -376,7 +626,7 @@ Test(dispatch, environment_of_another_machine)
 }
 
 #ifdef __x86_64__
-const size_t expected_tests = 26;
+const size_t expected_tests = 31 + BITDROP_HAVE_AVX512_BF16;
 #else
-const size_t expected_tests = 25;
+const size_t expected_tests = 30;
 #endif

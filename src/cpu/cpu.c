@@ -20,6 +20,32 @@ enum {
 #define LEAF7_EBX_AVX512_TIER (BIT(16) | BIT(17) | BIT(30) | BIT(31)) /* F, DQ, BW, VL */
 #define LEAF7_1_EAX_AVX512_BF16 BIT(5)
 
+enum { EAX, EBX, ECX, EDX, REGISTERS };
+
+struct bitdrop_x86_words bitdrop_x86_read(const struct bitdrop_x86_reader *cpu)
+{
+    struct bitdrop_x86_words w = {0};
+    uint32_t r[REGISTERS];
+
+    cpu->cpuid(0, 0, r);
+    w.max_leaf = r[EAX];
+    if (w.max_leaf >= 1) {
+        cpu->cpuid(1, 0, r);
+        w.leaf1_ecx = r[ECX];
+        if (r[ECX] & LEAF1_ECX_OSXSAVE)
+            w.xcr0 = cpu->xgetbv0();
+    }
+    if (w.max_leaf >= 7) {
+        cpu->cpuid(7, 0, r);
+        w.leaf7_ebx = r[EBX];
+        if (r[EAX] >= 1) { /* the last subleaf */
+            cpu->cpuid(7, 1, r);
+            w.leaf7_1_eax = r[EAX];
+        }
+    }
+    return w;
+}
+
 bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w)
 {
     bitdrop_isa_set isas = SCALAR;
@@ -50,6 +76,38 @@ uint64_t bitdrop_x86_cache_bytes(uint32_t eax, uint32_t ebx, uint32_t ecx)
         return 0;
     return (uint64_t)((ebx & 0xFFF) + 1) * ((ebx >> 12 & 0x3FF) + 1) * ((ebx >> 22) + 1) *
            ((uint64_t)ecx + 1);
+}
+
+static uint64_t last_cache_of(const struct bitdrop_x86_reader *cpu, uint32_t leaf)
+{
+    uint64_t last = 0;
+
+    for (uint32_t subleaf = 0; subleaf < 16; subleaf++) {
+        uint32_t r[REGISTERS];
+        uint64_t bytes;
+
+        cpu->cpuid(leaf, subleaf, r);
+        bytes = bitdrop_x86_cache_bytes(r[EAX], r[EBX], r[ECX]);
+        if (bytes == 0)
+            break;
+        last = bytes;
+    }
+    return last;
+}
+
+uint64_t bitdrop_x86_last_level_cache(const struct bitdrop_x86_reader *cpu)
+{
+    const uint32_t intel = 4, extended = 0x80000000, amd = 0x8000001D;
+    uint64_t bytes = 0;
+    uint32_t r[REGISTERS];
+
+    cpu->cpuid(0, 0, r);
+    if (r[EAX] >= intel)
+        bytes = last_cache_of(cpu, intel);
+    cpu->cpuid(extended, 0, r);
+    if (bytes == 0 && r[EAX] >= amd)
+        bytes = last_cache_of(cpu, amd);
+    return bytes;
 }
 
 size_t bitdrop_streaming_bytes_of(uint64_t cache)

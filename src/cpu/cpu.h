@@ -26,6 +26,13 @@ struct bitdrop_x86_words {
     uint32_t leaf7_1_eax;
 };
 
+/* The instructions that tell of a CPU. Tests have functions of their own. */
+struct bitdrop_x86_reader {
+    void (*cpuid)(uint32_t leaf, uint32_t subleaf, uint32_t registers[4]); /* EAX, EBX, ECX, EDX */
+    uint64_t (*xgetbv0)(void); /* XCR0. An illegal instruction without OSXSAVE */
+};
+
+struct bitdrop_x86_words bitdrop_x86_read(const struct bitdrop_x86_reader *cpu);
 bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w);
 bitdrop_isa_set bitdrop_aarch64_isas(unsigned long hwcap);
 bitdrop_isa_set bitdrop_armv7_isas(unsigned long hwcap);
@@ -33,6 +40,9 @@ bitdrop_isa_set bitdrop_arm_isas(int has_neon); /* where the OS says just that *
 
 /* Bytes of the cache that a subleaf of CPUID leaf 4 (AMD: 0x8000001D) tells of; 0 ends the list. */
 uint64_t bitdrop_x86_cache_bytes(uint32_t eax, uint32_t ebx, uint32_t ecx);
+
+/* Of the last cache that a CPU lists: caches are listed in ascending order. 0: not known. */
+uint64_t bitdrop_x86_last_level_cache(const struct bitdrop_x86_reader *cpu);
 
 /*
  * Bytes read and written from which STORES_AUTO streams, given those of the last-level cache, or 0:
