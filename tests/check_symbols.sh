@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_symbols.sh libbitdrop.so libbitdrop.a bitdrop.h
 # What the header declares is exported, and nothing else; an ISA's object defines only its own tables, or the linker
-# could take its copy of a shared function for the whole library; and no AVX or BMI instruction is in the other objects.
+# could take its copy of a shared function for the whole library; and no object has an instruction above its tier.
 set -eu
 
 # The name is the last word before the bracket, which may be on a later line.
@@ -34,9 +34,32 @@ for name in $(nm -D --undefined-only "$1" | awk '$NF ~ /^Sleef/ { print $NF }');
 done
 
 [ "$(uname -m)" = x86_64 ] || { echo 'not x86-64: no AVX to look for'; exit 0; }
+# Tier 1 is AVX2 with FMA, F16C and BMI2; 2 is AVX-512 with F, BW, DQ and VL; 3 has AVX512_BF16 too; 4 is all that no
+# object may have, which is told by names: other extensions of AVX-512 and AVX.
 objdump -d --no-show-raw-insn "$2" | awk '
-    /file format/ { member = $1; sub(/:$/, "", member); baseline = member !~ /avx/; seen[baseline]++ }
-    /%[yz]mm/ || ($2 ~ /^(v[a-z]|shlx|shrx|sarx|mulx|rorx|pdep|pext|bzhi|andn$|andn[lq]$)/ && $2 !~ /^ver[rw]$/) {
-        if (baseline) { print member ": " $0; bad = 1 } else vectors = 1
+    /file format/ {
+        member = $1
+        sub(/:$/, "", member)
+        tier = member !~ /avx/ ? 0 : member ~ /avx2/ ? 1 : member !~ /bf16|pairs/ ? 2 : 3
+        seen[tier]++
+        next
     }
-    END { if (!seen[0] || !seen[1] || !vectors) { print "no objects of both kinds were read"; bad = 1 }; exit bad }'
+    $2 ~ /^(v[a-z]|shlx|shrx|sarx|mulx|rorx|pdep|pext|bzhi|andn$|andn[lq]$)/ && $2 !~ /^ver[rw]$/ { needs = 1 }
+    /%ymm/ { needs = 1 }
+    /%zmm|%k[0-7]|%[xy]mm(1[6-9]|2[0-9]|3[01])/ { needs = 2 }
+    $2 ~ /^v(dpbf16ps|cvtne)/ { needs = 3 }
+    $2 ~ /^v(pdp[bw]|pcompress[bw]|pexpand[bw]|psh[lr]dv?[wdq]|popcnt|pshufbitqmb|perm[it]2b|permb$|pmultishift)/ ||
+        $2 ~ /^v(pmadd52|pconflict|plzcnt|pbroadcastm|p2intersect|p4dp|4fn?madd|exp2|rcp28|rsqrt28|gf2p8|aes|pclmul)/ ||
+        $2 ~ /^v(add|sub|mul|div|fn?m(add|sub)[0-9]+|sqrt|max|min|cmp)[ps]h$/ { needs = 4 }
+    needs {
+        used[needs]++
+        if (needs > tier) { print member ": " $0; bad = 1 }
+        needs = 0
+    }
+    END {
+        for (tier = 0; tier < 4; tier++)
+            if (!seen[tier]) { print "no objects of tier " tier " were read"; bad = 1 }
+        for (needs = 1; needs < 4; needs++)
+            if (!used[needs]) { print "no instruction of tier " needs " was found"; bad = 1 }
+        exit bad
+    }'
