@@ -118,7 +118,8 @@ FORCE_INLINE void T(prefetch_strip)(int inputs, bool has_second, const struct wo
 FORCE_INLINE void T(advance)(int inputs, bool has_second, struct work *work)
 {
     work->in[0] += T(STRIP_BYTES);
-    work->in[1] += has_second ? T(STRIP_BYTES) : 0;
+    if (inputs > 1)
+        work->in[1] += has_second ? T(STRIP_BYTES) : 0;
     if (inputs > 2)
         work->in[2] += work->third_step;
     work->out += T(STRIP_BYTES);
@@ -153,8 +154,11 @@ FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks,
     T(advance)(inputs, has_second, work);
 }
 
-/* Passes over strips, which are applied at another time. Of a body with one input. */
-FORCE_INLINE void T(pass_over)(bool makes_marks, struct work *work, size_t strips)
+/*
+ * Passes over strips, which are applied at another time, or back over some. Of a body with one
+ * input.
+ */
+FORCE_INLINE void T(pass_over)(bool makes_marks, struct work *work, ptrdiff_t strips)
 {
     work->in[0] += strips * T(STRIP_BYTES);
     work->out += strips * T(STRIP_BYTES);
@@ -181,7 +185,7 @@ FORCE_INLINE size_t T(pages_in_turn)(T(body_function) * body, bool makes_marks, 
                     T(next)(body, 1, makes_marks, work, NULL);
                 T(pass_over)(makes_marks, work, PAGE - TURN);
             }
-            T(pass_over)(makes_marks, work, (size_t)TURN - PAGES * PAGE);
+            T(pass_over)(makes_marks, work, TURN - PAGES * PAGE);
         }
         T(pass_over)(makes_marks, work, (PAGES - 1) * PAGE);
     }
@@ -279,7 +283,8 @@ FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks,
         if (mask != NULL)
             bits_append_word(mask, col, makes_marks ? marks : load_le32(word));
         work->in[0] += T(STRIP_BYTES);
-        work->in[1] += has_second ? T(STRIP_BYTES) : 0;
+        if (inputs > 1)
+            work->in[1] += has_second ? T(STRIP_BYTES) : 0;
         if (inputs > 2)
             work->in[2] += work->third_step;
         work->out += T(STRIP_BYTES);

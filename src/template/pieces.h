@@ -124,8 +124,8 @@ static void piece_begin_rows(struct work *work)
     work->first += rows * job->cols;
     work->row += rows;
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
-        work->in_gap[i] = job->in[i].row_bytes - job->cols * job->in[i].col_bytes;
-    work->out_gap = job->out.row_bytes - job->cols * job->size;
+        work->in_gap[i] = (ptrdiff_t)(job->in[i].row_bytes - job->cols * job->in[i].col_bytes);
+    work->out_gap = (ptrdiff_t)(job->out.row_bytes - job->cols * job->size);
     work->strips_of_row = job->cols / WORD_ELEMENTS;
     if (job->marks != NULL)
         note_marks(work->scratch, row, 0, 0, job->cols, 0, rows);

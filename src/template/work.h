@@ -59,9 +59,9 @@ struct work {
      * apart for each strip.
      */
     const unsigned char *in[BITDROP_MAX_INPUTS];
-    size_t out_gap; /* between rows, bytes, modulo 2^n: back to a bias that repeats */
+    ptrdiff_t out_gap; /* between rows, bytes; < 0: back to a bias that repeats */
     unsigned char *out;
-    size_t in_gap[BITDROP_MAX_INPUTS];
+    ptrdiff_t in_gap[BITDROP_MAX_INPUTS];
     const uint8_t *bits; /* from a byte on */
     size_t bits_gap;   /* between the bits of two rows, modulo 2^n: back to bits that rows share */
     uint8_t *marks;    /* of these strips, if the body makes any */
