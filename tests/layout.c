@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "layout.h"
 
+/* ceil(n/8), for every n. */
+static size_t bytes_of_bits(size_t n) { return n / 8 + (n % 8 != 0); }
+
 bitdrop_2d layout_filled(const bitdrop_2d *shape)
 {
     bitdrop_2d s = *shape;
@@ -14,7 +17,7 @@ bitdrop_2d layout_filled(const bitdrop_2d *shape)
     if (s.z_stride == 0)
         s.z_stride = s.cols;
     if (s.mask_stride == 0)
-        s.mask_stride = (s.cols + 7) / 8;
+        s.mask_stride = bytes_of_bits(s.cols);
     if (s.mask_repeat == 0)
         s.mask_repeat = 1;
     return s;
@@ -46,7 +49,7 @@ uint64_t layout_index(const bitdrop_2d *s, uint64_t offset, size_t r, size_t c)
 
 struct layout_mask layout_mask(const bitdrop_2d *s, bool marks)
 {
-    const size_t bytes = (s->cols + 7) / 8;
+    const size_t bytes = bytes_of_bits(s->cols);
 
     if (s->rows == 0 || s->cols == 0)
         return (struct layout_mask){0, 0, 0};
@@ -55,7 +58,7 @@ struct layout_mask layout_mask(const bitdrop_2d *s, bool marks)
     const size_t groups = layout_group(s, s->rows - 1) + 1;
 
     if (s->unit == BITDROP_EACH_ROW)
-        return (struct layout_mask){1, (groups + 7) / 8, (groups + 7) / 8};
+        return (struct layout_mask){1, bytes_of_bits(groups), bytes_of_bits(groups)};
     return (struct layout_mask){groups, bytes, s->mask_stride};
 }
 

@@ -55,6 +55,50 @@ TEXT
     esac
 }
 
+# fuzz_target target minutes: goes on with the corpus of earlier runs, and tries again what ever failed.
+fuzz_target() {
+    target=build/fuzz/clang-19/fuzz/$1
+    corpus=build/fuzz/corpus/$1
+    failed=build/fuzz/failed/$1
+    mkdir -p "$corpus" "$failed"
+    for input in "$failed"/*; do
+        [ ! -f "$input" ] || "$target" "$input" 2>&1 || exit 1
+    done
+    say "$1: $2 minutes"
+    { "$target" -fork="$(nproc)" -max_total_time=$(($2 * 60)) -max_len=400 -len_control=0 -timeout=120 \
+        -artifact_prefix="$failed/" "$corpus" 2>&1 || echo failed; } | tee "build/fuzz/$1.log"
+    if tail -n 1 "build/fuzz/$1.log" | grep -qx failed; then
+        echo "the inputs are in $failed: run $target with one of them" >&2
+        exit 1
+    fi
+    inputs=$((inputs + $(sed -n 's/^#\([0-9]*\): .*/\1/p' "build/fuzz/$1.log" | tail -n 1)))
+}
+
+# check_fuzz [--minutes=N]. Without the comparisons in the coverage, three times as many inputs are tried.
+check_fuzz() {
+    minutes=40
+    case ${1:-} in
+        '') ;;
+        --minutes=*) minutes=${1#*=} ;;
+        *)
+            help >&2
+            exit 2
+            ;;
+    esac
+    install_packages $packages_test
+    CC=clang-19 CXX=clang++-19 configure fuzz/clang-19 -Dtests=enabled -Dexamples=disabled -Dbench=disabled --werror \
+        -Ddefault_library=static -Doptimization=1 -Ddebug=true -Db_sanitize=address,undefined -Db_lundef=false \
+        -Dc_args='-g1 -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp -fno-sanitize-recover=all'
+    meson compile -C build/fuzz/clang-19 fuzz/operations fuzz/attention fuzz/masks
+    inputs=0
+    fuzz_target masks $(((minutes + 7) / 8))
+    fuzz_target attention $((minutes * 3 / 8))
+    fuzz_target operations $((minutes / 2))
+    record fuzz 'Wrong arguments and odd buffers do no harm' \
+        'libFuzzer on every call with a buffer, under ASan and UBSan, all ISAs against one another' \
+        "$inputs inputs, no report"
+}
+
 check_memory() {
     install_packages $packages_test
     say 'calls of more than 2^32 elements'
@@ -161,7 +205,7 @@ print("bitdrop", bitdrop.version(), "as it is installed")'
     record wheel 'The wheel runs where there is no compiler' 'the tests of the NumPy part in an empty environment' passed
 }
 
-check_parts='abi randomness memory wheel debian mutants long-run'
+check_parts='abi randomness memory wheel debian mutants fuzz long-run'
 
 check_debian() {
     install_packages debootstrap autopkgtest dpkg-dev git
@@ -208,6 +252,7 @@ check() {
     case $part in
         abi) check_abi "$@" ;;
         debian) check_debian ;;
+        fuzz) check_fuzz "$@" ;;
         long-run) check_long_run "$@" ;;
         memory) check_memory ;;
         mutants) check_mutants "$@" ;;
