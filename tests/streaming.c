@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Streaming stores are made where a call asks for them and nowhere else, and no task ends before a
+ * fence is behind them: a plain store of another thread could overtake them. Values do not show
+ * that. So these are the kernels of scalar with streaming stores that count. This table takes the
+ * place of the archive's. Kernels of other ISAs are compiled from the same text, and
+ * check_streaming.sh looks for their instructions.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#define f32_stream uncounted_f32_stream
+#define f64_stream uncounted_f64_stream
+#define f16_stream uncounted_f16_stream
+#define bf16_stream uncounted_bf16_stream
+#define stream_fence uncounted_stream_fence
+#include "scalar/vec.h"
+#undef f32_stream
+#undef f64_stream
+#undef f16_stream
+#undef bf16_stream
+#undef stream_fence
+
+static size_t streamed; /* bytes */
+static bool unfenced;
+
+#define COUNTED(T)                                                                                 \
+    static inline void T##_stream(void *p, T##_packed a)                                           \
+    {                                                                                              \
+        streamed += sizeof a;                                                                      \
+        unfenced = true;                                                                           \
+        uncounted_##T##_stream(p, a);                                                              \
+    }
+COUNTED(f32)
+COUNTED(f64)
+COUNTED(f16)
+COUNTED(bf16)
+
+static inline void stream_fence(void)
+{
+    uncounted_stream_fence();
+    unfenced = false;
+}
+
+#define TABLE bitdrop_kernels_scalar
+#define ISA BITDROP_ISA_SCALAR
+#define ATTENTION bitdrop_attention_scalar
+#include "template/table.h"
+
+#include "call.h"
+
+enum { ROWS = 3, COLS = 32 * 700, N = ROWS * COLS };
+
+static size_t failures, cases;
+
+static void fail(const struct call *call, const char *what)
+{
+    printf("%s %s, stores %u, mask_use %u: %s: %zu bytes streamed\n", operation_name(call->op),
+           dtype_name(call->dtype), call->cfg->stores, call->cfg->mask_use, what, streamed);
+    failures++;
+}
+
+static size_t tasks_run;
+static bool task_ends_unfenced;
+
+static void run_tasks(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                      void *argument)
+{
+    (void)context;
+    tasks_run = tasks;
+    for (size_t i = 0; i < tasks; i++) {
+        unfenced = false;
+        task(argument, i);
+        task_ends_unfenced |= unfenced;
+    }
+}
+
+/* Rows with gaps, of elements or of units of a row, so that every loop of a kernel is taken. */
+static void check_call(enum bitdrop_operation op, bitdrop_dtype t, bitdrop_config *cfg,
+                       unsigned unit)
+{
+    enum { BYTES_OF_ALL = (N + 8 * ROWS) * 8 };
+    static _Alignas(64) unsigned char in[3][BYTES_OF_ALL], y[BYTES_OF_ALL];
+    static uint8_t mask[N / 8];
+    const size_t stride = COLS + 8;
+    const bitdrop_2d shape = {.rows = ROWS,
+                              .cols = COLS,
+                              .x_stride = stride,
+                              .y_stride = stride,
+                              .z_stride = stride,
+                              .unit = (uint8_t)unit};
+    struct call call = {.op = op,
+                        .cfg = cfg,
+                        .dtype = t,
+                        .shape = &shape,
+                        .in = {in[0], in[1], in[2]},
+                        .y = y,
+                        .mask = operation_uses_mask(op, cfg->mask_use) ? mask : NULL};
+    const bool wanted = cfg->stores == BITDROP_STORES_STREAMING;
+
+    memset(mask, 0x5A, sizeof mask);
+    streamed = tasks_run = 0;
+    unfenced = task_ends_unfenced = false;
+    const bitdrop_status status = call_run(&call);
+
+    if (status != BITDROP_OK)
+        fail(&call, bitdrop_status_string(status));
+    if (wanted ? streamed < N * dtype_bytes(t) / 10 * 9 : streamed > 0)
+        fail(&call, wanted ? "too few" : "not asked for");
+    if (tasks_run < 2)
+        fail(&call, "not in tasks");
+    if (unfenced || task_ends_unfenced)
+        fail(&call, "without a fence behind");
+    cases++;
+}
+
+int main(void)
+{
+    const bitdrop_parallel parallel = {.run = run_tasks, .tasks = 3};
+
+    for (int i = 0; i < BITDROP_OPERATION_COUNT * BITDROP_DTYPE_COUNT * 8; i++) {
+        const enum bitdrop_operation op = (enum bitdrop_operation)(i / 8 / BITDROP_DTYPE_COUNT);
+        bitdrop_config cfg = {.p = operation_p(op, 0.3),
+                              .scaling = BITDROP_SCALE_INFER, /* or inference copies */
+                              .stores = i % 2 ? BITDROP_STORES_STREAMING : BITDROP_STORES_CACHED,
+                              .isa = BITDROP_ISA_SCALAR,
+                              .mask_use = (uint8_t)(i / 2 % 2),
+                              .parallel = &parallel};
+
+        if (operation_has_data(op))
+            check_call(op, (bitdrop_dtype)(i / 8 % BITDROP_DTYPE_COUNT), &cfg, i / 4 % 2);
+    }
+    printf("%zu cases, %zu failures\n", cases, failures);
+    return failures > 0 || cases == 0;
+}
