@@ -8,6 +8,7 @@
  *   CHECK_VOCABULARY  check_vocabulary_<isa>
  *   CHECK_PHILOX      check_philox_<isa>
  */
+#include <fenv.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -248,6 +249,33 @@ CHECK_DTYPE(bf16, f32, BITDROP_BF16, 2)
 #include "vocabulary_math.h"
 #include "vocabulary_product.h"
 
+/*
+ * Normal numbers become f16 and bf16 to nearest even in every rounding mode. Not on Arm, whose
+ * instruction obeys the mode.
+ */
+#ifdef __x86_64__
+static void check_rounding_modes(struct check *c, const struct words *w)
+{
+    static const int modes[] = {FE_DOWNWARD, FE_UPWARD, FE_TOWARDZERO};
+    const int usual = fegetround();
+
+    for (int sample = 0; sample < SAMPLES; sample++) {
+        float x[MOST_LANES];
+        uint16_t wanted[MOST_LANES] = {0}, got[MOST_LANES] = {0};
+
+        for (int i = 0; i < w->lanes; i++)
+            x[i] = ldexpf((float)(1.5 + check_unit(c) / 2), (int)check_below(c, 28) - 14);
+        w->round((const unsigned char *)x, wanted);
+        fesetround(modes[sample % 3]);
+        w->round((const unsigned char *)x, got);
+        fesetround(usual);
+        for (int i = 0; i < w->lanes; i++)
+            expect_word(c, dtype_name(w->dtype), i, got[i], wanted[i]);
+        c->cases++;
+    }
+}
+#endif
+
 void CHECK_VOCABULARY(struct check *c)
 {
     check_words(c);
@@ -269,6 +297,10 @@ void CHECK_VOCABULARY(struct check *c)
     }
     check_noise_words(c);
     check_products(c);
+#ifdef __x86_64__
+    check_rounding_modes(c, &f16_words);
+    check_rounding_modes(c, &bf16_words);
+#endif
 }
 
 static int steps;
