@@ -170,7 +170,7 @@ def limit() -> None:
     """In the child: behind all else that runs, and not for ever."""
     os.nice(19 - os.nice(0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (120, 120))  # an endless loop, however loaded the machine is
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))  # an endless loop, however loaded the machine is
 
 
 def run(command: list[str], folder: pathlib.Path, **env: str) -> tuple[bool, str]:
@@ -204,7 +204,13 @@ def must(command: list[str], folder: pathlib.Path) -> str:
 class Tree:
     """A copy of the sources, its build, and the tests of one mutant at a time."""
 
-    programs = ("tests/suite", "tests/test_dispatch", "tests/callbacks")
+    # What is compiled and what is run next: the first that notices a mutant ends it.
+    stages = (
+        ("/libvocabulary_", (("tests/suite", "isa/@(vocabulary|philox|mask_rows)"),)),
+        ("", (("tests/test_dispatch", "*/*"), ("tests/suite", "*/*"), ("tests/callbacks", ""))),
+        ("/streaming.", (("tests/streaming", ""),)),
+    )
+    programs = ("tests/suite", "tests/test_dispatch", "tests/callbacks", "tests/streaming")
 
     def __init__(self, root: pathlib.Path) -> None:
         self.root, self.build = root, root / "build"
@@ -215,21 +221,24 @@ class Tree:
             target, *files = entry.split("\n    ")
             for file in files:
                 self.users.setdefault(os.path.normpath(self.build / file), []).append(target.partition(":")[0])
-        self.inputs: dict[str, list[str]] = {}
-        self.libraries: dict[str, list[str]] = {}
+        self.inputs: dict[str, set[str]] = {}  # objects, those in archives too
+        self.link: dict[str, list[str]] = {}
         for program in self.programs:
             inputs = must(["ninja", "-t", "inputs", program], self.build).split()
-            self.inputs[program] = [i for i in inputs if i.endswith(".o") and "libscalar_math" not in i]
-            link = must(["ninja", "-t", "commands", "-s", program], self.build).split()
-            self.libraries[program] = [w for w in link if re.match(r"-l|/.*\.so", w)]
+            self.inputs[program] = {i for i in inputs if i.endswith(".o")}
+            self.link[program] = must(["ninja", "-t", "commands", "-s", program], self.build).split()
 
-    def objects(self, file: str, isa: str) -> list[str]:
-        """Those that include the file, of the ISA or of all; the vocabulary's tests first."""
-        linked = {o for inputs in self.inputs.values() for o in inputs}
-        users = [o for o in self.users.get(str(self.root / file), []) if o in linked]
-        others = [other for other in ISAS if other != isa]
-        users = [o for o in users if not any(f"_{other}" in o for other in others)]
-        return sorted(users, key=lambda o: "vocabulary" not in o)
+    def objects(self, file: str, isa: str) -> list[tuple[int, str]]:
+        """Those that include the file, of the ISA or of all, and the stages that they are compiled in."""
+        found = []
+        others = [f"_{other}" for other in ISAS if other != isa]
+        if isa != "scalar":
+            others.append("/streaming.")  # of which tests/streaming.c has the kernels
+        for name in self.users.get(str(self.root / file), []):
+            if any(name in inputs for inputs in self.inputs.values()) and not any(other in name for other in others):
+                stage = next((i for i in (0, 2) if self.stages[i][0] in name), 1)
+                found.append((stage, name))
+        return sorted(found)
 
     def build_object(self, name: str) -> bool | None:
         """Compiles it beside the usual one. None: it does not compile; False: nothing has changed."""
@@ -241,23 +250,34 @@ class Tree:
             return None
         return (self.build / out).read_bytes() != (self.build / name).read_bytes()
 
-    def killed_by(self, program: str, changed: set[str], isa: str, checks: str = "*/*") -> str:
+    def killed_by(self, program: str, changed: set[str], isa: str, checks: str) -> str:
         """The test that fails, or ''."""
-        if not set(self.inputs[program]) & changed:
+        changed = self.inputs[program] & changed
+        if not changed:
             return ""
-        objects = [o + ".mutant" if o in changed else o for o in self.inputs[program]]
-        (self.build / "objects").write_text("\n".join(objects))
-        right, output = run(["gcc", "-o", "mutant", "@objects", *self.libraries[program]], self.build)
-        if not right:
+        # Changed objects go before the archives that have the usual ones.
+        link = [f"{word}.mutant" if word in changed else word for word in self.link[program]]
+        link[link.index("-o") + 1] = "mutant"
+        archives = link.index("-Wl,--start-group")
+        link[archives:archives] = [
+            "-Wl,-z,muldefs",
+            *(f"{o}.mutant" for o in sorted(changed) if f"{o}.mutant" not in link),
+        ]
+        if not run(link, self.build)[0]:
             return "linker"
-        command = ["./mutant"]
-        if program != "tests/callbacks":
-            command += ["--jobs=1", "--fail-fast", "--short-filename", f"--filter={checks}"]
-        right, output = run(command, self.build, BITDROP_ISA=isa, BITDROP_TEST_THIN="20")
+        options = ["--jobs=1", "--fail-fast", f"--filter={checks}"] if checks else []
+        right, output = run(["./mutant", *options], self.build, BITDROP_ISA=isa, BITDROP_TEST_THIN="20")
         if right:
             return ""
         failed = re.search(r"\[FAIL\] (\w+::\w+)", output)
         return failed[1] if failed else program
+
+    def killed_by_instructions(self, changed: set[str]) -> str:
+        """Whether streaming stores are none."""
+        tables = [f"{o}.mutant" for o in changed if re.search(r"libbitdrop.*(kernels|bf16)_avx", o)]
+        return (
+            "check_streaming.sh" if tables and not run(["../tests/check_streaming.sh", *tables], self.build)[0] else ""
+        )
 
     def test(self, mutant: Mutant, isa: str) -> str | None:
         """By what it is killed; '' if it survives; None if it is none."""
@@ -267,28 +287,22 @@ class Tree:
         lines[mutant["number"]] = mutant["changed"]
         file.write_text("\n".join(lines))
         changed: set[str] = set()
-        vocabulary_passed = False
         try:
-            for name in self.objects(mutant["file"], isa):
-                if "vocabulary" not in name and changed and not vocabulary_passed:
-                    killer = self.killed_by("tests/suite", changed, isa, "isa/@(vocabulary|philox|mask_rows)")
+            objects = self.objects(mutant["file"], isa)
+            for i, (_, tests) in enumerate(self.stages):
+                for name in [name for stage, name in objects if stage == i]:
+                    differs = self.build_object(name)
+                    if differs is None:
+                        return None
+                    if differs:
+                        changed.add(name)
+                for program, checks in tests:
+                    killer = self.killed_by(program, changed, isa, checks)
                     if killer:
                         return killer
-                    vocabulary_passed = True
-                differs = self.build_object(name)
-                if differs is None:
-                    return None
-                if differs:
-                    changed.add(name)
+            return self.killed_by_instructions(changed) if changed else None
         finally:
             file.write_text(usual)
-        if not changed:
-            return None
-        for program in ("tests/test_dispatch", "tests/suite", "tests/callbacks"):
-            killer = self.killed_by(program, changed, isa)
-            if killer:
-                return killer
-        return ""
 
 
 def isas_of(file: str) -> list[str]:
