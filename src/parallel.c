@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A job in tasks. It is cut into shares, a row or a part of one that is about a tile, and a task
- * has successive shares. Parts of a row begin at multiples of 8 of its elements, so that no two
- * tasks write to one byte of the mask, and where that allows it at tiles, so that none is made
- * twice. A job that stores generated bits has one row in each group, so cuts between rows are free.
- * Rows of softmax are not cut.
+ * Shares a job out among tasks. The job is cut into units, and each task has successive ones. A
+ * unit is a row, or a part of a row of about a tile.
+ *
+ * - Parts begin at multiples of 8 elements of their row, so no two tasks write to one byte of the
+ *   mask. Where the offset allows it they also begin at tiles, so no tile is made twice.
+ * - A job that generates bits and stores them has one row in each group, so every row begins a byte
+ *   of the mask of its own.
+ * - Rows of softmax are not cut into parts.
  */
 #include "parallel.h"
 
 struct shares {
     const struct bitdrop_job *job;
     bitdrop_kernel *kernel;
-    size_t lead;  /* elements of the first part of a row; the others have TILE_ELEMENTS */
-    size_t parts; /* of a row */
+    size_t lead;  /* elements of the first part of a row. The other parts have TILE_ELEMENTS */
+    size_t parts; /* units of a row */
     size_t tasks;
 };
 
@@ -28,6 +31,7 @@ static void move(struct bitdrop_operand *o, size_t row, size_t col)
         o->at += row * o->row_bytes + col * o->col_bytes;
 }
 
+/* Runs the kernel on columns col to end - 1 of `rows` rows. */
 static void run_part(const struct shares *s, size_t row, size_t rows, size_t col, size_t end)
 {
     struct bitdrop_job part = *s->job;
@@ -86,7 +90,7 @@ void bitdrop_share_out(const struct bitdrop_job *job, bitdrop_kernel *kernel,
         s.lead -= (size_t)(job->offset % TILE_ELEMENTS) / 8 * 8;
     if (job->cols > s.lead && job->softmax == NULL)
         s.parts += (job->cols - s.lead + TILE_ELEMENTS - 1) / TILE_ELEMENTS;
-    if (parallel != NULL) /* rows * cols may not fit where there is nothing but a mask */
+    if (parallel != NULL) /* rows * cols of a mask alone may exceed SIZE_MAX */
         s.tasks = smaller(parallel->tasks, job->cols > SIZE_MAX / job->rows
                                                ? SIZE_MAX
                                                : job->rows * job->cols / BITDROP_TASK_ELEMENTS);

@@ -4,16 +4,19 @@
 
 #include "kernels.h"
 
-/* Below so many elements, 4 us by the fastest kernels, waking a thread costs more than it saves. */
+/*
+ * A task has at least this many elements, 4 us of the fastest kernels. Waking a thread for fewer
+ * costs more.
+ */
 enum { BITDROP_TASK_ELEMENTS = 1 << 15 };
 
-/* The unit at which a task begins: all have as many, or one more. */
+/* The unit at which a task begins. Tasks have equally many units, or one more. */
 static inline size_t bitdrop_first_unit(size_t units, size_t tasks, size_t task)
 {
     return units / tasks * task + smaller(units % tasks, task);
 }
 
-/* Runs a kernel on a job, by the tasks of parallel if that is not NULL and the job is worth it. */
+/* Runs a kernel on a job: in tasks if parallel is not NULL and the job is large enough for two. */
 void bitdrop_share_out(const struct bitdrop_job *job, bitdrop_kernel *kernel,
                        const bitdrop_parallel *parallel);
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loops over strips, for each body and one dtype, and the kernels made of them. Included once
+ * Applies keep bits to data: the loops over strips for each body and one dtype, and the kernels
+ * that are made of them. A strip is 32 elements, which have one word of keep bits. Included once
  * for each dtype, behind template/job.h and template/noise.h, with
  *
  *   DTYPE    f32, f64, f16 or bf16: names what the vocabulary has for it
- *   COMPUTE  f32 or f64: what it is computed in
+ *   COMPUTE  f32 or f64: the type of the computation
  *   BYTES    of an element in memory
  *
- * and undefines them. It leaves <dtype>_kernels, the row of a struct bitdrop_kernels; or, with
+ * which it undefines. It defines <dtype>_kernels, the row of a struct bitdrop_kernels. Before it
+ * the includer may define
  *
- *   ROW      the name that the row has instead, for other files
+ *   ROW      another name of the row, which is then visible in other files
  */
 #if !defined(BITDROP_TEMPLATE_JOB_H) || !defined(BITDROP_TEMPLATE_NOISE_H)
 #error "include template/job.h and template/noise.h first"
@@ -37,18 +39,18 @@ enum {
 typedef T(packed)
     T(body_function)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t *marks);
 
-/* The operands, and behind them two that the first phase of a body in two phases makes. */
+/* The operands of a body. Behind them come two results of the first phase, if it has two phases. */
 enum { T(MAX_IN) = BITDROP_MAX_INPUTS + 2 };
 
-/* What the first phases of some vectors have made, part by part. */
+/* Results of the first phase of several vectors, part by part. */
 struct T(made) {
     C(vec) * first, *second;
 };
 
 /*
- * Vector v of the next strip; `inputs` is that of the body. Operands are named one by one: indexed
- * in a loop, compilers would keep them in memory. If the second one is -0 everywhere, it is not
- * loaded, and compilers leave the addition out.
+ * Loads vector v of the next strip from each of `inputs` operands. Without a loop over operands,
+ * because compilers would keep `in` in memory. A second operand that is -0 everywhere is not
+ * loaded, and compilers leave out the addition of the constant.
  */
 FORCE_INLINE void T(load_operands)(int inputs, bool has_second, const struct work *work, int v,
                                    T(vec) * in)
@@ -63,7 +65,9 @@ FORCE_INLINE void T(load_operands)(int inputs, bool has_second, const struct wor
         in[2] = T(load)(work->in[2] + v * T(VECTOR_BYTES));
 }
 
-/* The next strip. Returns its marks. What the first phase has made, if there is one, goes to `in`.
+/*
+ * Computes the next strip and returns its marks. made has the results of the first phase, or is
+ * NULL.
  */
 FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_second, keep_bits keep,
                                const struct work *work, const struct T(made) * made)
@@ -84,7 +88,7 @@ FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_sec
             *T(part)(&in[inputs + 1], i) = made->second[v * T(PARTS) + i];
         }
         out = body(in, keep, v, p, &vector_marks);
-        /* Not by a shift that depends on v: clang makes that of conversions that raise invalid. */
+        /* No shift by v: clang vectorises that by conversions that raise invalid. */
         marks = marks >> T(LANES) % WORD_ELEMENTS |
                 vector_marks << (WORD_ELEMENTS - T(LANES)) % WORD_ELEMENTS;
         if (work->how & WORK_STREAMING)
@@ -95,7 +99,7 @@ FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_sec
     return marks;
 }
 
-/* Of a strip that comes some strips later, which may lie beyond the operand. */
+/* Prefetches a strip that lies `ahead` bytes behind p, maybe beyond the operand. */
 FORCE_INLINE void T(prefetch)(const unsigned char *p, unsigned ahead)
 {
     prefetch_lines((uintptr_t)p + ahead, T(STRIP_BYTES));
@@ -114,7 +118,7 @@ FORCE_INLINE void T(prefetch_strip)(int inputs, bool has_second, const struct wo
         T(prefetch)(work->out, work->prefetch_ahead);
 }
 
-/* To the next strip. */
+/* Moves all pointers to the next strip, and at the end of a row to the next row. */
 FORCE_INLINE void T(advance)(int inputs, bool has_second, struct work *work)
 {
     work->in[0] += T(STRIP_BYTES);
@@ -133,7 +137,7 @@ FORCE_INLINE void T(advance)(int inputs, bool has_second, struct work *work)
     }
 }
 
-/* Applies the next strip; there is one. */
+/* Applies the next strip. work->strips must not be 0. */
 FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks, struct work *work,
                           const struct T(made) * made)
 {
@@ -154,10 +158,7 @@ FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks,
     T(advance)(inputs, has_second, work);
 }
 
-/*
- * Passes over strips, which are applied at another time, or back over some. Of a body with one
- * input.
- */
+/* Moves the pointers by `strips` strips, or back if it is negative. For bodies with one input. */
 FORCE_INLINE void T(pass_over)(bool makes_marks, struct work *work, ptrdiff_t strips)
 {
     work->in[0] += strips * T(STRIP_BYTES);
@@ -167,9 +168,9 @@ FORCE_INLINE void T(pass_over)(bool makes_marks, struct work *work, ptrdiff_t st
 }
 
 /*
- * Applies strips of four pages in turn, as long as there are so many, and returns how many of
- * `count` are left. Memory is faster so than one page behind another, even with prefetching
- * (docs/performance.md), which would come too late or be of no use here.
+ * Applies strips of four pages in turn while there are four, and returns how many of `count` strips
+ * are left. Memory is faster this way than page by page with prefetching (docs/performance.md). In
+ * this order prefetching gains nothing.
  */
 FORCE_INLINE size_t T(pages_in_turn)(T(body_function) * body, bool makes_marks, struct work *work,
                                      size_t count)
@@ -193,7 +194,10 @@ FORCE_INLINE size_t T(pages_in_turn)(T(body_function) * body, bool makes_marks, 
     return count;
 }
 
-/* Applies `count` strips. On a copy, which stores to the output cannot change. */
+/*
+ * Applies `count` strips. It works on a copy of *work: compilers know that stores to the output
+ * cannot change the copy, and keep it in registers.
+ */
 FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_marks,
                             struct work *work, size_t count)
 {
@@ -208,8 +212,8 @@ FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_mark
 }
 
 /*
- * Fewer elements than a strip has (work.h), vector by vector. The lanes that are no elements repeat
- * one, so that they raise nothing that the data does not.
+ * Applies n < 32 elements, as apply_partial in work.h says, vector by vector. The lanes behind the
+ * last element repeat one of the elements, so they raise no floating-point exception of their own.
  */
 FORCE_INLINE uint32_t T(partial_strip)(T(body_function) * body, int inputs, bool has_second,
                                        const struct work *work, size_t row, size_t col, size_t n,
@@ -247,8 +251,8 @@ FORCE_INLINE uint32_t T(partial_strip)(T(body_function) * body, int inputs, bool
 }
 
 /*
- * The next `count` elements of the batch, which are in one row. The mask, or marks, go to their
- * place at once. work is a copy; `partial` applies the tail, by the original.
+ * Applies the next `count` elements of the batch, which lie in one row, and stores their part of
+ * the mask or their marks. work is a copy. `partial` applies the tail and gets the original.
  */
 FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks,
                          apply_partial *partial, struct work *work, size_t count)
@@ -299,7 +303,7 @@ FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks,
     }
 }
 
-/* Applies rows of the batch (work.h), on a copy like T(strips). */
+/* Applies rows of the batch, as apply_batch_rows in work.h says, on a copy as T(strips) does. */
 FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
                           apply_partial *partial, struct work *work, size_t goal)
 {
@@ -319,7 +323,7 @@ FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
     work_copy_batch(work, &local);
 }
 
-#include "template/apply_two_phases.h" /* before the kernels, which name its loop */
+#include "template/apply_two_phases.h" /* defines a loop that the kernels use */
 
 #include "template/apply_kernels.h"
 

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The late planes: after the 8 early ones 1 element in 256 is still open, which leaves 1 mask word
- * in 8 with work to do. Those words of a tile are gathered and run together through their next 4
- * planes, a Philox block for each. About 2 words of a tile are open after that, and go on through
- * as many blocks as there are chains.
+ * The late planes (docs/stream.md). Behind the 8 early planes 1 element in 256 is still open, so 1
+ * word of 32 elements in 8 has an open element. These words of a tile are gathered in a list
+ * (open_words.h). Then
  *
- * The multipliers are what limits this, and then branches: so each block serves as many words as it
- * can, and of the branches on random bits there are few.
+ *   late_first   compares the next 4 planes of LATE_WORDS words at once: one Philox block a word
+ *   late_next    compares the planes behind them, 4 in each chain, for the about 2 words of a tile
+ *                that are still open
+ *
+ * until no word is open or T has no more planes. The multiplier limits the speed, then mispredicted
+ * branches. So vectors are kept full, and few branches depend on random bits.
+ *
  *
  * The includer's vec.h defines, beyond what open_words.h needs, vec_add, vec_load, vec_store,
  * full_load, full_store, full_words, full_spread and full_join.
@@ -17,11 +21,11 @@
 #include "template/open_words.h"
 
 enum {
-    COUNTER_PLANES = 4,                   /* of one Philox block */
-    NEXT_PLANES = CHAINS * COUNTER_PLANES /* run together when few words are left */
+    COUNTER_PLANES = 4,                   /* planes that one Philox block holds */
+    NEXT_PLANES = CHAINS * COUNTER_PLANES /* compared at once by late_next */
 };
 
-/* Counter words 0 of LATE_WORDS words: `first` + at[]. */
+/* Word i of LATE_WORDS words has counter word 0 `first` + at[i]. */
 struct late_counters {
     const uint32_t *at;
     uint32_t first;
@@ -37,13 +41,16 @@ FORCE_INLINE struct late_counters late_counters(const struct blocks *b, const ui
     return (struct late_counters){buffer, 0};
 }
 
-/* Counter word 1, which is the same for all of them. */
+/* Counter word 1, which all words of b share. */
 static inline uint32_t late_counter1(const struct blocks *b)
 {
     return (uint32_t)(b->first * BLOCK_WORDS >> 32);
 }
 
-/* A Philox block in each lane of each chain: of counter word 0 first + at[] and of plane[]. */
+/*
+ * A Philox block in each lane of each chain. Its counter word 0 is first + at[chain], and the other
+ * words are those of plane[chain].
+ */
 FORCE_INLINE void late_random(const struct bitdrop_stream *s, uint32_t first, const vec at[CHAINS],
                               const struct philox_plane *const plane[CHAINS], vec random[CHAINS][4],
                               work_hook *step, struct work *work)
@@ -58,17 +65,18 @@ FORCE_INLINE void late_random(const struct bitdrop_stream *s, uint32_t first, co
         philox_round(s->key[s->rounds - 1], random[c]);
 }
 
-/* Sets those bits of the words at[] of keep that are set in `more`. */
+/* Word at[i] of keep |= more[i]. */
 FORCE_INLINE void late_keep(uint8_t *keep, const uint32_t *at, const uint32_t *more, int count)
 {
-    __asm__("" : "+r"(more)); /* or compilers take words from the vectors that were stored */
+    __asm__("" : "+r"(more)); /* else compilers extract the words from vectors, which is slower */
     for (int i = 0; i < count; i++)
         or_le32(keep + 4 * (size_t)at[i], more[i]);
 }
 
 /*
- * The first COUNTER_PLANES planes of LATE_WORDS words, from entry i of the list on. Those that stay
- * open are put behind the first `left` of the list; returns how many there are then.
+ * Compares the first COUNTER_PLANES late planes of entries i to i + LATE_WORDS - 1 of the list.
+ * Sets the bits of the elements that are kept in `keep`. Appends the words that stay open to
+ * `rest`, which has `left` entries, and returns how many it has then.
  */
 FORCE_INLINE size_t late_first(const struct bitdrop_stream *s, const struct philox_plane *plane,
                                const struct blocks *blocks, uint8_t *keep,
@@ -109,7 +117,7 @@ FORCE_INLINE size_t late_first(const struct bitdrop_stream *s, const struct phil
     return left;
 }
 
-/* The same of NEXT_PLANES planes, from j on, of LANES words. */
+/* The same for NEXT_PLANES planes from plane j on, and LANES entries of the list. */
 FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
                               const struct philox_plane plane[CHAINS], unsigned j,
                               const struct blocks *blocks, uint8_t *keep,
@@ -130,7 +138,7 @@ FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
     }
     open[0] = vec_load(list->open + i);
     late_random(s, counters.first, counter, planes, random, step, work);
-    for (unsigned p = 0; p < NEXT_PLANES; p++) /* no T has a 1 behind the last plane */
+    for (unsigned p = 0; p < NEXT_PLANES; p++) /* behind the last plane T has zeros */
         compare_plane(&k, &open[0], random[p / COUNTER_PLANES][p % COUNTER_PLANES],
                       j + p < PLANES && bitdrop_threshold_bit(s, j + p));
     if (s->planes <= j + NEXT_PLANES) {
@@ -147,8 +155,8 @@ FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
 }
 
 /*
- * Runs the planes from j on for the first `count` words of a list, and uses another one. keep is
- * that of the blocks.
+ * Compares all planes from plane j on, for the first `count` entries of `list`. `other` is a second
+ * list to work with. keep has the keep bits of the blocks.
  */
 FORCE_INLINE void late_rest(const struct bitdrop_stream *s, const struct blocks *blocks, unsigned j,
                             uint8_t *keep, struct open_words *list, size_t count,
@@ -174,7 +182,10 @@ FORCE_INLINE void late_rest(const struct bitdrop_stream *s, const struct blocks 
     }
 }
 
-/* All late planes, of the first `count` words of list[0]. Few words are left to late_rest. */
+/*
+ * All late planes of the first `count` entries of list[0]. Up to LANES entries go to late_rest at
+ * once.
+ */
 FORCE_INLINE void late_planes(const struct bitdrop_stream *s, const struct blocks *blocks,
                               uint8_t *keep, struct open_words list[2], size_t count,
                               work_hook *step, work_hook *pause, struct work *work)

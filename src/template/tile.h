@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tiles of keep bits, of which only the segments of blocks are made that somebody needs, and those
- * once while the tile is at hand.
+ * Tiles: the keep bits of 8,192 successive elements, 1 KiB. tile_get() returns the tile of some
+ * elements. It makes only the blocks that hold these elements, and none a second time while the
+ * tile is the current one.
  *
  * The includer has included its vec.h.
  */
@@ -11,20 +12,20 @@
 #include "template/block.h"
 #include "template/late.h"
 
-/* Up to so many blocks make_blocks is faster than a segment. None where a vector has one lane. */
+/* Up to this many blocks, make_blocks is faster than a whole segment. 0 where LANES is 1. */
 enum { MOST_BLOCKS_ALONE = SEGMENT_BLOCKS / 4 };
 
-/* The tile that is being made, and the one before, whose bits may still be waiting in work. */
+/* Two tiles: the current one, and the one before it, to which strips in work may still refer. */
 struct tile {
     _Alignas(64) uint8_t keep[2][TILE_BYTES];
-    unsigned current; /* of keep */
+    unsigned current; /* which one of keep */
     uint64_t index;
-    size_t end; /* of the bytes made */
+    size_t end; /* the current one is made up to this byte */
 };
 
 /*
- * Makes the bytes from `from` to `to` - 1 of a tile, which are a part of one segment. Must not
- * write any other byte: strips still pending in a struct work may refer to earlier ones.
+ * Makes bytes `from` to `to` - 1 of a tile whose first block is g. They are a part of one segment.
+ * Must not write any other byte: strips that wait in a struct work may refer to earlier bytes.
  */
 static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, size_t to,
                       uint8_t *keep)
@@ -50,18 +51,21 @@ static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, s
     memcpy(keep + from, k + from % SEGMENT_BYTES, to - from);
 }
 
-/* Strips that wait, those of the rest of the batch too. */
+/*
+ * How many strips wait in work: those of the piece, and about as many as the rest of the batch has.
+ */
 static inline size_t work_waiting(const struct work *work)
 {
     return work->strips + work->left / WORD_ELEMENTS;
 }
 
-/* Applies strips, by step or otherwise, until no more than `goal` wait. */
+/* Applies waiting strips, by `step` or in another way, until at most `goal` are left. */
 typedef void work_catch_up(struct work *work, work_hook *step, size_t goal);
 
 /*
- * Makes blocks whose bits are `bytes` bytes, which are whole segments. The strips that wait are
- * spread over them, so that memory is never idle for long; 1 in 8 is left for the late planes.
+ * Makes the keep bits of `bytes` / BLOCK_BYTES blocks, a whole number of segments. Meanwhile it
+ * applies the strips that wait in work, about as many for each segment, so that memory is never
+ * idle for long. It keeps 1 strip in 8 for the late planes.
  */
 FORCE_INLINE void make_segments(const struct bitdrop_stream *s, const struct blocks *blocks,
                                 size_t bytes, uint8_t *keep, work_hook *step, work_hook *pause,
@@ -71,7 +75,7 @@ FORCE_INLINE void make_segments(const struct bitdrop_stream *s, const struct blo
     const size_t share = goal * 7 / 8 / (bytes / SEGMENT_BYTES);
     const unsigned planes = s->planes < EARLY_PLANES ? s->planes : EARLY_PLANES;
     struct philox_plane plane[EARLY_PLANES];
-    _Alignas(64) uint8_t open[SEGMENT_BYTES] = {0}; /* or gcc warns */
+    _Alignas(64) uint8_t open[SEGMENT_BYTES] = {0}; /* gcc warns without an initialiser */
     struct open_words list[2];
     size_t found = 0;
 
@@ -89,14 +93,14 @@ FORCE_INLINE void make_segments(const struct bitdrop_stream *s, const struct blo
         late_planes(s, blocks, keep, list, found, step, pause, work);
 }
 
-/* make_segments of one body and dtype, or of all. */
+/* make_segments with the hooks of one body and dtype, or with hooks that serve all. */
 typedef void make_segments_function(const struct bitdrop_stream *s, const struct blocks *blocks,
                                     size_t bytes, uint8_t *keep, struct work *work);
 
 /*
- * Makes the keep bits of elements first to last - 1 of tile index, unless they are there, and
- * returns the tile's. Pieces come in ascending order, so what lies before the last one's end is not
- * asked for unless it was made.
+ * Returns the keep bits of tile `index`, and first makes those that are missing of its elements
+ * from `first` up to, but not including, `last`. Calls come in ascending order of elements. So
+ * everything from the first call's `first` up to tile->end was made.
  */
 NOINLINE const uint8_t *tile_get(struct tile *tile, const struct bitdrop_stream *s, uint64_t index,
                                  size_t first, size_t last, make_segments_function *segments,
@@ -143,7 +147,7 @@ static inline void tile_init(struct tile *tile)
 {
     tile->current = 0;
     tile->index = 0;
-    tile->end = 0; /* nothing of it is made */
+    tile->end = 0; /* nothing is made yet */
 }
 
 #endif
