@@ -159,6 +159,18 @@ check_mutants() {
         "$(tail -n 1 build/trust/mutants.txt)"
 }
 
+# check_python: what ./dev test does with few examples. Those that failed are kept in build/trust and tried first.
+check_python() {
+    python_venv build/python-venv ml_dtypes hypothesis
+    mkdir -p build/trust
+    say 'pytest --hypothesis-profile=long'
+    build/python-venv/bin/python -m pytest -q --hypothesis-profile=long --hypothesis-show-statistics \
+        python/tests/test_properties.py | tee build/trust/python.txt
+    tail -n 1 build/trust/python.txt | grep -q '^[0-9]* passed'
+    record python 'Any arguments from Python give the right result or an error' 'calls with drawn arguments' \
+        "$(awk '/ passing/ { n += $2 } END { print n }' build/trust/python.txt) calls right or refused"
+}
+
 # wheel_venv name wheel package...: a new virtual environment with the wheel and, as in distributions, without RECORD.
 wheel_venv() {
     venv=build/wheel/$1
@@ -205,7 +217,7 @@ print("bitdrop", bitdrop.version(), "as it is installed")'
     record wheel 'The wheel runs where there is no compiler' 'the tests of the NumPy part in an empty environment' passed
 }
 
-check_parts='abi randomness memory wheel debian mutants fuzz long-run'
+check_parts='abi python randomness memory wheel debian mutants fuzz long-run'
 
 check_debian() {
     install_packages debootstrap autopkgtest dpkg-dev git
@@ -249,15 +261,6 @@ check() {
             ;;
     esac
     [ -z "$recorded" ] || record_unfinished "$recorded"
-    case $part in
-        abi) check_abi "$@" ;;
-        debian) check_debian ;;
-        fuzz) check_fuzz "$@" ;;
-        long-run) check_long_run "$@" ;;
-        memory) check_memory ;;
-        mutants) check_mutants "$@" ;;
-        randomness) check_randomness "$@" ;;
-        wheel) check_wheel ;;
-    esac
+    "check_$(echo "$part" | tr - _)" "$@"
     [ -z "$recorded" ] || record_finished "$recorded"
 }

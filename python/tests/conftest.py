@@ -2,9 +2,27 @@
 """Fixtures of more than one file."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+try:
+    from hypothesis import HealthCheck, settings
+    from hypothesis.configuration import set_hypothesis_home_dir
+    from hypothesis.database import DirectoryBasedExampleDatabase
+except ImportError:  # test_properties.py is skipped
+    pass
+else:
+    # Any example may take long on a busy machine. Short: the same examples in every run. Long: new ones, of which those
+    # that failed are kept. pytest --hypothesis-profile=long takes it.
+    common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+    settings.register_profile("short", max_examples=12, derandomize=True, database=None, **common)
+    folder = Path(__file__).parents[2] / "build" / "trust" / "hypothesis"
+    set_hypothesis_home_dir(folder)
+    kept = DirectoryBasedExampleDatabase(folder / "examples")
+    settings.register_profile("long", max_examples=800, print_blob=True, database=kept, **common)
+    settings.load_profile("short")
 
 
 @pytest.fixture

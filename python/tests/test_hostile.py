@@ -338,7 +338,7 @@ HOSTILE: dict[str, list[Any]] = {
               np.ma.masked_array(X, X > 0), Tensor(X, shape=None)],
     "shape": [*ANY[:-3], DIGITS, -1, 2**63, (2**62, 2**62), (-1, 4), (0, -1), (Raises(), 4), (4, DIGITS), 1.5, X],
 }  # fmt: skip
-for number in (Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Fraction(10**30 + 1, 10**10)):
+for number in (Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Fraction(10**30 + 1, 10**30)):
     HOSTILE["p"].append(number)
 HOSTILE["scale"] += [Decimal("NaN"), Decimal("sNaN")]
 
@@ -455,6 +455,17 @@ def test_arguments(name: str) -> None:
         for key, array in before.items():
             if isinstance(array, np.ndarray):
                 np.testing.assert_array_equal(given[key], array, err_msg=where)
+
+
+@pytest.mark.parametrize(
+    "p",
+    [Decimal("NaN"), Decimal("sNaN"), 10**400, DIGITS, Lies(0.5), Fraction(10**30 + 1, 10**30)],
+    ids=["NaN", "sNaN", "huge", "too long to print", "lies", "rounds to 1"],
+)
+def test_numbers_out_of_range(p: Any) -> None:
+    """They are numbers, so this is no TypeError; and the package says so, not the library."""
+    with pytest.raises(bitdrop.BitdropValueError, match=r"p must lie in \[0, 1\]"):
+        bitdrop.infer(X, p)
 
 
 def test_memory() -> None:
