@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The vocabulary in AVX2 and F16C. docs/design.md says what each operation means. */
-#ifndef BITDROP_AVX2_VEC_H
-#define BITDROP_AVX2_VEC_H
+#ifndef BITDROP_VEC_H
+#define BITDROP_VEC_H
 
 #include <immintrin.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  * The vocabulary in AVX-512 F, BW, DQ and VL, and in AVX512_BF16 if WITH_AVX512_BF16 is defined.
  * docs/design.md says what each operation means.
  */
-#ifndef BITDROP_AVX512_VEC_H
-#define BITDROP_AVX512_VEC_H
+#ifndef BITDROP_VEC_H
+#define BITDROP_VEC_H
 
 #include <immintrin.h>
 #include <stdbool.h>

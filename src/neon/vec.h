@@ -4,8 +4,8 @@
  * f64 and the conversions of f16, which are no instructions of ARMv7, are in vec_a64.h and
  * vec_a32.h.
  */
-#ifndef BITDROP_NEON_VEC_H
-#define BITDROP_NEON_VEC_H
+#ifndef BITDROP_VEC_H
+#define BITDROP_VEC_H
 
 #include <arm_neon.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  * The vocabulary in plain C: one word is a vector. docs/design.md says what each operation means;
  * the same names in the other folders mean the same.
  */
-#ifndef BITDROP_SCALAR_VEC_H
-#define BITDROP_SCALAR_VEC_H
+#ifndef BITDROP_VEC_H
+#define BITDROP_VEC_H
 
 #include <stdbool.h>
 #include <stddef.h>

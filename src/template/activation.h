@@ -8,6 +8,10 @@
 #ifndef BITDROP_TEMPLATE_ACTIVATION_H
 #define BITDROP_TEMPLATE_ACTIVATION_H
 
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
+
 #include <stddef.h>
 
 /*

@@ -7,6 +7,10 @@
 #ifndef BITDROP_TEMPLATE_GENERATORS_H
 #define BITDROP_TEMPLATE_GENERATORS_H
 
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
+
 #include "template/pieces.h"
 #include "template/tile.h"
 

@@ -8,6 +8,10 @@
 #ifndef BITDROP_TEMPLATE_JOB_H
 #define BITDROP_TEMPLATE_JOB_H
 
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
+
 #include "template/generators.h"
 
 /* A body for a dtype. */

@@ -18,6 +18,10 @@
 #ifndef BITDROP_TEMPLATE_LATE_H
 #define BITDROP_TEMPLATE_LATE_H
 
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
+
 #include "template/open_words.h"
 
 enum {

@@ -13,6 +13,10 @@
 #ifndef BITDROP_TEMPLATE_MASK_ROWS_H
 #define BITDROP_TEMPLATE_MASK_ROWS_H
 
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
+
 #include "template/generators.h"
 
 enum {

@@ -12,6 +12,10 @@
 #ifndef BITDROP_TEMPLATE_NOISE_H
 #define BITDROP_TEMPLATE_NOISE_H
 
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
+
 #include "template/job.h"
 
 enum {

@@ -8,6 +8,10 @@
 #ifndef BITDROP_TEMPLATE_OPEN_WORDS_H
 #define BITDROP_TEMPLATE_OPEN_WORDS_H
 
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
+
 #include "template/planes.h"
 
 enum {

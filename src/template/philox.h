@@ -14,6 +14,10 @@
 #ifndef BITDROP_TEMPLATE_PHILOX_H
 #define BITDROP_TEMPLATE_PHILOX_H
 
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
+
 #include "stream.h"
 #include "template/work.h"
 

@@ -9,6 +9,10 @@
 #ifndef BITDROP_TEMPLATE_PLANES_H
 #define BITDROP_TEMPLATE_PLANES_H
 
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
+
 #include "template/philox.h"
 
 enum {

@@ -4,6 +4,10 @@
 #ifndef BITDROP_TEMPLATE_STRIP_H
 #define BITDROP_TEMPLATE_STRIP_H
 
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
+
 #include "stream.h"
 
 /* The lanes of a strip that are elements, if it has n of them. */

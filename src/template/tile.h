@@ -9,6 +9,10 @@
 #ifndef BITDROP_TEMPLATE_TILE_H
 #define BITDROP_TEMPLATE_TILE_H
 
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
+
 #include "template/block.h"
 #include "template/late.h"
 
