@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * make_segments of tile.h with what it applies meanwhile: the generators that operations.h names.
+ * The generators that operations.h names: make_segments() of tile.h, each with other hooks. The
+ * hooks apply strips while bits are made.
  *
  * The includer has included its vec.h.
  */
@@ -14,7 +15,7 @@
 #include "template/pieces.h"
 #include "template/tile.h"
 
-/* The generator that all bodies share: it applies a burst of strips after each plane. */
+/* SHARED, one function for all bodies: applies work->burst strips after each plane. */
 
 FORCE_INLINE void apply_burst(struct work *work)
 {
@@ -37,7 +38,7 @@ NOINLINE void make_segments_shared(const struct bitdrop_stream *s, const struct 
     make_segments(s, &successive, bytes, keep, no_hook, apply_burst, catch_up_shared, work);
 }
 
-/* That of masks alone and of whole rows: nothing waits while it runs. */
+/* For masks alone and whole rows: no strips wait, so there is nothing to apply. */
 
 FORCE_INLINE void catch_up_none(struct work *work, work_hook *step, size_t goal)
 {
@@ -52,7 +53,7 @@ NOINLINE void make_segments_alone(const struct bitdrop_stream *s, const struct b
     make_segments(s, blocks, bytes, keep, no_hook, no_hook, catch_up_none, work);
 }
 
-/* That of one body and dtype, which applies a strip after each round. */
+/* INTERLEAVED, one function for each body and dtype: applies a strip after each step of Philox. */
 
 FORCE_INLINE void catch_up_interleaved(struct work *local, work_hook *step, size_t goal)
 {

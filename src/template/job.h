@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loops over a job, by where its keep bits come from. There is one copy of each for an ISA.
+ * The loops over a job. There are four, by where the keep bits come from: run_generated,
+ * run_shared, run_given and run_rows. Each is compiled once for an ISA.
  *
  * The includer has included its vec.h, which defines INTERLEAVED_PLANES: with fewer planes most
- * strips wait for no Philox round, and the shared generator is faster.
+ * strips would not be applied between rounds of Philox, and the shared generator is faster.
  */
 #ifndef BITDROP_TEMPLATE_JOB_H
 #define BITDROP_TEMPLATE_JOB_H
@@ -14,27 +15,30 @@
 
 #include "template/generators.h"
 
-/* A body for a dtype. */
+/* The functions of one body for one dtype. */
 struct body {
     apply_strips *apply;
     apply_partial *partial;
     apply_batch_rows *rows;           /* NULL: there is none */
-    make_segments_function *segments; /* how tiles are made while it is applied */
-    size_t most_cols;                 /* of rows that `rows` is for */
+    make_segments_function *segments; /* the generator: makes tiles and meanwhile applies strips */
+    size_t most_cols;                 /* the longest rows for which `rows` is used */
     size_t vector_bytes;
-    bool many_rows; /* apply goes from row to row by itself */
+    bool many_rows; /* a piece may have many rows: apply goes from row to row */
 };
 
 /*
  * Rows of at most MOST_COLS columns are applied by body->rows, which costs less a row than pieces
- * do, but does not prefetch. For a body in two phases there are fewer, because body->rows takes
- * both phases at once. A body with an interleaved generator makes pieces of rows of more than
- * MOST_COLS_INTERLEAVED columns, because that generator cannot apply by body->rows and is faster
- * there.
+ * do, but does not prefetch. Bodies in two phases use it up to MOST_COLS_TWO_PHASES columns,
+ * because it computes both phases of a vector at once. A body with an interleaved generator makes
+ * pieces of rows of more than MOST_COLS_INTERLEAVED columns, because that generator is faster
+ * there, and cannot call body->rows.
  */
 enum { MOST_COLS = 2048, MOST_COLS_TWO_PHASES = 64, MOST_COLS_INTERLEAVED = 384 };
 
-/* So many unneeded bits between two rows are made, rather than the bits of each row alone. */
+/*
+ * Up to this many unneeded bits between two rows it is faster to make them too than to make the
+ * bits of each row alone.
+ */
 enum { MOST_GAP = SEGMENT_BYTES * 8 / 4 };
 
 /* Whether rows are whole strips, and their generated bits contiguous. */
@@ -45,7 +49,9 @@ static bool rows_are_strips(const struct bitdrop_job *job, const struct body *bo
             (((uintptr_t)job->out.at | job->out.row_bytes) % body->vector_bytes == 0));
 }
 
-/* One by one, because a small call would spend its time on members that it does not need. */
+/*
+ * Sets member by member. To clear the whole structure would take much of the time of a small call.
+ */
 static void work_init(struct work *work, const struct bitdrop_job *job, const struct body *body,
                       struct scratch *scratch)
 {
@@ -86,14 +92,14 @@ static void store_mask(const struct bitdrop_job *job, size_t row, size_t col, si
     }
 }
 
-/* Elements of successive rows, and the bits from the first to the last of them. */
+/* How many elements of successive rows, and how many bits from the first to the last of them. */
 struct batch {
     size_t count, bits;
 };
 
 /*
- * The elements from (row, col) on whose bits are among the next `available` ones: a part of a row,
- * or if the bits between rows are few a part of many.
+ * The elements from (row, col) on whose bits are among the next `available` ones. They are a part
+ * of one row, or parts of many rows if few bits lie between rows.
  */
 static struct batch batch_of(const struct bitdrop_job *job, size_t row, size_t col,
                              size_t available)
@@ -125,13 +131,16 @@ static inline void advance(const struct bitdrop_job *job, size_t *row, size_t *c
     }
     *row += 1;
     *col = 0;
-    if (count > left) { /* a division only where it pays */
+    if (count > left) { /* divides only where there is more than one row */
         *row += (count - left) / job->cols;
         *col = (count - left) % job->cols;
     }
 }
 
-/* Each element has a bit of its own. While one batch is made, the one before is applied. */
+/*
+ * Bits are made, and each element has its own. While the bits of one batch are made, the batch
+ * before is applied.
+ */
 static void run_generated(struct work *work, struct tile *tile, make_segments_function *segments)
 {
     const struct bitdrop_job *job = work->job;
@@ -150,7 +159,7 @@ static void run_generated(struct work *work, struct tile *tile, make_segments_fu
         const uint8_t *keep = tile_get(tile, job->stream, e / TILE_ELEMENTS, first,
                                        first + batch.bits, segments, work);
 
-        if (job->mask != NULL && work->rows == NULL) /* work->rows stores it too */
+        if (job->mask != NULL && work->rows == NULL) /* work->rows stores it itself */
             store_mask(job, row, col, batch.count, keep, first);
         apply_all(work);
         work->row = row;
@@ -159,13 +168,13 @@ static void run_generated(struct work *work, struct tile *tile, make_segments_fu
         work->keep = keep;
         work->first = first;
         if (work->rows == NULL)
-            piece_next(work); /* so that strips wait when the next tile is begun */
+            piece_next(work); /* so that strips wait while the next tile is made */
         advance(job, &row, &col, batch.count);
     }
     apply_all(work);
 }
 
-/* Rows that share their decisions: `first` to end - 1 of group `index`. */
+/* Rows that share their decisions: rows `first` to end - 1, which are group `index`. */
 struct group {
     size_t index, first, end;
 };
@@ -181,7 +190,7 @@ static inline bool next_group(const struct bitdrop_job *job, struct group *g)
     return g->first < job->rows;
 }
 
-/* Applies whole rows by work->rows. The bits of the first are `first` on of keep. */
+/* Applies whole rows by work->rows. The bits of the first row begin with bit `first` of keep. */
 static void apply_whole_rows(struct work *work, size_t row, size_t rows, const uint8_t *keep,
                              size_t first, size_t bits_gap)
 {
@@ -206,7 +215,10 @@ static void apply_group(struct work *work, const struct group *g, size_t col, si
         apply_piece(work, row, col, count, keep, first);
 }
 
-/* Rows of a group share bits, which are made once for each of its tiles. */
+/*
+ * Bits are made, and the rows of a group share them. Each tile of a group is made once and applied
+ * to all of its rows.
+ */
 static void run_shared(struct work *work, struct tile *tile)
 {
     const struct bitdrop_job *job = work->job;
@@ -235,7 +247,7 @@ static void run_given(struct work *work)
         apply_whole_rows(work, 0, job->rows, job->keep, 0, 8 * job->mask_stride - job->cols);
         return;
     }
-    /* A piece has scratch for marks, and for bits that are shifted, of one tile. */
+    /* The buffers of a piece hold the marks, and the shifted bits, of one tile. */
     const size_t most = job->marks != NULL || job->streaming ? TILE_ELEMENTS : job->cols;
 
     for (struct group g = {0, 0, 0}; next_group(job, &g);)
@@ -244,10 +256,10 @@ static void run_given(struct work *work)
                         job->keep + g.index * job->mask_stride, col);
 }
 
-/* Rows that are all kept or all dropped. */
+/* For rows that are kept or dropped as a whole. */
 struct equal_rows {
     uint8_t constant[2][TILE_BYTES]; /* bits of dropped elements, and of kept ones */
-    size_t at_once; /* rows that are one piece: more than one if there are no gaps between them */
+    size_t at_once; /* successive rows with one decision that make a piece: 1 if rows have gaps */
     size_t first, end;
     bool kept;
 };
@@ -284,7 +296,7 @@ static void apply_equal_rows(struct work *work, const struct equal_rows *rows)
     }
 }
 
-/* The bits of the groups from this one on that lie in one tile; *i is the place of its own. */
+/* Returns keep bits of the tile that has the decision of this group, which is bit *i. */
 static const uint8_t *row_bits(struct work *work, struct tile *tile, size_t group, size_t *i)
 {
     const struct bitdrop_job *job = work->job;
@@ -295,7 +307,7 @@ static const uint8_t *row_bits(struct work *work, struct tile *tile, size_t grou
                     *i + smaller(job->rows, TILE_ELEMENTS - *i), make_segments_shared, work);
 }
 
-/* One decision for each group of rows; without bits all are kept. */
+/* One decision for each group of rows, made or given. All rows are kept if there are neither. */
 static void run_rows(struct work *work, struct tile *tile)
 {
     const struct bitdrop_job *job = work->job;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Masks by themselves: rows of keep bits (struct bitdrop_mask_rows). The blocks of a tile are made
- * together, wherever in the matrix they lie, and then their bits are cut into rows. So a narrow row
- * costs the blocks that it touches, and not a segment.
+ * Masks without data: rows of keep bits (struct bitdrop_mask_rows). A tile here is a list of blocks
+ * from any rows. They are made together, and then their bits are copied to the rows. So a narrow
+ * row costs the blocks that it touches, and not a whole segment.
  *
- * A tile may end within a row, or within the last block of one and the first of the next. What is
- * cut of a row then is a multiple of CUT_COLUMNS, and what is left is less than a block, which is
- * carried to the place in front of the next tile.
+ * A tile may end within a row. Then a multiple of CUT_COLUMNS of its columns is copied. The bits
+ * that are left, less than a block, are carried: they are moved in front of the next tile.
  *
  * The includer has included its vec.h.
  */
@@ -20,42 +19,44 @@
 #include "template/generators.h"
 
 enum {
-    LOW_BITS = 30, /* of the number of a block; the others are the same in a tile: struct blocks */
+    LOW_BITS = 30,     /* of the number of a block. A tile has one set of higher bits */
     CUT_COLUMNS = 64,  /* less than a block */
-    CARRY = CACHE_LINE /* bytes in front of a tile: a block at their end, behind what aligns it */
+    CARRY = CACHE_LINE /* bytes in front of a tile; the carried block is their end */
 };
 _Static_assert(TILE_BLOCKS % SEGMENT_BLOCKS == 0, "segments fill a tile");
 
 struct rows_tile {
-    struct blocks blocks; /* that are to be made */
+    struct blocks blocks; /* to be made */
     size_t count;
     uint32_t list[TILE_BLOCKS + FULL_LANES];
-    size_t rows;                /* that have blocks in this tile, or 1 if all rows are joined */
-    uint64_t base[TILE_BLOCKS]; /* of each: the bit of index e is e - base, modulo 2^64 */
+    size_t rows;                /* how many have blocks in this tile; 1 if all rows are joined */
+    uint64_t base[TILE_BLOCKS]; /* of each row: the bit of index e is e - base, modulo 2^64 */
     _Alignas(CACHE_LINE) uint8_t bytes[CARRY + TILE_BYTES + BITS_COPY_MARGIN];
-    struct work nothing; /* what waits while it is made */
+    struct work nothing; /* no strips wait while a tile is made */
 };
 
-/* The next block that is to be listed, and how many follow in its row; if joined, in all rows. */
+/*
+ * The next block to be listed, and how many are left in its row, or in all rows if they are joined.
+ */
 struct rows_next {
     size_t row;
     uint64_t first; /* index of its column 0 */
     uint64_t block, left;
 };
 
-/* The next element that is to be cut. */
+/* The next element to be copied to its row. */
 struct rows_cut {
     size_t row, col;
     uint64_t first;
 };
 
-/* Whether the blocks of all rows follow one another. */
+/* Whether all rows together are successive blocks. */
 static inline bool rows_are_joined(const struct bitdrop_mask_rows *m)
 {
     return !m->causal && m->pitch - m->cols < BLOCK_ELEMENTS;
 }
 
-/* The columns that a row sees. The rows behind it see as many or more. */
+/* How many columns a row sees. Later rows see at least as many. */
 static inline size_t seen_by_row(const struct bitdrop_mask_rows *m, size_t row)
 {
     if (!m->causal || m->seen >= (int64_t)m->cols)
@@ -65,14 +66,14 @@ static inline size_t seen_by_row(const struct bitdrop_mask_rows *m, size_t row)
     return seen <= 0 ? 0 : smaller((size_t)seen, m->cols);
 }
 
-/* The blocks of n elements from index `first` on. */
+/* Sets `next` to the blocks that hold n elements from index `first` on. */
 static inline void next_blocks(struct rows_next *next, uint64_t first, uint64_t n)
 {
     next->block = first / BLOCK_ELEMENTS;
     next->left = (first + n - 1) / BLOCK_ELEMENTS - next->block + 1;
 }
 
-/* Puts the next `count` blocks into the tile. */
+/* Appends the next `count` blocks to the tile. */
 FORCE_INLINE void rows_append(struct rows_tile *tile, bool joined, const struct rows_next *next,
                               size_t count)
 {
@@ -84,7 +85,7 @@ FORCE_INLINE void rows_append(struct rows_tile *tile, bool joined, const struct 
     tile->count += count;
 }
 
-/* The same of a row that does not fit as a whole. */
+/* Appends as many blocks of a row as fit into the tile. */
 static void rows_list_part(struct rows_tile *tile, bool joined, struct rows_next *next)
 {
     const uint64_t end = ((next->block >> LOW_BITS) + 1) << LOW_BITS;
@@ -104,8 +105,8 @@ static void rows_list_part(struct rows_tile *tile, bool joined, struct rows_next
 }
 
 /*
- * Lists the blocks of a tile. The branch is there because it is predicted: a minimum would make
- * each row wait for the one before.
+ * Lists the blocks of the next tile. It branches, because a branch is predicted. A minimum would
+ * make each row wait for the one before.
  */
 FORCE_INLINE void rows_list(const struct bitdrop_mask_rows *m, bool joined, struct rows_next *next,
                             struct rows_tile *tile)
@@ -125,7 +126,7 @@ FORCE_INLINE void rows_list(const struct bitdrop_mask_rows *m, bool joined, stru
         next_blocks(next, next->first, seen_by_row(m, next->row));
     }
     tile->blocks.list = tile->rows == 1 ? NULL : tile->list;
-    /* Blocks of which nothing is used fill the last segment: any, but not what memory holds. */
+    /* Fills up the last segment with some block, because memory behind the list was not written. */
     for (size_t i = tile->count; !joined && i % SEGMENT_BLOCKS != 0; i++)
         tile->list[i] = 0;
 }
@@ -149,7 +150,7 @@ static void rows_make(const struct bitdrop_stream *s, struct rows_tile *tile)
     }
 }
 
-/* Cuts a tile into rows. */
+/* Copies the bits of a tile to its rows. */
 FORCE_INLINE void rows_cut(const struct bitdrop_mask_rows *m, bool joined, struct rows_cut *cut,
                            struct rows_tile *tile)
 {
@@ -184,7 +185,7 @@ FORCE_INLINE void rows_cut(const struct bitdrop_mask_rows *m, bool joined, struc
     memcpy(tile->bytes + CARRY - BLOCK_BYTES, bits + tile->count * BLOCK_BYTES, BLOCK_BYTES);
 }
 
-/* Rows from `row` on, which see something. */
+/* Makes the rows from `row` on. Each of them sees at least one column. */
 FORCE_INLINE void make_mask_rows(const struct bitdrop_mask_rows *from, bool joined, size_t row)
 {
     const struct bitdrop_mask_rows copy = *from, *const m = &copy; /* which no store can change */
@@ -215,7 +216,7 @@ NOINLINE void kernel_mask_rows(const struct bitdrop_mask_rows *m)
         make_mask_rows(m, rows_are_joined(m), row);
 }
 
-/* Of a job that wants a mask alone. */
+/* The kernel of jobs that want a mask and have no data. */
 static void kernel_mask(const struct bitdrop_job *job)
 {
     size_t rows = job->rows;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gaussian noise (docs/stream.md, "Gaussian noise"), and the loop over a job that is about numbers
- * of it, where template/job.h is about keep bits.
+ * Gaussian noise (docs/stream.md, "Gaussian noise"), and the loops over a job that uses it. They
+ * are to numbers of noise what those of template/job.h are to keep bits.
  *
- * A call of SLEEF leaves no vector register as it was, so nothing is interleaved. Philox writes the
- * random words of a chunk to a buffer in L1, Box and Muller's formula turns them to numbers in the
- * same place, and a body applies these.
+ * Philox writes the random words of a chunk to a buffer in L1. Box and Muller's formula replaces
+ * them by numbers, and a body applies these. The three are not interleaved, because a call of SLEEF
+ * preserves no vector register.
  *
  * The includer has included its vec.h and template/job.h.
  */
@@ -19,28 +19,28 @@
 #include "template/job.h"
 
 enum {
-    NOISE_QUARTER = 16,      /* elements of a group that take a number of each of its blocks */
-    NOISE_BLOCK_NUMBERS = 4, /* of one block: a quarter apart */
+    NOISE_QUARTER = 16,      /* elements of a group that use the same number of each block */
+    NOISE_BLOCK_NUMBERS = 4, /* numbers of one block. Their elements lie a quarter apart */
     NOISE_GROUP = NOISE_BLOCK_NUMBERS * NOISE_QUARTER,
-    NOISE_CHUNK = 1024 /* elements from a multiple of that index: 4 KiB */
+    NOISE_CHUNK = 1024 /* elements of a chunk, from a multiple of it on: 4 KiB */
 };
 _Static_assert(NOISE_QUARTER % (CHAINS * LANES) == 0 && NOISE_QUARTER % f32_LANES == 0,
                "a group is made of whole vectors");
 
-/* Numbers of a chunk, as f32: random words at first. */
+/* A chunk: first its random words, then its numbers as f32. */
 struct noise {
     _Alignas(64) uint32_t word[NOISE_CHUNK];
     uint64_t first; /* absolute index */
     size_t count;   /* whole groups; 0: nothing is made yet */
 };
 
-/* Memory that the numbers are for. Each group is about `bytes` of either. */
+/* Where the elements of the numbers lie. Each group has about `bytes` bytes in x and in y. */
 struct noise_target {
     const unsigned char *x, *y; /* NULL: not to be prefetched */
     size_t bytes;
 };
 
-/* The random words of a group, whose first block is b: word w of block b + i at 16 w + i. */
+/* Stores the random words of a group whose first block is b: word w of block b + i at 16 w + i. */
 FORCE_INLINE void noise_words(const struct bitdrop_stream *s, const struct philox_plane *plane,
                               uint32_t b, uint32_t word[NOISE_GROUP])
 {
@@ -67,7 +67,7 @@ FORCE_INLINE void noise_words(const struct bitdrop_stream *s, const struct philo
     }
 }
 
-/* Makes two quarters of a group of two words of its blocks, in place. */
+/* Replaces two words of each block of a group by two quarters of its numbers. */
 FORCE_INLINE void noise_pair(uint32_t word[2 * NOISE_QUARTER])
 {
     const f32_vec scale = f32_set1(0x1p-31);
@@ -84,7 +84,9 @@ FORCE_INLINE void noise_pair(uint32_t word[2 * NOISE_QUARTER])
     }
 }
 
-/* Makes whole groups, from that of index e on, up to the end of its chunk or of `count` elements.
+/*
+ * Makes whole groups from that of index e on, up to the end of its chunk or the end of `count`
+ * elements.
  */
 NOINLINE void noise_make(struct noise *noise, const struct bitdrop_stream *s, uint64_t e,
                          size_t count, const struct noise_target *target)
@@ -108,7 +110,7 @@ NOINLINE void noise_make(struct noise *noise, const struct bitdrop_stream *s, ui
     }
 }
 
-/* Of a job: which numbers it takes. */
+/* Which numbers a job uses. */
 struct noise_work {
     const struct bitdrop_job *job;
     struct noise noise;
@@ -116,15 +118,15 @@ struct noise_work {
 };
 
 /*
- * The numbers from absolute index e on, and as how many follow one another: at most `count`. If
- * they are not there yet, those of up to `ahead` are made.
+ * Returns the numbers from absolute index e on. *count is how many are wanted, and then how many
+ * there are. If there are none yet, it makes up to `ahead`.
  */
 static const uint32_t *noise_get(struct noise_work *work, uint64_t e, size_t *count, uint64_t ahead,
                                  const struct noise_target *target)
 {
     struct noise *noise = &work->noise;
 
-    if (e - noise->first >= noise->count) /* in front of it too, because the difference wraps */
+    if (e - noise->first >= noise->count) /* also where e < first, because the difference wraps */
         noise_make(noise, work->job->stream, e, ahead < NOISE_CHUNK ? (size_t)ahead : NOISE_CHUNK,
                    target);
 
@@ -135,8 +137,8 @@ static const uint32_t *noise_get(struct noise_work *work, uint64_t e, size_t *co
 }
 
 /*
- * Applies n numbers to elements from (row, col) on. Number i is the f32 at noise + i * step. If
- * step is 0, there are WORD_ELEMENTS equal ones.
+ * Applies n numbers to the elements from (row, col) on. Number i is the f32 at noise + i * step. If
+ * step is 0, noise points to WORD_ELEMENTS equal numbers.
  */
 typedef void apply_noise(const struct bitdrop_job *job, size_t row, size_t col, size_t n,
                          const unsigned char *noise, size_t step);
@@ -150,11 +152,11 @@ static struct noise_target noise_target_of(const struct bitdrop_job *job, size_t
                                  NOISE_GROUP * job->size};
 }
 
-/* A number for each element. Rows of a group share numbers, which are made once for each chunk. */
+/* A number for each element. Rows of a group share numbers. Each chunk of a group is made once. */
 static void noise_elements(struct noise_work *work, apply_noise *apply)
 {
     const struct bitdrop_job *job = work->job;
-    const bool follow = job->pitch - job->cols < NOISE_GROUP; /* rows' numbers, nearly */
+    const bool follow = job->pitch - job->cols < NOISE_GROUP; /* rows nearly follow one another */
 
     for (struct group g = {0, 0, 0}; next_group(job, &g);) {
         uint64_t e = job->offset + g.index * job->pitch;

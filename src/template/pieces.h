@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pieces: elements of one row whose keep bits lie one behind another. A piece becomes whole strips,
- * which wait in a struct work, and up to two parts of a strip at its ends, which are applied at
- * once. This is the same for all bodies and dtypes: it calls them through work->apply,
- * work->partial and work->rows.
+ * Pieces: elements of one row, or of many rows without gaps, whose keep bits follow one another.
+ * The whole strips of a piece wait in a struct work. The elements in front of them and behind them,
+ * less than a strip each, are applied at once. This is one text for all bodies and dtypes. It calls
+ * them by work->apply, work->partial and work->rows.
  */
 #ifndef BITDROP_TEMPLATE_PIECES_H
 #define BITDROP_TEMPLATE_PIECES_H
@@ -11,13 +11,13 @@
 #include "template/bits.h"
 #include "template/work.h"
 
-/* Buffers for the bits of one piece, and where its marks go. */
+/* Buffers for the bits and marks of the current piece, and where the marks belong. */
 struct scratch {
-    uint8_t shifted[TILE_BYTES];        /* keep bits, moved so that they begin at a byte */
-    uint8_t marks[TILE_BYTES];          /* of whole strips */
-    uint32_t lead_marks, tail_marks;    /* of the parts at the ends */
-    size_t row, col, lead, whole, tail; /* elements of the piece; all 0: it has no marks to store */
-    size_t rows;                        /* it has so many, each of `whole` elements */
+    uint8_t shifted[TILE_BYTES];     /* keep bits that began within a byte, moved to its start */
+    uint8_t marks[TILE_BYTES];       /* of whole strips */
+    uint32_t lead_marks, tail_marks; /* of the elements in front of the strips, and behind them */
+    size_t row, col, lead, whole, tail; /* elements; lead + whole + tail = 0: no marks to store */
+    size_t rows;                        /* rows of the piece, each of `whole` elements */
 };
 
 /* Leaves the buffers as they are. */
@@ -27,7 +27,7 @@ static inline void scratch_init(struct scratch *s)
     s->lead = s->whole = s->tail = 0;
 }
 
-/* Stores the marks of the piece at hand, all strips of which were applied. */
+/* Stores the marks of the current piece. All of its strips were applied. */
 static void store_marks(struct scratch *s, const struct bitdrop_job *job)
 {
     uint8_t *marks = job->marks + s->row * job->mask_stride;
@@ -48,7 +48,10 @@ static inline void finish_piece(struct work *work)
         store_marks(work->scratch, work->job);
 }
 
-/* The elements in front of the first whole vector of the output, if stores are to stream. */
+/*
+ * How many elements lie in front of the first aligned vector of the output. 0 if stores do not
+ * stream.
+ */
 static inline size_t lead_of(const struct work *work, const unsigned char *out, size_t count)
 {
     const size_t lead =
@@ -68,7 +71,7 @@ static inline void note_marks(struct scratch *s, size_t row, size_t col, size_t 
     s->rows = rows;
 }
 
-/* Makes strips wait that begin at (row, col) and whose bits begin with bit `first` of keep. */
+/* Lets `strips` strips wait that begin at (row, col). Their bits begin with bit `first` of keep. */
 static inline void begin_strips(struct work *work, size_t row, size_t col, size_t strips,
                                 const uint8_t *keep, size_t first)
 {
@@ -79,13 +82,13 @@ static inline void begin_strips(struct work *work, size_t row, size_t col, size_
     work->out = job->out.at + row * job->out.row_bytes + col * job->size;
     work->marks = work->scratch->marks;
     work->strips = strips;
-    work->row_strips = 0; /* never 0 again before the strips end */
+    work->row_strips = 0; /* counted down from 2^64, so no gap comes before the strips end */
     work->bits = bits_at_byte(keep, first, strips * WORD_ELEMENTS, work->scratch->shifted);
 }
 
 /*
- * Makes `count` elements from (row, col) on the piece at hand, whose keep bits begin with bit
- * `first` of keep. No strips may wait.
+ * Begins a piece of `count` elements from (row, col) on. Its bits begin with bit `first` of keep.
+ * No strips may wait.
  */
 static void piece_begin(struct work *work, size_t row, size_t col, size_t count,
                         const uint8_t *keep, size_t first)
@@ -106,7 +109,7 @@ static void piece_begin(struct work *work, size_t row, size_t col, size_t count,
     begin_strips(work, row, col + lead, whole / WORD_ELEMENTS, keep, first + lead);
 }
 
-/* Whether the rest of the batch has rows that can be one piece. */
+/* Whether the next rows of the batch can be one piece. */
 static inline bool has_many_rows(const struct work *work)
 {
     const struct bitdrop_job *job = work->job;
@@ -114,7 +117,7 @@ static inline bool has_many_rows(const struct work *work)
     return work->many_rows && work->col == 0 && work->left >= 2 * job->cols;
 }
 
-/* Takes all whole rows of the batch as one piece. */
+/* Begins a piece of all whole rows that are left in the batch. */
 static void piece_begin_rows(struct work *work)
 {
     const struct bitdrop_job *job = work->job;
@@ -133,7 +136,7 @@ static void piece_begin_rows(struct work *work)
     work->row_strips = work->strips_of_row;
 }
 
-/* Takes the next piece of the batch, when no strips wait any more. False if there is none. */
+/* Begins the next piece of the batch. No strips may wait. Returns false if the batch is empty. */
 NOINLINE bool piece_next(struct work *work)
 {
     const size_t row = work->row, col = work->col, first = work->first;
@@ -154,8 +157,8 @@ NOINLINE bool piece_next(struct work *work)
 }
 
 /*
- * Applies `count` strips, or all if there are fewer. By work->rows it applies as many elements, and
- * the rest of the row that it ends in.
+ * Applies up to `count` waiting strips. work->rows applies as many elements, and also the rest of
+ * the row in which it ends.
  */
 static void apply_waiting(struct work *work, size_t count)
 {
@@ -175,7 +178,7 @@ static void apply_waiting(struct work *work, size_t count)
     }
 }
 
-/* Takes a piece and applies it. No strips may wait. */
+/* Begins a piece and applies all of it. No strips may wait. */
 static void apply_piece(struct work *work, size_t row, size_t col, size_t count,
                         const uint8_t *keep, size_t first)
 {
