@@ -28,8 +28,8 @@ class _Dropout(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, call: tuple[Config, bool]) -> Tensor:  # each argument costs time
         ctx.config, recompute = call
         if recompute or x.numel() <= _SMALL:
-            return _kernels.recompute_by(x, ctx.config)
-        y, mask = _kernels.forward(x, ctx.config.seed, ctx.config.p)
+            return _kernels.recompute(x, ctx.config)
+        y, mask = _kernels.forward(x, ctx.config)
         ctx.save_for_backward(mask)
         return y
 
@@ -43,7 +43,7 @@ class _Dropout(torch.autograd.Function):
             p = config.p
             dx = apply_mask(dy, saved[0], p) if saved else apply_seed(dy, torch.tensor(config.seed), p)
         else:
-            dx = _kernels.backward(dy, saved[0], config.p) if saved else _kernels.recompute_by(dy, config)
+            dx = _kernels.backward(dy, saved[0], config.p) if saved else _kernels.recompute(dy, config)
         return dx, None
 
 
@@ -57,7 +57,7 @@ def dropout_eager(x: Tensor, p: float, recompute: bool, generator: torch.Generat
     config = Config(p, draw_seed(generator))
     if x.requires_grad and is_grad_enabled():
         return _apply(x, (config, recompute))
-    return _kernels.recompute_by(x, config)
+    return _kernels.recompute(x, config)
 
 
 def _dropout_by_operators(x: Tensor, p: float, recompute: bool, generator: torch.Generator | None) -> Tensor:

@@ -125,15 +125,18 @@ _c_backward = unchecked("bitdrop_backward")
 _c_recompute = unchecked("bitdrop_recompute")
 
 
-def _call_flat(function: Any, config: _library.Config, x: Tensor, y: Tensor, *mask_address: int) -> None:
-    """Leaves config as it is: several calls, of several threads too, may have it."""
+def _call_flat(function: Any, config: _library.Config, x: Tensor, *mask_address: int) -> Tensor:
+    """The result. Leaves config as it is: several calls, of several threads too, may have it."""
+    packed = x if x.is_contiguous() else x.contiguous()
+    y = torch.empty_like(packed)
     n = x.numel()
     if n >= SHARED:
         config = _library.Config(config.p, config.seed, stores=choose_stores(y))
         _alive = share(config)
-    status = function(config, DTYPES[x.dtype], n, x.data_ptr(), y.data_ptr(), *mask_address)
+    status = function(config, DTYPES[x.dtype], n, packed.data_ptr(), y.data_ptr(), *mask_address)
     if status:
         _library.raise_status(status, function, (config, DTYPES[x.dtype], n))
+    return y if packed is x else torch.empty_like(x).copy_(y)
 
 
 def new_mask(x: Tensor) -> Tensor:
@@ -141,34 +144,17 @@ def new_mask(x: Tensor) -> Tensor:
     return x.new_empty((x.numel() + 7) // 8, dtype=torch.uint8)
 
 
-def forward(x: Tensor, seed: int, p: float) -> tuple[Tensor, Tensor]:
+def forward(x: Tensor, config: _library.Config) -> tuple[Tensor, Tensor]:
     """The result and the mask."""
-    if not x.is_contiguous():
-        y, mask = forward(x.contiguous(), seed, p)
-        return torch.empty_like(x).copy_(y), mask
-    y, mask = torch.empty_like(x), new_mask(x)
-    _call_flat(_c_forward, _library.Config(p, seed), x, y, mask.data_ptr())
-    return y, mask
+    mask = new_mask(x)
+    return _call_flat(_c_forward, config, x, mask.data_ptr()), mask
 
 
 def backward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
     """The gradient of x, by the mask."""
-    if not dy.is_contiguous():
-        return torch.empty_like(dy).copy_(backward(dy.contiguous(), mask, p))
-    dx = torch.empty_like(dy)
-    _call_flat(_c_backward, _library.Config(p), dy, dx, mask.data_ptr())
-    return dx
+    return _call_flat(_c_backward, _library.Config(p), dy, mask.data_ptr())
 
 
-def recompute(x: Tensor, seed: int, p: float) -> Tensor:
+def recompute(x: Tensor, config: _library.Config) -> Tensor:
     """The result or, given dy in the place of x, the gradient of x, by the seed."""
-    return recompute_by(x, _library.Config(p, seed))
-
-
-def recompute_by(x: Tensor, config: _library.Config) -> Tensor:
-    """The same by the config of a call: making one anew takes 2 % of a step of 64 elements."""
-    if not x.is_contiguous():
-        return torch.empty_like(x).copy_(recompute_by(x.contiguous(), config))
-    y = torch.empty_like(x)
-    _call_flat(_c_recompute, config, x, y)
-    return y
+    return _call_flat(_c_recompute, config, x)

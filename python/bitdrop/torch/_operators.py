@@ -17,6 +17,7 @@ from torch.compiler import is_compiling
 from torch.fx import traceback
 from torch.utils.checkpoint import CheckpointPolicy
 
+from .._library import Config
 from . import _kernels, _kernels_2d
 from ._checks import check_devices, check_not_repeated, checked_arguments
 from ._eager import SEEDS, is_eager, is_exporting, is_grad_enabled, transforming, untraced
@@ -254,7 +255,7 @@ def like_fake(x: Tensor, *_: Any) -> Tensor:
 
 define(
     "dropout(Tensor x, Tensor seed, float p) -> (Tensor y, Tensor mask)",
-    _kernels.forward,
+    lambda x, seed, p: _kernels.forward(x, Config(p, seed)),
     lambda x, seed, p: (torch.empty_like(x), _kernels.new_mask(x)),
     Diagonal("dropout_backward", by_mask=True),
 )
@@ -266,7 +267,7 @@ define(
 )
 define(
     "dropout_recompute(Tensor x, Tensor seed, float p) -> Tensor",
-    _kernels.recompute,
+    lambda x, seed, p: _kernels.recompute(x, Config(p, seed)),
     like_fake,
     Diagonal("dropout_recompute"),
 )
