@@ -105,6 +105,18 @@ def test_compiled_inplace_on_strided_tensors_of_any_batch() -> None:
         same(seeded(compiled, torch.ones(n, 6, 5)), seeded(step, torch.ones(n, 6, 5)))
 
 
+@pytest.mark.parametrize("strides", [(2, 1), (0, 1)])
+def test_compiled_inplace_where_elements_share_memory(strides: tuple[int, int]) -> None:
+    x = torch.randn(10).as_strided((3, 4), strides)
+    for fullgraph, error in ((False, RuntimeError), (True, torch._dynamo.exc.Unsupported)):
+        torch._dynamo.reset()
+        message = r"share memory: \.clone\(\) the tensor first"
+        if fullgraph and strides[0] == 0 and torch.__version__.startswith("2.7."):
+            message = "Observed exception"  # PyTorch 2.7 does not say which
+        with pytest.raises(error, match=message):
+            torch.compile(bt.dropout, backend="aot_eager", fullgraph=fullgraph)(x, inplace=True)
+
+
 def test_overlaps_is_what_places_say() -> None:
     """Every shape and stride of three dimensions, small."""
     memory = torch.arange(100)

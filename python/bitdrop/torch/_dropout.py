@@ -82,6 +82,10 @@ def overlaps(x: Tensor) -> bool:
         return False
     if any(stride == 0 for stride, _ in dims):
         return True
+    if is_compiling():
+        torch._dynamo.graph_break(
+            msg="torch.compile cannot trace bitdrop in place where elements may share memory: .clone() the tensor first"
+        )
     places = torch.arange(sum(reaches) + 1, device="cpu").as_strided(x.shape, x.stride())
     return places.unique().numel() < x.numel()
 
