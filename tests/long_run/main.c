@@ -16,6 +16,7 @@ static const char help[] =
     "  --short       a fixed number of smaller calls, a few seconds\n"
     "  --threads=N   1 to 64; 4 unless it is given\n"
     "  --call=N      that call alone\n"
+    "  --first=N     begin with that call, and not with one that depends on the time\n"
     "  --fault       flip a bit of an output, which must be found\n"
     "\n"
     "Exit status: 0 no output deviated; 1 one did, and its call is printed; 2 misused.\n";
@@ -203,7 +204,9 @@ static bool read_options(int argc, char **argv)
         else if (strncmp(argv[i], "--call=", 7) == 0) {
             options.first = strtoull(argv[i] + 7, &end, 10);
             options.one = true;
-        } else
+        } else if (strncmp(argv[i], "--first=", 8) == 0)
+            options.first = strtoull(argv[i] + 8, &end, 10);
+        else
             return false;
         if (*end != 0 && end != argv[i])
             return false;
