@@ -134,6 +134,70 @@ check_randomness() {
     esac
 }
 
+# check_coverage: which lines and branches of src/ the suites reach. At -O0, where each line is its own code. Tests that
+# tell nothing of the library's lines are left out.
+check_coverage() {
+    install_packages $packages_test python3 python3-venv
+    install_into build/coverage-venv gcovr==8.3 # that of Debian 12 wants each function in one place
+    CC=gcc CXX=g++ configure coverage -Dtests=enabled -Dexamples=disabled -Dbench=disabled -Db_coverage=true \
+        -Doptimization=0 -Dc_args=-fprofile-update=atomic
+    find build/coverage -name '*.gcda' -delete
+    BITDROP_TEST_SEED=1 BITDROP_TEST_THIN=8 meson test -C build/coverage --print-errorlogs \
+        scalar avx2 avx512 neon dispatch race callbacks 'without fma'
+    meson compile -C build/coverage long_run
+    build/coverage/tests/long_run --short --first=1
+    mkdir -p build/trust
+    build/coverage-venv/bin/gcovr --root . --filter src/ --merge-mode-functions=separate \
+        --json build/trust/coverage.json build/coverage
+    tools/coverage.py build/trust/coverage.json >build/trust/coverage.md ||
+        { cat build/trust/coverage.md; exit 1; }
+    cat build/trust/coverage.md
+    record coverage 'Tests reach each line of src/ that this CPU can run' 'gcovr, on the suites of all ISAs' \
+        "$(tail -n 1 build/trust/coverage.md)"
+}
+
+# build_in folder commit: the library, the six files, the wheel and the sdist of that commit.
+build_in() {
+    rm -rf "$1"
+    git clone -q . "$1"
+    git -C "$1" checkout -q --detach "$2"
+    (
+        builder=$PWD/build/wheel-venv/bin/python
+        cd "$1" || exit
+        meson setup build -Dtests=disabled -Dexamples=disabled -Dbench=disabled
+        meson compile -C build
+        tools/amalgamate.py build/amalgamation
+        "$builder" -m build -o build/wheel .
+    )
+}
+
+check_reproducible() {
+    install_packages $packages_build git python3 python3-venv
+    need_git
+    install_into build/wheel-venv build
+    folder=$PWD/build/reproducible
+    commit=$(git rev-parse HEAD)
+    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
+    export SOURCE_DATE_EPOCH
+    say 'a build, and the same in another folder and time zone'
+    build_in "$folder/one" "$commit"
+    TZ=Asia/Kolkata build_in "$folder/another/further/down" "$commit"
+    count=0
+    for file in "$folder"/one/build/libbitdrop.so.*.*.? "$folder"/one/build/libbitdrop.a \
+        "$folder"/one/build/amalgamation/* "$folder"/one/build/wheel/*; do
+        cmp "$file" "$folder/another/further/down/${file#"$folder/one/"}" || { cat >&2 <<'TEXT'; exit 1; }
+
+Two builds of one commit differ. Something of the machine went into the file, most likely a path or a date.
+- Look for it: strings -a FILE | grep reproducible, or diffoscope with both files.
+- Take it out where it comes from: no __FILE__, __DATE__ or absolute path in src/. If a compiler adds a path,
+  -ffile-prefix-map in meson.build. Tools that write dates read SOURCE_DATE_EPOCH.
+TEXT
+        count=$((count + 1))
+    done
+    record reproducible 'Who builds it again gets the same bytes' \
+        'library, archive, six files, wheel and sdist, built in two folders' "$count files are the same"
+}
+
 # check_long_run [--minutes=N | --short]: N is 40 unless it is given.
 check_long_run() {
     install_packages $packages_build
@@ -217,7 +281,7 @@ print("bitdrop", bitdrop.version(), "as it is installed")'
     record wheel 'The wheel runs where there is no compiler' 'the tests of the NumPy part in an empty environment' passed
 }
 
-check_parts='abi python randomness memory wheel debian mutants fuzz long-run'
+check_parts='abi coverage python randomness memory wheel reproducible debian mutants fuzz long-run'
 
 check_debian() {
     install_packages debootstrap autopkgtest dpkg-dev git
