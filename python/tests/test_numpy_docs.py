@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Python of docs/numpy.md runs."""
+
+from pages import run_page
+
+import bitdrop
+
+
+def test_the_guide_runs() -> None:
+    assert run_page("numpy.md", 7).startswith(bitdrop.version())
