@@ -17,11 +17,11 @@ else:
     # Any example may take long on a busy machine. Short: the same examples in every run. Long: new ones, of which those
     # that failed are kept. pytest --hypothesis-profile=long takes it.
     common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
-    settings.register_profile("short", max_examples=12, derandomize=True, database=None, **common)
+    settings.register_profile("short", max_examples=10, derandomize=True, database=None, **common)
     folder = Path(__file__).parents[2] / "build" / "trust" / "hypothesis"
     set_hypothesis_home_dir(folder)
     kept = DirectoryBasedExampleDatabase(folder / "examples")
-    settings.register_profile("long", max_examples=800, print_blob=True, database=kept, **common)
+    settings.register_profile("long", max_examples=700, print_blob=True, database=kept, **common)
     settings.load_profile("short")
 
 

@@ -464,7 +464,7 @@ def test_arguments(name: str) -> None:
 )
 def test_numbers_out_of_range(p: Any) -> None:
     """They are numbers, so this is no TypeError; and the package says so, not the library."""
-    with pytest.raises(bitdrop.BitdropValueError, match=r"p must lie in \[0, 1\]"):
+    with pytest.raises(bitdrop.BitdropValueError, match=r"p must lie in \[0, 1\], not be"):
         bitdrop.infer(X, p)
 
 
