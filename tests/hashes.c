@@ -2,7 +2,8 @@
 /*
  * What a library says of itself in a few lines: the hashes of masks and values that
  * bitdrop-selftest prints, for each ISA that it runs, and its default ISA. Not the hash of vector
- * math, which depends on SLEEF. For check_by_hand.sh, which compares two libraries.
+ * math, which depends on SLEEF. For check_by_hand.sh and tools/check_cpus.sh, which compare
+ * libraries and CPUs.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -281,7 +281,48 @@ print("bitdrop", bitdrop.version(), "as it is installed")'
     record wheel 'The wheel runs where there is no compiler' 'the tests of the NumPy part in an empty environment' passed
 }
 
-check_parts='abi coverage python randomness memory wheel reproducible debian mutants fuzz long-run'
+check_parts='abi coverage python randomness memory wheel reproducible debian cpus compilers mutants fuzz long-run'
+
+# check_compilers: the library by each of them. hashes belongs to a build by gcc.
+check_compilers() {
+    compilers='gcc-11 gcc-12 clang-14 clang-16 clang-19'
+    install_packages $packages_build $compilers lld-14 lld-16 lld-19
+    configure compilers -Doptimization=2 -Dexamples=disabled -Dbench=disabled
+    meson compile -C build/compilers hashes
+    mkdir -p build/trust
+    set -- build/compilers/libbitdrop.so.?*.? # as in libbitdrop.so.0.2
+    tools/check_compilers.sh build/compilers/tests/hashes "${1##*/}" build/trust/compilers $compilers \
+        >build/trust/compilers.md || { cat build/trust/compilers.md; exit 1; }
+    cat build/trust/compilers.md
+    record compilers 'Compilers and their flags change no bit' "$compilers, -O0 to -Os, LTO, a -ffast-math caller" \
+        "$(tail -n 1 build/trust/compilers.md)"
+}
+
+# check_cpus: what every CPU that qemu plays chooses and computes. For x86-64 there is a build with musl too.
+check_cpus() {
+    install_packages $packages_build qemu-user musl-tools
+    on='-Dstatic_selftest=true -Ddefault_library=static -Dexamples=disabled -Dbench=disabled --werror'
+    configure cpus-x86_64 $on
+    CC=musl-gcc configure cpus-musl $on
+    names='cpus-x86_64 cpus-musl'
+    for target in i686 aarch64 armv7 ppc64le ppc64 mips riscv64 s390x; do
+        cross_target $target
+        configure "$name" $options
+        names="$names $name"
+    done
+    for name in $names; do
+        say "$name"
+        meson compile -C "build/$name" hashes
+        case $name in
+            aarch64 | armv7 | s390x) ;; # ./dev test runs the selftest
+            *) meson compile -C "build/$name" bitdrop-selftest ;;
+        esac
+    done
+    tools/check_cpus.sh build >build/trust/cpus.md || { cat build/trust/cpus.md; exit 1; }
+    cat build/trust/cpus.md
+    record cpus 'A CPU runs what it has, with the same results' 'the CPUs that qemu plays: the ISA, hashes, all checks' \
+        "$(tail -n 1 build/trust/cpus.md)"
+}
 
 check_debian() {
     install_packages debootstrap autopkgtest dpkg-dev git
