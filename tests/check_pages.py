@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The blocks of code in README.md and docs/*.md are right.
+
+usage: check_pages.py c-compiler... [-- c++-compiler...]
+
+- c, cpp: compiles. A block that defines a function, with "{" alone on a line, is a part of a file. Others are
+  statements, which see the names of the blocks before them on the page and those of tests/pages.h or tests/pages.hpp.
+- python: a test of python/tests runs the page, or another page has the same block.
+- sh: the shell can parse it, and ./dev help has each command of ./dev.
+- cmake, meson: projects in examples/consumers, which other tests build, have each line.
+- console: tests/check_tutorial.sh runs it.
+- text: is not code.
+
+A block of another language is an error, and so is one without a language. What cannot be checked has
+<!-- not run: the reason --> on the line above it.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TYPED_IN = {ROOT / "docs/tutorial.md"}  # tests/check_tutorial.sh compiles and runs what is here
+FENCE = re.compile(
+    r"^(?P<reason><!-- not run: \S.* -->\n)?(?P<indent> *)```(?P<language>.*)\n(?P<code>(?:.*\n)*?)(?P=indent)```$",
+    re.MULTILINE,
+)
+# The pages leave out what is no part of the matter: the use of a result, and where data comes from.
+COMPILE = (
+    "-fsyntax-only -Wall -Wextra -Werror -Wno-unused -Wno-unused-parameter -Wno-unused-result -Wno-unknown-pragmas "
+    "-Wno-uninitialized -Wno-missing-field-initializers"
+)
+STANDARDS = {"c": "-std=c11", "cpp": "-std=c++20"}
+
+
+@dataclass
+class Block:
+    """A fenced block; line is that of its first line of code."""
+
+    page: Path
+    line: int
+    language: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks_of(page: Path) -> tuple[list[Block], list[str]]:
+    """The blocks to check, and what is wrong with the fences."""
+    text = page.read_text(encoding="utf-8")
+    fences = list(FENCE.finditer(text))
+    blocks = [
+        Block(page, text.count("\n", 0, fence.start("code")) + 1, fence["language"], fence["code"])
+        for fence in fences
+        if not fence["reason"]
+    ]
+    wrong = []
+    if text.count("```") != 2 * len(fences):
+        wrong.append(f"{page.relative_to(ROOT)}: ``` must begin and end each block, and stand nowhere else")
+    return blocks, wrong
+
+
+def compile_page(language: str, blocks: list[Block], compiler: list[str]) -> list[str]:
+    """The blocks of one page as one file."""
+    page = blocks[0].page
+    includes, functions, statements = "", "", ""
+    for block in blocks:
+        lines = block.code.splitlines(keepends=True)
+        includes += "".join(line for line in lines if line.startswith("#include"))
+        rest = "".join("\n" if line.startswith("#include") else line for line in lines)
+        place = f'#line {block.line} "{page}"\n'
+        if "{\n" in lines:
+            functions += place + rest
+        else:
+            statements += "{\n" + place + rest
+    header, library = {"c": ("pages.h", "bitdrop/bitdrop.h"), "cpp": ("pages.hpp", "vector")}[language]
+    depth = statements.count("{\n#line")
+    source = (
+        f"{includes}{functions}#include <{library}>\n#include <stdlib.h>\n"
+        f'void page(void)\n{{\n#include "{header}"\n{statements}' + "}" * (depth + 1)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"page.{language}")
+        path.write_text(source + "\n", encoding="utf-8")
+        include = [f"-I{ROOT / 'include'}", f"-I{ROOT / 'tests'}"]
+        command = [*compiler, STANDARDS[language], *COMPILE.split(), *include, str(path)]
+        run = subprocess.run(command, capture_output=True, text=True)
+    return [] if run.returncode == 0 else [f"{page.relative_to(ROOT)}: {shlex.join(compiler)} says\n{run.stderr}"]
+
+
+def check_shell(block: Block, commands: set[str]) -> list[str]:
+    """Parsed, and not run: they install packages, or take minutes."""
+    run = subprocess.run(["sh", "-n"], input=block.code, capture_output=True, text=True)
+    wrong = [f"{block}: {run.stderr.strip()}"] if run.returncode else []
+    unknown = set(re.findall(r"^\./dev (\S+)", block.code, re.MULTILINE)) - commands
+    return wrong + [f"{block}: ./dev help does not have {command}" for command in sorted(unknown)]
+
+
+def check_build(block: Block, consumers: str) -> list[str]:
+    """Each line, without the comment behind it."""
+    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in block.code.splitlines())
+    return [f"{block}: no project in examples/consumers has {line}" for line in lines if line not in consumers]
+
+
+def check_blocks(blocks: list[Block]) -> list[str]:
+    """Those that are not compiled."""
+    text = subprocess.run([ROOT / "dev", "help"], capture_output=True, text=True, check=True).stdout
+    commands = set(re.findall(r"^  (\w+)", text, re.MULTILINE))
+    builds = [*ROOT.glob("examples/consumers/*/CMakeLists.txt"), *ROOT.glob("examples/consumers/*/meson.build")]
+    consumers = "".join(file.read_text(encoding="utf-8") for file in builds)
+    tests = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("python/tests/test_*docs.py"))
+    run = {block.code for block in blocks if block.language == "python" and f'"{block.page.name}"' in tests}
+
+    wrong = []
+    for block in blocks:
+        match block.language:
+            case "c" | "cpp" | "text":
+                pass
+            case "console" if block.page in TYPED_IN:
+                pass
+            case "python":
+                if block.code not in run:
+                    wrong.append(f"{block}: a test like python/tests/test_torch_docs.py must name this page and run it")
+            case "sh":
+                wrong += check_shell(block, commands)
+            case "cmake" | "meson":
+                wrong += check_build(block, consumers)
+            case "":
+                wrong.append(f"{block}: a block must have a language behind ```, or text")
+            case other:
+                wrong.append(f"{block}: no test knows the language {other}: teach it to tests/check_pages.py")
+    return wrong
+
+
+def main() -> None:
+    """Print what is wrong."""
+    arguments = sys.argv[1:]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    compilers = {"c": arguments[:end], "cpp": arguments[end + 1 :]}
+    blocks, wrong = [], []
+    for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]:
+        found, unclear = blocks_of(page)
+        blocks += found
+        wrong += unclear
+        for language, compiler in compilers.items():
+            ours = [block for block in found if block.language == language]
+            if ours and compiler and page not in TYPED_IN:
+                wrong += compile_page(language, ours, compiler)
+    wrong += check_blocks(blocks)
+    print(*wrong, f"{len(blocks)} blocks, {len(wrong)} faults", sep="\n")
+    sys.exit(1 if wrong or not blocks else 0)
+
+
+main()
