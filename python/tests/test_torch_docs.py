@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python of docs/pytorch.md runs."""
+"""The Python of docs/pytorch.md and docs/faq.md runs."""
 
 import pytest
 from pages import run_page
@@ -9,3 +9,7 @@ pytest.importorskip("torch")
 
 def test_the_guide_runs() -> None:
     assert "bitdrop" in run_page("pytorch.md", 5)
+
+
+def test_the_questions_are_answered_rightly() -> None:
+    run_page("faq.md", 12)
