@@ -33,7 +33,10 @@ awk -v dir="$dir" '
     console { print >(dir "/shown") }
     END { print count + 0 >(dir "/count") }' "$page"
 
-# cc is the compiler of this build. One that has no OpenMP ignores the pragma.
+# cc is the compiler of this build, by its path, because it may be named cc too. One without OpenMP ignores the pragma.
+compiler=$(command -v "$1")
+shift
+set -- "$compiler" "$@"
 echo 'int main(void) { return 0; }' >"$dir/empty.c"
 openmp=-fopenmp
 "$@" -fopenmp "$dir/empty.c" -o "$dir/empty" 2>"$dir/no-openmp" || openmp=-Wno-unknown-pragmas
