@@ -183,7 +183,7 @@ check_reproducible() {
     build_in "$folder/one" "$commit"
     TZ=Asia/Kolkata build_in "$folder/another/further/down" "$commit"
     count=0
-    for file in "$folder"/one/build/libbitdrop.so.*.*.? "$folder"/one/build/libbitdrop.a \
+    for file in "$folder"/one/build/libbitdrop.so.*.*.[0-9] "$folder"/one/build/libbitdrop.a \
         "$folder"/one/build/amalgamation/* "$folder"/one/build/wheel/*; do
         cmp "$file" "$folder/another/further/down/${file#"$folder/one/"}" || { cat >&2 <<'TEXT'; exit 1; }
 
