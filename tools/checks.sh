@@ -215,6 +215,7 @@ check_long_run() {
 check_mutants() {
     install_packages $packages_test
     mkdir -p build/trust
+    say 'mutants: each one and its end in build/trust/mutants.txt'
     status=0
     python3 tools/mutants.py "$@" >build/trust/mutants.txt || status=$?
     grep -v '^killed' build/trust/mutants.txt || true
