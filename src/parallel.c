@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shares a job out among tasks. The job is cut into units, and each task has successive ones. A
- * unit is a row, or a part of a row of about a tile.
+ * Shares a job out among tasks. The job is cut into units, and each task takes successive ones. A
+ * unit is a row, or a part of a row, at most a tile.
  *
  * - Parts begin at multiples of 8 elements of their row, so no two tasks write to one byte of the
- *   mask. Where the offset allows it they also begin at tiles, so no tile is made twice.
- * - A job that generates bits and stores them has one row in each group, so every row begins a byte
- *   of the mask of its own.
+ *   mask. Those of a single row also begin at tiles if its offset is a multiple of 8, so no tile is
+ * made twice.
+ * - A job that generates bits and stores them has one row in each group, so each row has its own
+ * bytes of the mask.
  * - Rows of softmax are not cut into parts.
  */
 #include "parallel.h"
@@ -14,7 +15,8 @@
 struct shares {
     const struct bitdrop_job *job;
     bitdrop_kernel *kernel;
-    size_t lead;  /* elements of the first part of a row. The other parts have TILE_ELEMENTS */
+    size_t
+        lead; /* most elements of the first part of a row. The others have at most TILE_ELEMENTS */
     size_t parts; /* units of a row */
     size_t tasks;
 };
@@ -31,7 +33,7 @@ static void move(struct bitdrop_operand *o, size_t row, size_t col)
         o->at += row * o->row_bytes + col * o->col_bytes;
 }
 
-/* Runs the kernel on columns col to end - 1 of `rows` rows. */
+/* Runs the kernel on columns col to end - 1 of `rows` rows from `row` on. */
 static void run_part(const struct shares *s, size_t row, size_t rows, size_t col, size_t end)
 {
     struct bitdrop_job part = *s->job;
@@ -90,7 +92,7 @@ void bitdrop_share_out(const struct bitdrop_job *job, bitdrop_kernel *kernel,
         s.lead -= (size_t)(job->offset % TILE_ELEMENTS) / 8 * 8;
     if (job->cols > s.lead && job->softmax == NULL)
         s.parts += (job->cols - s.lead + TILE_ELEMENTS - 1) / TILE_ELEMENTS;
-    if (parallel != NULL) /* rows * cols of a mask alone may exceed SIZE_MAX */
+    if (parallel != NULL) /* without data rows * cols may exceed SIZE_MAX */
         s.tasks = smaller(parallel->tasks, job->cols > SIZE_MAX / job->rows
                                                ? SIZE_MAX
                                                : job->rows * job->cols / BITDROP_TASK_ELEMENTS);

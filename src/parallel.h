@@ -5,8 +5,8 @@
 #include "kernels.h"
 
 /*
- * A task has at least this many elements, 4 us of the fastest kernels. Waking a thread for fewer
- * costs more.
+ * Tasks have at least this many elements on average, 4 us of the fastest kernels. Waking a thread
+ * for fewer costs more.
  */
 enum { BITDROP_TASK_ELEMENTS = 1 << 15 };
 

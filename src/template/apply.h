@@ -2,16 +2,16 @@
 /*
  * Applies keep bits to data: the loops over strips for each body and one dtype, and the kernels
  * that are made of them. A strip is 32 elements, which have one word of keep bits. Included once
- * for each dtype, behind template/job.h and template/noise.h, with
+ * for each dtype, after template/job.h and template/noise.h, with
  *
- *   DTYPE    f32, f64, f16 or bf16: names what the vocabulary has for it
+ *   DTYPE    f32, f64, f16 or bf16: prefix of its names in vec.h
  *   COMPUTE  f32 or f64: the type of the computation
- *   BYTES    of an element in memory
+ *   BYTES    size of an element in memory
  *
- * which it undefines. It defines <dtype>_kernels, the row of a struct bitdrop_kernels. Before it
- * the includer may define
+ * which it undefines. It defines <dtype>_kernels, the row of a struct bitdrop_kernels. The includer
+ * may also define
  *
- *   ROW      another name of the row, which is then visible in other files
+ *   ROW      the name that the row has instead. It is then not static
  */
 #if !defined(BITDROP_TEMPLATE_JOB_H) || !defined(BITDROP_TEMPLATE_NOISE_H)
 #error "include template/job.h and template/noise.h first"
@@ -26,7 +26,7 @@
 #define C(name) PASTE(COMPUTE, name)
 
 enum {
-    T(VECTORS) = WORD_ELEMENTS / T(LANES), /* in a strip: the elements of one mask word */
+    T(VECTORS) = WORD_ELEMENTS / T(LANES), /* vectors in a strip */
     T(VECTOR_BYTES) = T(LANES) * BYTES,
     T(STRIP_BYTES) = WORD_ELEMENTS * BYTES,
     T(PAGE_STRIPS) = 4096 / T(STRIP_BYTES),
@@ -39,10 +39,11 @@ enum {
 typedef T(packed)
     T(body_function)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t *marks);
 
-/* The operands of a body. Behind them come two results of the first phase, if it has two phases. */
+/* The operands of a body. After them come two results of the first phase, if the body has two
+ * phases. */
 enum { T(MAX_IN) = BITDROP_MAX_INPUTS + 2 };
 
-/* Results of the first phase of several vectors, part by part. */
+/* Results of the first phase of several vectors, one C(vec) for each part of a T(vec). */
 struct T(made) {
     C(vec) * first, *second;
 };
@@ -50,7 +51,7 @@ struct T(made) {
 /*
  * Loads vector v of the next strip from each of `inputs` operands. Without a loop over operands,
  * because compilers would keep `in` in memory. A second operand that is -0 everywhere is not
- * loaded, and compilers leave out the addition of the constant.
+ * loaded, and compilers drop the body's addition of -0.
  */
 FORCE_INLINE void T(load_operands)(int inputs, bool has_second, const struct work *work, int v,
                                    T(vec) * in)
@@ -66,8 +67,8 @@ FORCE_INLINE void T(load_operands)(int inputs, bool has_second, const struct wor
 }
 
 /*
- * Computes the next strip and returns its marks. made has the results of the first phase, or is
- * NULL.
+ * Computes and stores the next strip, and returns its marks. made has the results of the first
+ * phase, or is NULL.
  */
 FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_second, keep_bits keep,
                                const struct work *work, const struct T(made) * made)
@@ -88,7 +89,7 @@ FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_sec
             *T(part)(&in[inputs + 1], i) = made->second[v * T(PARTS) + i];
         }
         out = body(in, keep, v, p, &vector_marks);
-        /* No shift by v: clang vectorises that by conversions that raise invalid. */
+        /* No shift by v: clang would make that of conversions that raise FE_INVALID. */
         marks = marks >> T(LANES) % WORD_ELEMENTS |
                 vector_marks << (WORD_ELEMENTS - T(LANES)) % WORD_ELEMENTS;
         if (work->how & WORK_STREAMING)
@@ -99,7 +100,7 @@ FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_sec
     return marks;
 }
 
-/* Prefetches a strip that lies `ahead` bytes behind p, maybe beyond the operand. */
+/* Prefetches the strip that begins at p + ahead, which may lie beyond the operand. */
 FORCE_INLINE void T(prefetch)(const unsigned char *p, unsigned ahead)
 {
     prefetch_lines((uintptr_t)p + ahead, T(STRIP_BYTES));
@@ -118,7 +119,8 @@ FORCE_INLINE void T(prefetch_strip)(int inputs, bool has_second, const struct wo
         T(prefetch)(work->out, work->prefetch_ahead);
 }
 
-/* Moves all pointers to the next strip, and at the end of a row to the next row. */
+/* Moves the pointers to inputs and output to the next strip. If inputs > 1, a row may end before
+ * it. */
 FORCE_INLINE void T(advance)(int inputs, bool has_second, struct work *work)
 {
     work->in[0] += T(STRIP_BYTES);
@@ -158,7 +160,7 @@ FORCE_INLINE void T(next)(T(body_function) * body, int inputs, bool makes_marks,
     T(advance)(inputs, has_second, work);
 }
 
-/* Moves the pointers by `strips` strips, or back if it is negative. For bodies with one input. */
+/* Moves the pointers by `strips` strips, back if it is negative. For bodies with one input. */
 FORCE_INLINE void T(pass_over)(bool makes_marks, struct work *work, ptrdiff_t strips)
 {
     work->in[0] += strips * T(STRIP_BYTES);
@@ -168,9 +170,9 @@ FORCE_INLINE void T(pass_over)(bool makes_marks, struct work *work, ptrdiff_t st
 }
 
 /*
- * Applies strips of four pages in turn while there are four, and returns how many of `count` strips
- * are left. Memory is faster this way than page by page with prefetching (docs/performance.md). In
- * this order prefetching gains nothing.
+ * Applies strips of four stretches of 4 KiB in turn, while there are four, and returns how many of
+ * `count` strips are left. Memory is faster this way than one stretch after the other with
+ * prefetching (docs/performance.md). So inputs are not prefetched.
  */
 FORCE_INLINE size_t T(pages_in_turn)(T(body_function) * body, bool makes_marks, struct work *work,
                                      size_t count)
@@ -212,8 +214,8 @@ FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_mark
 }
 
 /*
- * Applies n < 32 elements, as apply_partial in work.h says, vector by vector. The lanes behind the
- * last element repeat one of the elements, so they raise no floating-point exception of their own.
+ * Applies 0 < n < 32 elements, as apply_partial in work.h says, vector by vector. The lanes past
+ * the end repeat one of the elements, so they raise no floating-point exception of their own.
  */
 FORCE_INLINE uint32_t T(partial_strip)(T(body_function) * body, int inputs, bool has_second,
                                        const struct work *work, size_t row, size_t col, size_t n,
@@ -252,7 +254,7 @@ FORCE_INLINE uint32_t T(partial_strip)(T(body_function) * body, int inputs, bool
 
 /*
  * Applies the next `count` elements of the batch, which lie in one row, and stores their part of
- * the mask or their marks. work is a copy. `partial` applies the tail and gets the original.
+ * the mask or their marks. work is a copy. `partial` applies the tail, and it wants the original.
  */
 FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks,
                          apply_partial *partial, struct work *work, size_t count)

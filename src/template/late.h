@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The late planes (docs/stream.md). Behind the 8 early planes 1 element in 256 is still open, so 1
- * word of 32 elements in 8 has an open element. These words of a tile are gathered in a list
+ * The late planes (docs/stream.md). After the 8 early planes 1 element in 256 is still open, so 1
+ * in 8 words of 32 elements has an open element. These words of a tile are gathered in a list
  * (open_words.h). Then
  *
  *   late_first   compares the next 4 planes of LATE_WORDS words at once: one Philox block a word
- *   late_next    compares the planes behind them, 4 in each chain, for the about 2 words of a tile
- *                that are still open
+ *   late_next    compares the planes after them, 4 in each chain, for words that are still open
  *
- * until no word is open or T has no more planes. The multiplier limits the speed, then mispredicted
- * branches. So vectors are kept full, and few branches depend on random bits.
- *
+ * late_rest repeats late_next until no word is open or the threshold has no more planes. The
+ * multiplier limits the speed, then mispredicted branches. So vectors are kept full, and few
+ * branches depend on random bits. About 2 words of a tile are left to late_next.
  *
  * The includer's vec.h defines, beyond what open_words.h needs, vec_add, vec_load, vec_store,
  * full_load, full_store, full_words, full_spread and full_join.
@@ -29,7 +28,7 @@ enum {
     NEXT_PLANES = CHAINS * COUNTER_PLANES /* compared at once by late_next */
 };
 
-/* Word i of LATE_WORDS words has counter word 0 `first` + at[i]. */
+/* Of LATE_WORDS words: counter word 0 of word i is first + at[i]. */
 struct late_counters {
     const uint32_t *at;
     uint32_t first;
@@ -52,8 +51,8 @@ static inline uint32_t late_counter1(const struct blocks *b)
 }
 
 /*
- * A Philox block in each lane of each chain. Its counter word 0 is first + at[chain], and the other
- * words are those of plane[chain].
+ * Makes a Philox block in each lane of each chain, to `random`. Counter word 0 is first +
+ * at[chain], words 1 and 2 are those of plane[chain], and word 3 is the stream.
  */
 FORCE_INLINE void late_random(const struct bitdrop_stream *s, uint32_t first, const vec at[CHAINS],
                               const struct philox_plane *const plane[CHAINS], vec random[CHAINS][4],
@@ -79,7 +78,7 @@ FORCE_INLINE void late_keep(uint8_t *keep, const uint32_t *at, const uint32_t *m
 
 /*
  * Compares the first COUNTER_PLANES late planes of entries i to i + LATE_WORDS - 1 of the list.
- * Sets the bits of the elements that are kept in `keep`. Appends the words that stay open to
+ * Sets in `keep` the bits of the kept elements. Appends the words that stay open to
  * `rest`, which has `left` entries, and returns how many it has then.
  */
 FORCE_INLINE size_t late_first(const struct bitdrop_stream *s, const struct philox_plane *plane,
@@ -121,7 +120,7 @@ FORCE_INLINE size_t late_first(const struct bitdrop_stream *s, const struct phil
     return left;
 }
 
-/* The same for NEXT_PLANES planes from plane j on, and LANES entries of the list. */
+/* The same for LANES entries of the list, and NEXT_PLANES planes from plane j on. */
 FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
                               const struct philox_plane plane[CHAINS], unsigned j,
                               const struct blocks *blocks, uint8_t *keep,
@@ -142,7 +141,7 @@ FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
     }
     open[0] = vec_load(list->open + i);
     late_random(s, counters.first, counter, planes, random, step, work);
-    for (unsigned p = 0; p < NEXT_PLANES; p++) /* behind the last plane T has zeros */
+    for (unsigned p = 0; p < NEXT_PLANES; p++) /* T is 0 past the last plane */
         compare_plane(&k, &open[0], random[p / COUNTER_PLANES][p % COUNTER_PLANES],
                       j + p < PLANES && bitdrop_threshold_bit(s, j + p));
     if (s->planes <= j + NEXT_PLANES) {
@@ -160,7 +159,7 @@ FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
 
 /*
  * Compares all planes from plane j on, for the first `count` entries of `list`. `other` is a second
- * list to work with. keep has the keep bits of the blocks.
+ * list to work with. Kept elements are ORed into keep.
  */
 FORCE_INLINE void late_rest(const struct bitdrop_stream *s, const struct blocks *blocks, unsigned j,
                             uint8_t *keep, struct open_words *list, size_t count,
@@ -187,8 +186,8 @@ FORCE_INLINE void late_rest(const struct bitdrop_stream *s, const struct blocks 
 }
 
 /*
- * All late planes of the first `count` entries of list[0]. Up to LANES entries go to late_rest at
- * once.
+ * All late planes of the first `count` entries of list[0]. If there are at most LANES, late_first
+ * is left out.
  */
 FORCE_INLINE void late_planes(const struct bitdrop_stream *s, const struct blocks *blocks,
                               uint8_t *keep, struct open_words list[2], size_t count,

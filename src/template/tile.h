@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tiles: the keep bits of 8,192 successive elements, 1 KiB. tile_get() returns the tile of some
- * elements. It makes only the blocks that hold these elements, and none a second time while the
+ * elements. It stores only the blocks that hold these elements, and none a second time while the
  * tile is the current one.
  *
- * The includer has included its vec.h.
+ * Include the vec.h of an ISA first.
  */
 #ifndef BITDROP_TEMPLATE_TILE_H
 #define BITDROP_TEMPLATE_TILE_H
@@ -22,13 +22,13 @@ enum { MOST_BLOCKS_ALONE = SEGMENT_BLOCKS / 4 };
 /* Two tiles: the current one, and the one before it, to which strips in work may still refer. */
 struct tile {
     _Alignas(64) uint8_t keep[2][TILE_BYTES];
-    unsigned current; /* which one of keep */
+    unsigned current; /* index into keep */
     uint64_t index;
-    size_t end; /* the current one is made up to this byte */
+    size_t end; /* of the current one: no byte from here on is made */
 };
 
 /*
- * Makes bytes `from` to `to` - 1 of a tile whose first block is g. They are a part of one segment.
+ * Makes bytes `from` to `to` - 1 of a tile whose first block is g. They lie in one segment.
  * Must not write any other byte: strips that wait in a struct work may refer to earlier bytes.
  */
 static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, size_t to,
@@ -68,8 +68,8 @@ typedef void work_catch_up(struct work *work, work_hook *step, size_t goal);
 
 /*
  * Makes the keep bits of `bytes` / BLOCK_BYTES blocks, a whole number of segments. Meanwhile it
- * applies the strips that wait in work, about as many for each segment, so that memory is never
- * idle for long. It keeps 1 strip in 8 for the late planes.
+ * applies the strips that wait in work, about equally many for each segment, so that memory is
+ * seldom idle. Where the hooks allow it, 1 strip in 8 is left for the late planes.
  */
 FORCE_INLINE void make_segments(const struct bitdrop_stream *s, const struct blocks *blocks,
                                 size_t bytes, uint8_t *keep, work_hook *step, work_hook *pause,
@@ -102,9 +102,9 @@ typedef void make_segments_function(const struct bitdrop_stream *s, const struct
                                     size_t bytes, uint8_t *keep, struct work *work);
 
 /*
- * Returns the keep bits of tile `index`, and first makes those that are missing of its elements
- * from `first` up to, but not including, `last`. Calls come in ascending order of elements. So
- * everything from the first call's `first` up to tile->end was made.
+ * Returns the keep bits of tile `index`, and first makes those that are missing for its elements
+ * `first` to `last` - 1. Calls come in ascending order of elements, so no call asks for what lies
+ * before tile->end and was passed over.
  */
 NOINLINE const uint8_t *tile_get(struct tile *tile, const struct bitdrop_stream *s, uint64_t index,
                                  size_t first, size_t last, make_segments_function *segments,

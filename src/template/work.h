@@ -2,8 +2,9 @@
 /*
  * The seam between making keep bits and applying them. Philox waits for its multiplier, applying
  * waits for memory; so while one tile is made, the strips of the one before are applied. The
- * generator calls hooks between its steps without knowing what they do: `step` after each Philox
- * round, `pause` after each plane. Both are compile-time constants after inlining.
+ * generator calls hooks between its steps without knowing what they do: `step` after every
+ * STEP_ROUNDS rounds of Philox, `pause` after each plane. Both are compile-time constants after
+ * inlining.
  */
 #ifndef BITDROP_TEMPLATE_WORK_H
 #define BITDROP_TEMPLATE_WORK_H
