@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attention.h"
+#include "attention_call.h"
 #include "tests/attention.h"
 #include "tests/call.h"
 #include "tests/oracle.h"

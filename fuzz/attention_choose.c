@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chooses a call of attention, and where its buffers lie. */
-#include "attention.h"
+#include "attention_call.h"
 
 #include "tests/call.h"
 

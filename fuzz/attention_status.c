@@ -2,7 +2,7 @@
 /* The status table of attention, said again. */
 #include <math.h>
 
-#include "attention.h"
+#include "attention_call.h"
 
 static bool must_be_there(const struct attention *t, int i)
 {

@@ -88,8 +88,8 @@ bitdrop_config fuzz_config(struct fuzz_input *in, uint64_t indices)
         cfg.offset = fuzz_below(in, 65536);
     else if (place == 2)
         cfg.offset = (UINT64_C(1) << (11 + fuzz_below(in, 52))) - fuzz_below(in, 65536);
-    else if (place == 3) /* the last ones that there are */
-        cfg.offset = -indices - fuzz_below(in, 256) / 64;
+    else if (place == 3) /* the last ones that there are, or one more */
+        cfg.offset = -indices + fuzz_once_in(in, 4);
     return cfg;
 }
 

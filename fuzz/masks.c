@@ -10,7 +10,7 @@ enum { MASK, BYTES, KEPT, BUFFERS };
 enum { MOST_ELEMENTS = 300000 };
 
 struct masks {
-    enum { COUNT, UNPACK, PACK, DROPBLOCK } function;
+    enum function { COUNT, UNPACK, PACK, DROPBLOCK } function;
     size_t n;
     bitdrop_config cfg;
     size_t planes, height, width, block;
@@ -53,7 +53,7 @@ static void choose_dropblock(struct fuzz_input *in, struct masks *m)
 
 static void choose(struct fuzz_input *in, struct masks *m)
 {
-    m->function = fuzz_below(in, 4);
+    m->function = (enum function)fuzz_below(in, 4);
     if (m->function == DROPBLOCK)
         choose_dropblock(in, m);
     else

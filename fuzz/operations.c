@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "operations.h"
+#include "operation_call.h"
 #include "tests/layout.h"
 #include "tests/oracle.h"
 #include "tests/reference.h"

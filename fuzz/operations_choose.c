@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chooses a call, and where its buffers lie. */
-#include "operations.h"
+#include "operation_call.h"
 
 #include "tests/layout.h"
 #include "tests/softmax.h"

@@ -2,7 +2,7 @@
 /* The status table of docs/reference.md, said again. */
 #include <math.h>
 
-#include "operations.h"
+#include "operation_call.h"
 #include "tests/layout.h"
 #include "tests/softmax.h"
 

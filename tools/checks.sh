@@ -55,7 +55,7 @@ TEXT
     esac
 }
 
-# fuzz_target target minutes: goes on with the corpus of earlier runs, and tries again what ever failed.
+# fuzz_target target seconds: goes on with the corpus of earlier runs, and tries again what ever failed.
 fuzz_target() {
     target=build/fuzz/clang-19/fuzz/$1
     corpus=build/fuzz/corpus/$1
@@ -64,8 +64,8 @@ fuzz_target() {
     for input in "$failed"/*; do
         [ ! -f "$input" ] || "$target" "$input" 2>&1 || exit 1
     done
-    say "$1: $2 minutes"
-    { "$target" -fork="$(nproc)" -max_total_time=$(($2 * 60)) -max_len=400 -len_control=0 -timeout=120 \
+    say "$1: $2 seconds"
+    { "$target" -fork="$(nproc)" -max_total_time="$2" -max_len=400 -len_control=0 -timeout=120 \
         -artifact_prefix="$failed/" "$corpus" 2>&1 || echo failed; } | tee "build/fuzz/$1.log"
     if tail -n 1 "build/fuzz/$1.log" | grep -qx failed; then
         echo "the inputs are in $failed: run $target with one of them" >&2
@@ -91,9 +91,9 @@ check_fuzz() {
         -Dc_args='-g1 -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp -fno-sanitize-recover=all'
     meson compile -C build/fuzz/clang-19 fuzz/operations fuzz/attention fuzz/masks
     inputs=0
-    fuzz_target masks $(((minutes + 7) / 8))
-    fuzz_target attention $((minutes * 3 / 8))
-    fuzz_target operations $((minutes / 2))
+    fuzz_target masks $((minutes * 6))
+    fuzz_target attention $((minutes * 20))
+    fuzz_target operations $((minutes * 34))
     record fuzz 'Wrong arguments and odd buffers do no harm' \
         'libFuzzer on every call with a buffer, under ASan and UBSan, all ISAs against one another' \
         "$inputs inputs, no report"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A call of attention while it is fuzzed: what the files of this target share. */
-#ifndef BITDROP_FUZZ_ATTENTION_H
-#define BITDROP_FUZZ_ATTENTION_H
+#ifndef BITDROP_FUZZ_ATTENTION_CALL_H
+#define BITDROP_FUZZ_ATTENTION_CALL_H
 
 #include "fuzz.h"
 

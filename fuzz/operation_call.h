@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A call of src/operations.h while it is fuzzed: what the files of this target share. */
-#ifndef BITDROP_FUZZ_OPERATIONS_H
-#define BITDROP_FUZZ_OPERATIONS_H
+#ifndef BITDROP_FUZZ_OPERATION_CALL_H
+#define BITDROP_FUZZ_OPERATION_CALL_H
 
 #include "fuzz.h"
 #include "tests/call.h"
