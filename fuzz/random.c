@@ -21,6 +21,7 @@ enum { MOST_BYTES = 1 << 16, RANDOM_BYTES = 400 };
 static uint64_t seed = 1, runs = 10000;
 static uint8_t bytes[MOST_BYTES];
 
+/* Of a program that failed already. NOLINTNEXTLINE(bugprone-signal-handler) */
 static void say_seed(void) { fprintf(stderr, "again: -runs=1 -seed=%" PRIu64 "\n", seed); }
 
 static void on_signal(int number)

@@ -465,42 +465,42 @@ Test(dispatch, made_up_sets_of_isas)
     enum { AUTO = BITDROP_ISA_AUTO };
     const struct {
         bitdrop_isa_set isas;
-        const struct bitdrop_tuning *tuning;
         unsigned isa;
+        const struct bitdrop_tuning *tuning;
         size_t rows, cols;
         const struct bitdrop_kernels *wanted;
     } calls[] = {
-        {SET(SCALAR), &usual, AUTO, 1, 1, &bitdrop_kernels_scalar},
-        {scalar, &usual, AUTO, 1, 1, &bitdrop_kernels_scalar},
-        {avx2, &usual, AUTO, 1, 1, &bitdrop_kernels_avx2},
-        {avx512, &usual, AUTO, 1, 1, &bitdrop_kernels_avx512},
-        {all, &usual, AUTO, 1, 0, &bitdrop_kernels_avx512_bf16},
-        {all, &usual, AUTO, 1, 1, &bitdrop_kernels_avx512_bf16},
-        {avx512, &usual, BITDROP_ISA_AVX512, 1, 1, &bitdrop_kernels_avx512},
-        {all, &usual, BITDROP_ISA_AVX512, 1, 1, &bitdrop_kernels_avx512_bf16},
-        {all, &usual, BITDROP_ISA_AVX2, 1, 1, &bitdrop_kernels_avx2},
-        {all, &usual, BITDROP_ISA_SCALAR, 1, 1, &bitdrop_kernels_scalar},
-        {avx2, &usual, BITDROP_ISA_AVX512, 1, 1, NULL},
-        {scalar, &usual, BITDROP_ISA_AVX2, 1, 1, NULL},
-        {all, &usual, BITDROP_ISA_NEON, 1, 1, NULL},
-        {all, &usual, BITDROP_ISA_COUNT, 1, 1, NULL},
+        {SET(SCALAR), AUTO, &usual, 1, 1, &bitdrop_kernels_scalar},
+        {scalar, AUTO, &usual, 1, 1, &bitdrop_kernels_scalar},
+        {avx2, AUTO, &usual, 1, 1, &bitdrop_kernels_avx2},
+        {avx512, AUTO, &usual, 1, 1, &bitdrop_kernels_avx512},
+        {all, AUTO, &usual, 1, 0, &bitdrop_kernels_avx512_bf16},
+        {all, AUTO, &usual, 1, 1, &bitdrop_kernels_avx512_bf16},
+        {avx512, BITDROP_ISA_AVX512, &usual, 1, 1, &bitdrop_kernels_avx512},
+        {all, BITDROP_ISA_AVX512, &usual, 1, 1, &bitdrop_kernels_avx512_bf16},
+        {all, BITDROP_ISA_AVX2, &usual, 1, 1, &bitdrop_kernels_avx2},
+        {all, BITDROP_ISA_SCALAR, &usual, 1, 1, &bitdrop_kernels_scalar},
+        {avx2, BITDROP_ISA_AVX512, &usual, 1, 1, NULL},
+        {scalar, BITDROP_ISA_AVX2, &usual, 1, 1, NULL},
+        {all, BITDROP_ISA_NEON, &usual, 1, 1, NULL},
+        {all, BITDROP_ISA_COUNT, &usual, 1, 1, NULL},
         /* small calls */
-        {all, &tuned, AUTO, 1, 1024, &bitdrop_kernels_avx2},
-        {avx512, &tuned, AUTO, 1, 1024, &bitdrop_kernels_avx2},
-        {all, &tuned, AUTO, 1, 1025, &bitdrop_kernels_avx512_bf16},
-        {avx512, &tuned, AUTO, 1, 1025, &bitdrop_kernels_avx512},
-        {all, &tuned, AUTO, 32, 32, &bitdrop_kernels_avx2},
-        {all, &tuned, AUTO, 32, 33, &bitdrop_kernels_avx512_bf16},
-        {all, &tuned, AUTO, 33, 32, &bitdrop_kernels_avx512_bf16},
-        {all, &tuned, AUTO, 1024, 1, &bitdrop_kernels_avx2},
-        {all, &tuned, AUTO, 1025, 1, &bitdrop_kernels_avx512_bf16},
-        {all, &tuned, AUTO, 0, SIZE_MAX, &bitdrop_kernels_avx2},
-        {all, &tuned, AUTO, SIZE_MAX, 0, &bitdrop_kernels_avx2},
-        {all, &tuned, AUTO, SIZE_MAX, 2, &bitdrop_kernels_avx512_bf16},
-        {all, &tuned, AUTO, 2, SIZE_MAX, &bitdrop_kernels_avx512_bf16},
-        {all, &tuned, AUTO, SIZE_MAX / 2 + 1, 2, &bitdrop_kernels_avx512_bf16}, /* 0 by a size_t */
-        {all, &tuned, BITDROP_ISA_AVX512, 1, 1, &bitdrop_kernels_avx512_bf16},
-        {scalar, &tuned, AUTO, 1, 1, &bitdrop_kernels_scalar},
+        {all, AUTO, &tuned, 1, 1024, &bitdrop_kernels_avx2},
+        {avx512, AUTO, &tuned, 1, 1024, &bitdrop_kernels_avx2},
+        {all, AUTO, &tuned, 1, 1025, &bitdrop_kernels_avx512_bf16},
+        {avx512, AUTO, &tuned, 1, 1025, &bitdrop_kernels_avx512},
+        {all, AUTO, &tuned, 32, 32, &bitdrop_kernels_avx2},
+        {all, AUTO, &tuned, 32, 33, &bitdrop_kernels_avx512_bf16},
+        {all, AUTO, &tuned, 33, 32, &bitdrop_kernels_avx512_bf16},
+        {all, AUTO, &tuned, 1024, 1, &bitdrop_kernels_avx2},
+        {all, AUTO, &tuned, 1025, 1, &bitdrop_kernels_avx512_bf16},
+        {all, AUTO, &tuned, 0, SIZE_MAX, &bitdrop_kernels_avx2},
+        {all, AUTO, &tuned, SIZE_MAX, 0, &bitdrop_kernels_avx2},
+        {all, AUTO, &tuned, SIZE_MAX, 2, &bitdrop_kernels_avx512_bf16},
+        {all, AUTO, &tuned, 2, SIZE_MAX, &bitdrop_kernels_avx512_bf16},
+        {all, AUTO, &tuned, SIZE_MAX / 2 + 1, 2, &bitdrop_kernels_avx512_bf16}, /* 0 by a size_t */
+        {all, BITDROP_ISA_AVX512, &tuned, 1, 1, &bitdrop_kernels_avx512_bf16},
+        {scalar, AUTO, &tuned, 1, 1, &bitdrop_kernels_scalar},
     };
 
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
