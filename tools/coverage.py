@@ -27,13 +27,13 @@ EXPLAINED = {
         1,
         "32-bit machines alone: a mask of 2^32 bits or more, which takes 512 MiB; elsewhere it would not fit in memory",
     ),
-    ("src/template/generators.h", "apply_some(work, work_waiting(work) - goal);"): (
+    ("src/template/generators.h", "apply_waiting(work, work_waiting(work) - goal);"): (
         1,
         "a guard: bursts are rounded up, so nothing is left to catch up with",
     ),
     (
         "src/template/plain.h",
-        "static inline void copy_few(unsigned char *buffer, size_t bytes, const void *p, size_t n,",
+        "static inline void copy_partial(unsigned char *buffer, size_t bytes, const void *p, size_t n,",
     ): (
         5,
         "NEON alone: a vector of the scalar ISA is one element, so no row ends within one",
