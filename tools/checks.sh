@@ -11,7 +11,6 @@ record() {
 
 # record_unfinished part: in the place of the lines that it left before, one that stands unless it ends well.
 record_unfinished() {
-    mkdir -p build/trust/table build/trust/passed
     rm -f "build/trust/passed/$1" "build/trust/table/$1" "build/trust/table/$1"-*
     record "$1" "./dev check $1" '' 'FAILED, or was stopped'
 }
@@ -23,6 +22,18 @@ record_finished() {
 
 # tree: the commit that is checked out, with -dirty where files differ from it.
 tree() { git describe --always --dirty --exclude '*' 2>/dev/null || echo 'no commit'; }
+
+cpu_model() { sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1; }
+
+# report name command...: what it prints, kept as build/trust/<name>.md too. Ends with the command if that fails.
+report() {
+    name=$1
+    shift
+    status=0
+    "$@" >"build/trust/$name.md" || status=$?
+    cat "build/trust/$name.md"
+    [ "$status" -eq 0 ] || exit "$status"
+}
 
 # check_abi [--update]: docs/abi.md. Only the header and the names of functions matter, so that any optimisation does.
 check_abi() {
@@ -48,10 +59,7 @@ TEXT
                 --no-corpus-path --no-comp-dir-path --no-show-locs --no-elf-needed --no-architecture \
                 --out-file tests/libbitdrop.abi build/abi/libbitdrop.so
             ;;
-        *)
-            help >&2
-            exit 2
-            ;;
+        *) misused ;;
     esac
 }
 
@@ -80,10 +88,7 @@ check_fuzz() {
     case ${1:-} in
         '') ;;
         --minutes=*) minutes=${1#*=} ;;
-        *)
-            help >&2
-            exit 2
-            ;;
+        *) misused ;;
     esac
     install_packages $packages_test
     CC=clang-19 CXX=clang++-19 configure fuzz/clang-19 -Dtests=enabled -Dexamples=disabled -Dbench=disabled --werror \
@@ -114,12 +119,10 @@ check_randomness() {
     install_packages $packages_build
     configure check -Dtests=auto -Dexamples=disabled -Dbench=disabled
     meson compile -C build/check randomness
-    mkdir -p build/trust
-    cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
     sum=$(cat build/check/libbitdrop.so build/check/tests/randomness | cksum)
     case ${1:-} in
         '')
-            build/check/tests/randomness --results=build/trust/randomness.txt --label="$(tree), $cpu, $sum" |
+            build/check/tests/randomness --results=build/trust/randomness.txt --label="$(tree), $(cpu_model), $sum" |
                 tee build/trust/randomness.md
             tail -n 1 build/trust/randomness.md | grep -qx passed
             record randomness 'Bits look like independent coin tosses' 'statistical tests, and planted faults' \
@@ -127,10 +130,7 @@ check_randomness() {
                     build/trust/randomness.md) faults caught"
             ;;
         --short) build/check/tests/randomness --short ;;
-        *)
-            help >&2
-            exit 2
-            ;;
+        *) misused ;;
     esac
 }
 
@@ -146,12 +146,9 @@ check_coverage() {
         scalar avx2 avx512 neon dispatch race callbacks 'without fma'
     meson compile -C build/coverage long_run
     build/coverage/tests/long_run --short --first=1
-    mkdir -p build/trust
     build/coverage-venv/bin/gcovr --root . --filter src/ --merge-mode-functions=separate \
         --json build/trust/coverage.json build/coverage
-    tools/coverage.py build/trust/coverage.json >build/trust/coverage.md ||
-        { cat build/trust/coverage.md; exit 1; }
-    cat build/trust/coverage.md
+    report coverage tools/coverage.py build/trust/coverage.json
     record coverage 'Tests reach each line of src/ that this CPU can run' 'gcovr, on the suites of all ISAs' \
         "$(tail -n 1 build/trust/coverage.md)"
 }
@@ -203,7 +200,6 @@ check_long_run() {
     install_packages $packages_build
     configure check -Dtests=auto -Dexamples=disabled -Dbench=disabled
     meson compile -C build/check long_run
-    mkdir -p build/trust
     build/check/tests/long_run "$@" | tee build/trust/long-run.txt
     tail -n 1 build/trust/long-run.txt | grep -q 'none deviated$'
     [ "${1:-}" = --short ] ||
@@ -214,7 +210,6 @@ check_long_run() {
 # check_mutants [option...]: those of tools/mutants.py, which keeps its results in build/mutants.
 check_mutants() {
     install_packages $packages_test
-    mkdir -p build/trust
     say 'mutants: each one and its end in build/trust/mutants.txt'
     status=0
     python3 tools/mutants.py "$@" >build/trust/mutants.txt || status=$?
@@ -227,7 +222,6 @@ check_mutants() {
 # check_python: what ./dev test does with few examples. Those that failed are kept in build/trust and tried first.
 check_python() {
     python_venv build/python-venv ml_dtypes hypothesis
-    mkdir -p build/trust
     say 'pytest --hypothesis-profile=long'
     build/python-venv/bin/python -m pytest -q --hypothesis-profile=long --hypothesis-show-statistics \
         python/tests/test_properties.py | tee build/trust/python.txt
@@ -290,11 +284,8 @@ check_compilers() {
     install_packages $packages_build $compilers lld-14 lld-16 lld-19
     configure compilers -Doptimization=2 -Dexamples=disabled -Dbench=disabled
     meson compile -C build/compilers hashes
-    mkdir -p build/trust
     set -- build/compilers/libbitdrop.so.?*.? # as in libbitdrop.so.0.2
-    tools/check_compilers.sh build/compilers/tests/hashes "${1##*/}" build/trust/compilers $compilers \
-        >build/trust/compilers.md || { cat build/trust/compilers.md; exit 1; }
-    cat build/trust/compilers.md
+    report compilers tools/check_compilers.sh build/compilers/tests/hashes "${1##*/}" build/trust/compilers $compilers
     record compilers 'Compilers and their flags change no bit' "$compilers, -O0 to -Os, LTO, a -ffast-math caller" \
         "$(tail -n 1 build/trust/compilers.md)"
 }
@@ -319,8 +310,7 @@ check_cpus() {
             *) meson compile -C "build/$name" bitdrop-selftest ;;
         esac
     done
-    tools/check_cpus.sh build >build/trust/cpus.md || { cat build/trust/cpus.md; exit 1; }
-    cat build/trust/cpus.md
+    report cpus tools/check_cpus.sh build
     record cpus 'A CPU runs what it has, with the same results' 'the CPUs that qemu plays: the ISA, hashes, all checks' \
         "$(tail -n 1 build/trust/cpus.md)"
 }
@@ -335,7 +325,6 @@ check_debian() {
 # stops all, because some programs that it stops end as if they had failed.
 check_all() {
     trap 'echo "./dev check: stopped" >&2; exit 130' INT
-    mkdir -p build/trust/passed
     of=$(tree)
     bad=
     for part in $check_parts; do
@@ -347,7 +336,7 @@ check_all() {
             bad="$bad $part"
         fi
     done
-    say "the table: commit $of, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(date +%F)"
+    say "the table: commit $of, $(cpu_model), $(date +%F)"
     printf '| %s | %s | %s |\n' promise 'what was tried' result --- --- ---
     cat build/trust/table/*
     [ -z "$bad" ] || { echo "failed:$bad" >&2; exit 1; }
@@ -361,11 +350,9 @@ check() {
     case " $check_parts :${1:-}" in
         *" $part "*:--short | *" $part "*:--update) recorded= ;;
         *" $part "*) recorded=$part ;;
-        *)
-            help >&2
-            exit 2
-            ;;
+        *) misused ;;
     esac
+    mkdir -p build/trust/table build/trust/passed
     [ -z "$recorded" ] || record_unfinished "$recorded"
     "check_$(echo "$part" | tr - _)" "$@"
     [ -z "$recorded" ] || record_finished "$recorded"
