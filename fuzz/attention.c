@@ -103,7 +103,7 @@ static bool oracle_bit(const struct attention *t, size_t row, size_t key)
     return key < a->keys && oracle_keep(&t->cfg, t->cfg.offset + first + key);
 }
 
-/* The mask of the forward call, for the reference. */
+/* Writes the mask that the forward call would have made, which the reference assumes. */
 static void fill_mask(const struct attention *t)
 {
     const struct fuzz_buffer *mask = &t->b[MASK];
@@ -117,7 +117,7 @@ static void fill_mask(const struct attention *t)
     }
 }
 
-/* What is before the call, or what it left. */
+/* Reads the numbers of a tensor: an input before the call, or an output after it. */
 static void read_numbers(const struct attention *t, int i, double *number)
 {
     const bitdrop_dtype type = dtype_of(t, i);

@@ -178,15 +178,15 @@ static unsigned char *choose_memory(struct fuzz_input *in, ptrdiff_t begin, ptrd
 /* The same bytes again and again, an odd number of them. */
 static void fill_memory(uint64_t seed)
 {
-    enum { SOME = 1021 };
+    enum { PERIOD = 1021 };
     struct check random = {.random = seed};
-    unsigned char some[SOME];
+    unsigned char pattern[PERIOD];
     const struct guard *g = &memory->guard;
 
-    for (size_t i = 0; i < SOME; i++)
-        some[i] = (unsigned char)check_random(&random);
-    for (size_t i = 0; i < g->size; i += SOME)
-        memcpy(g->shadow + i, some, g->size - i < SOME ? g->size - i : SOME);
+    for (size_t i = 0; i < PERIOD; i++)
+        pattern[i] = (unsigned char)check_random(&random);
+    for (size_t i = 0; i < g->size; i += PERIOD)
+        memcpy(g->shadow + i, pattern, g->size - i < PERIOD ? g->size - i : PERIOD);
 }
 
 void memory_place(struct fuzz_input *in, struct fuzz_buffer *b, size_t count)

@@ -107,8 +107,8 @@ def _structure(
 
 def _scratch(cfg: _library.Config, dtype: int, a: _library.Attention) -> tuple[object, int]:
     """Scratch memory and its address. If an argument is wrong its size is 0, and the call itself says what is wrong."""
-    room = _arrays.empty(_library.attention_scratch_bytes(cfg, dtype, a) + _ALIGNMENT, np.uint8)
-    return room, (room.ctypes.data + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
+    buffer = _arrays.empty(_library.attention_scratch_bytes(cfg, dtype, a) + _ALIGNMENT, np.uint8)
+    return buffer, (buffer.ctypes.data + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
 
 
 def _mask_shapes(scores: Shape) -> list[tuple[int, ...]]:
@@ -190,7 +190,7 @@ def attention(
         mask_given, bits = _arrays.mask_output(mask_given, _mask_shapes(x.scores)[0], "mask")
         _check_mask(bits, x.scores)
 
-    _room, scratch = _scratch(cfg, dtype, a)
+    _buffer, scratch = _scratch(cfg, dtype, a)
     _library.attention_forward(
         cfg,
         dtype,
@@ -273,7 +273,7 @@ def attention_backward(
         _heads.check_strides(written[-1][1], f"d{name}", of, name)
 
     a = _structure(x, result, scale, causal, causal_first, about_whole)
-    _room, scratch = _scratch(cfg, dtype, a)
+    _buffer, scratch = _scratch(cfg, dtype, a)
     _library.attention_backward(
         cfg,
         dtype,

@@ -92,8 +92,8 @@ def _new(dtype: str, shape: Shape, strides: Strides) -> tuple[Any, Heads]:
     kind = _arrays.numpy_dtype(dtype)
     steps = (*strides, 1)
     count = 0 if 0 in shape else 1 + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
-    room = _arrays.empty(count * kind.itemsize, np.uint8)
-    array: Any = np.ndarray(shape, kind, room, strides=[step * kind.itemsize for step in steps])
+    buffer = _arrays.empty(count * kind.itemsize, np.uint8)
+    array: Any = np.ndarray(shape, kind, buffer, strides=[step * kind.itemsize for step in steps])
     return array, Heads(array.ctypes.data, dtype, shape, strides, True, array)
 
 

@@ -17,7 +17,7 @@
 
 enum {
     T(STRIP_VECTORS) = WORD_ELEMENTS / C(LANES), /* to compute with */
-    T(ROW_VECTORS) = SOFTMAX_ROOM_BYTES / sizeof(C(vec)),
+    T(ROW_VECTORS) = SOFTMAX_BUFFER_BYTES / sizeof(C(vec)),
     T(PART) = T(ROW_VECTORS) * C(LANES) /* elements */
 };
 

@@ -381,10 +381,10 @@ static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 static inline void bf16_store(void *p, bf16_packed a) { memcpy(p, &a, sizeof a); }
 static inline void bf16_stream(void *p, bf16_packed a) { bf16_store(p, a); }
 
-PLAIN_FEW(f32, 4)
-PLAIN_FEW(f64, 8)
-PLAIN_FEW(f16, 2)
-PLAIN_FEW(bf16, 2)
+PLAIN_PARTIAL(f32, 4)
+PLAIN_PARTIAL(f64, 8)
+PLAIN_PARTIAL(f16, 2)
+PLAIN_PARTIAL(bf16, 2)
 
 static inline void stream_fence(void) {}
 

@@ -158,7 +158,7 @@ FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
 }
 
 /*
- * Compares all planes from plane j on, for the first `count` entries of `list`. `other` is a second
+ * Compares all planes from plane j on, of the first `count` entries of `list`. `other` is a second
  * list to work with. Kept elements are ORed into keep.
  */
 FORCE_INLINE void late_rest(const struct bitdrop_stream *s, const struct blocks *blocks, unsigned j,

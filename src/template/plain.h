@@ -74,7 +74,7 @@ static inline void copy_partial(unsigned char *buffer, size_t bytes, const void 
 }
 
 /* <dtype>_load_partial and <dtype>_store_partial through a buffer, of elements of `size` bytes. */
-#define PLAIN_FEW(dtype, size)                                                                     \
+#define PLAIN_PARTIAL(dtype, size)                                                                 \
     static inline dtype##_vec dtype##_load_partial(const void *p, size_t n)                        \
     {                                                                                              \
         unsigned char buffer[dtype##_LANES * (size)];                                              \

@@ -10,8 +10,8 @@
 #include "template/row_bits.h"
 #include "template/strip.h"
 
-enum { SOFTMAX_ROOM_BYTES = 1 << 14 /* for a part of a row, or for two short rows */ };
-_Static_assert(SOFTMAX_ROOM_BYTES / sizeof(f32_number) <= ROW_PART, "the bits of a part");
+enum { SOFTMAX_BUFFER_BYTES = 1 << 14 /* for a part of a row, or for two short rows */ };
+_Static_assert(SOFTMAX_BUFFER_BYTES / sizeof(f32_number) <= ROW_PART, "the bits of a part");
 
 /* The columns that row R of the whole sees are those below this. */
 static size_t columns_seen(const struct bitdrop_softmax_rows *s, uint64_t R, size_t cols)

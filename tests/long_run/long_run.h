@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mixed calls from several threads, each compared byte for byte with an answer that one thread made
- * before: by the scalar ISA, or, for the values of attention, by the same ISA. What a call is
- * follows from its number alone, so that it can be repeated.
+ * Mixed calls from several threads. Each is compared byte for byte with an answer that one thread
+ * made before. The scalar ISA makes the answer. For the values of attention the same ISA makes it,
+ * because they differ between ISAs. A call follows from its number, so it can be repeated.
  */
 #ifndef BITDROP_TESTS_LONG_RUN_H
 #define BITDROP_TESTS_LONG_RUN_H
@@ -24,7 +24,7 @@ enum { REGIONS = 6, MARGIN = 64 /* bytes on both sides of an output, which nobod
 /* An output in memory. */
 struct region {
     unsigned char *base, *at;
-    size_t room, bytes;
+    size_t allocated, bytes;
 };
 
 /* One of the threads, and its call. */
@@ -49,7 +49,7 @@ struct pools {
 };
 extern struct pools pools;
 
-/* Room for inputs of `most` elements, a quarter more for gaps, and POOL_MORE to begin at. */
+/* Inputs of `most` elements fit, with a quarter more for gaps, at each of POOL_MORE places. */
 enum { POOL_MORE = 4096 };
 void pools_fill(size_t most);
 
@@ -79,7 +79,7 @@ void region_set(struct region *r, size_t bytes, size_t gap, const void *content)
 /* A random gap of elements. */
 size_t draw_gap(struct check *c, bitdrop_dtype t);
 
-/* Whether the regions and what lies beside them are the same, but for NaNs of elements of t. */
+/* Whether both regions have the same bytes, and both margins. NaNs of dtype t are the same. */
 bool regions_same(const struct region *a, const struct region *b, const bitdrop_dtype *t);
 
 /* got[i] must be wanted[i], and the status OK. Otherwise prints the call and ends the program. */

@@ -10,12 +10,12 @@ enum { FILL = 0x5A };
 
 void region_set(struct region *r, size_t bytes, size_t gap, const void *content)
 {
-    const size_t room = (bytes + 3 * MARGIN) / 64 * 64 + 64;
+    const size_t allocated = (bytes + 3 * MARGIN) / 64 * 64 + 64;
 
-    if (r->room < room) {
+    if (r->allocated < allocated) {
         free(r->base);
-        r->base = aligned_alloc(64, room);
-        r->room = room;
+        r->base = aligned_alloc(64, allocated);
+        r->allocated = allocated;
         if (r->base == NULL) {
             perror("long_run: memory");
             exit(2);
