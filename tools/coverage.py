@@ -17,10 +17,6 @@ EXPLAINED = {
         "a second guard: `sizes_are_right` has refused all sizes whose scratch memory does not fit",
     ),
     ("src/attention_backward.c", "return 0;"): (1, "the same"),
-    ("src/cpu/cpu_x86.c", "bytes = last_cache_of(amd);"): (
-        1,
-        "AMD's CPUs alone; what it does with a leaf is a pure function, which made-up CPUs test",
-    ),
     ("src/dropblock.c", "return status;"): (1, "`bitdrop_mask` cannot fail behind the checks of the call"),
     ("src/dropblock.c", "return; /* not possible: what it depends on has been checked */"): (1, "the same"),
     ("src/run_call.h", "return;"): (
