@@ -3,10 +3,10 @@
 # The parts of ./dev check, which take long and are in no test. dev reads this file, which uses its functions.
 # shellcheck disable=SC2086,SC2154 # lists are words, and dev sets them
 
-# record line promise tried result: a line of the table in docs/trust.md, which ./dev check prints. A part names its
-# line as it is named itself, or several of them <part>-<more>.
+# record line promise tried result: a line of the table in docs/trust.md, which ./dev check prints, with the commit. The
+# line has the name of its part, or <part>-<more> where a part writes several lines.
 record() {
-    printf '| %s | %s | %s |\n' "$2" "$3" "$4" >"build/trust/table/$1"
+    printf '| %s | %s | %s | %s |\n' "$2" "$3" "$4" "$(tree)" >"build/trust/table/$1"
 }
 
 # record_unfinished part: in the place of the lines that it left before, one that stands unless it ends well.
@@ -336,8 +336,8 @@ check_all() {
             bad="$bad $part"
         fi
     done
-    say "the table: commit $of, $(cpu_model), $(date +%F)"
-    printf '| %s | %s | %s |\n' promise 'what was tried' result --- --- ---
+    say "the table: $(cpu_model), $(date +%F)"
+    printf '| %s | %s | %s | %s |\n' promise 'what was tried' result commit --- --- --- ---
     cat build/trust/table/*
     [ -z "$bad" ] || { echo "failed:$bad" >&2; exit 1; }
 }
