@@ -143,7 +143,7 @@ check_coverage() {
         -Doptimization=0 -Dc_args=-fprofile-update=atomic
     find build/coverage -name '*.gcda' -delete
     BITDROP_TEST_SEED=1 BITDROP_TEST_THIN=8 meson test -C build/coverage --print-errorlogs \
-        scalar avx2 avx512 neon dispatch race callbacks 'without fma'
+        scalar avx2 avx512 neon dispatch race callbacks streaming 'without fma'
     meson compile -C build/coverage long_run
     build/coverage/tests/long_run --short --first=1
     build/coverage-venv/bin/gcovr --root . --filter src/ --merge-mode-functions=separate \
