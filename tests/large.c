@@ -38,16 +38,16 @@ static bitdrop_config config(uint64_t offset)
     return (bitdrop_config){.p = 0.3, .seed = 11, .offset = offset, .isa = (uint8_t)isa};
 }
 
-/* Compares mask, and data if values is set, with parts of N elements. */
-static bool parts_agree(const char *what, const bitdrop_config *whole, bool values)
+/* Compares mask, and data if values is set, with parts of `count` elements. */
+static bool parts_agree(const char *what, const bitdrop_config *whole, size_t count, bool values)
 {
     static uint16_t x[PART], y[PART];
     static uint8_t bits[PART / 8];
 
     for (size_t i = 0; i < PART; i++)
         x[i] = one;
-    for (size_t at = 0; at < N; at += PART) {
-        const size_t n = N - at < PART ? N - at : PART;
+    for (size_t at = 0; at < count; at += PART) {
+        const size_t n = count - at < PART ? count - at : PART;
         bitdrop_config cfg = *whole;
 
         cfg.offset += at;
@@ -71,7 +71,7 @@ static bool masks_are_right(uint64_t offset)
 
     memset(mask, 0x55, bitdrop_mask_bytes(N));
     return (bitdrop_mask(&cfg, N, mask) == BITDROP_OK || fail("mask is refused", offset, 0)) &&
-           parts_agree("mask", &cfg, false);
+           parts_agree("mask", &cfg, N, false);
 }
 
 static bool forward_is_right(uint64_t offset)
@@ -82,7 +82,7 @@ static bool forward_is_right(uint64_t offset)
     memset(mask, 0x55, bitdrop_mask_bytes(N));
     return (bitdrop_forward(&cfg, BITDROP_BF16, N, data, data, mask) == BITDROP_OK ||
             fail("forward is refused", offset, 0)) &&
-           parts_agree("forward", &cfg, true);
+           parts_agree("forward", &cfg, N, true);
 }
 
 static void run_backwards(void *context, size_t tasks, void (*task)(void *argument, size_t index),
@@ -106,7 +106,7 @@ static bool rows_are_right(uint64_t offset)
     if (bitdrop_forward_2d(&cfg, BITDROP_BF16, &shape, data, data, mask) != BITDROP_OK)
         return fail("forward of rows is refused", offset, 0);
     cfg.parallel = NULL;
-    return parts_agree("forward of rows", &cfg, true);
+    return parts_agree("forward of rows", &cfg, N, true);
 }
 
 /* A matrix whose second row begins past 2^32 elements, in tasks that cut rows. */
@@ -126,7 +126,101 @@ static bool matrix_is_right(void)
     cfg = config(3);
     if (bitdrop_mask(&cfg, N, mask) != BITDROP_OK)
         return fail("mask is refused", 3, 0);
-    return parts_agree("forward_2d", &cfg, true);
+    return parts_agree("forward_2d", &cfg, N, true);
+}
+
+/* bf16 from 1 to 2, and others in each row. */
+static uint16_t varied(size_t i) { return (uint16_t)(0x3F80 | (i * 2654435761u >> 8 & 0x7F)); }
+
+/* Both passes of softmax in place, against one row a call. */
+static bool softmax_is_right(void)
+{
+    enum { ROWS = 1332, MOST_COLS = 1 << 22 };
+    static uint16_t x[MOST_COLS];
+    static uint8_t bits[MOST_COLS / 8];
+    const bitdrop_softmax soft = {.scale = 3};
+    bitdrop_2d shape = {.rows = ROWS, .cols = N / ROWS};
+    bitdrop_config cfg = config(5);
+
+    if (N % ROWS != 0 || shape.cols > MOST_COLS)
+        return fail("N has no such rows", 5, 0);
+    for (size_t i = 0; i < N; i++)
+        data[i] = varied(i);
+    if (bitdrop_forward_softmax(&cfg, BITDROP_BF16, &shape, &soft, data, NULL, data, mask) ||
+        bitdrop_backward_softmax(&cfg, BITDROP_BF16, &shape, &soft, data, data, data, mask))
+        return fail("softmax is refused", 5, 0);
+    shape.rows = 1;
+    for (size_t row = 0; row < ROWS; row++) {
+        const size_t at = row * shape.cols, bytes = bitdrop_mask_bytes(shape.cols);
+
+        cfg.offset = 5 + at;
+        for (size_t i = 0; i < shape.cols; i++)
+            x[i] = varied(at + i);
+        if (bitdrop_forward_softmax(&cfg, BITDROP_BF16, &shape, &soft, x, NULL, x, bits) ||
+            bitdrop_backward_softmax(&cfg, BITDROP_BF16, &shape, &soft, x, x, x, bits) ||
+            memcmp(x, data + at, shape.cols * sizeof *x) != 0 ||
+            memcmp(bits, mask + row * bytes, bytes) != 0)
+            return fail("softmax", 5, at);
+    }
+    return true;
+}
+
+enum { HEADS = 2, QUERIES = 46341, KEYS = 46344 };
+struct head {
+    float q[QUERIES], k[KEYS], v[KEYS], dout[QUERIES], out[QUERIES], dq[QUERIES], dk[KEYS],
+        dv[KEYS];
+};
+
+/* Both passes for some heads, from number `first` on. */
+static bool attention_runs(struct head *h, size_t heads, size_t first, float *lse, uint8_t *bits)
+{
+#define STRIDES                                                                                    \
+    {                                                                                              \
+        HEADS * sizeof *h / sizeof(float), sizeof *h / sizeof(float), 1                            \
+    }
+    const bitdrop_attention a = {.batch = 1,
+                                 .heads = heads,
+                                 .queries = QUERIES,
+                                 .keys = KEYS,
+                                 .dim = 1,
+                                 .q_strides = STRIDES,
+                                 .k_strides = STRIDES,
+                                 .v_strides = STRIDES,
+                                 .out_strides = STRIDES};
+    const bitdrop_config cfg = config(9 + (uint64_t)first * QUERIES * KEYS);
+    const size_t bytes = bitdrop_attention_scratch_bytes(&cfg, BITDROP_F32, &a);
+    void *scratch = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    const bool right =
+        scratch != NULL &&
+        bitdrop_attention_forward(&cfg, BITDROP_F32, &a, h->q, h->k, h->v, h->out, lse, bits,
+                                  scratch) == BITDROP_OK &&
+        bitdrop_attention_backward(&cfg, BITDROP_F32, &a, h->dout, h->q, h->k, h->v, h->out, lse,
+                                   h->dq, h->dk, h->dv, bits, scratch) == BITDROP_OK;
+
+    free(scratch);
+    return right;
+}
+
+/* More than 2^32 probabilities. The mask against flat calls, the rest against one head a call. */
+static bool attention_is_right(void)
+{
+    static struct head heads[HEADS], alone;
+    static float lse[HEADS][QUERIES], lse_alone[QUERIES];
+    const bitdrop_config cfg = config(9);
+    const size_t last = HEADS - 1;
+
+    for (size_t i = 0; i < HEADS * (sizeof *heads / sizeof(float)); i++)
+        ((float *)heads)[i] = (float)(varied(i) - 0x3FC0) / 64;
+    alone = heads[last];
+    if (!attention_runs(heads, HEADS, 0, lse[0], mask))
+        return fail("attention is refused", 9, 0);
+    if (!parts_agree("attention", &cfg, (size_t)HEADS * QUERIES * KEYS, false))
+        return false;
+    if (!attention_runs(&alone, 1, last, lse_alone, (uint8_t *)data))
+        return fail("attention of a head is refused", 9, 0);
+    return (memcmp(&alone, &heads[last], sizeof alone) == 0 &&
+            memcmp(lse_alone, lse[last], sizeof lse_alone) == 0) ||
+           fail("attention, its values", 9, 0);
 }
 
 /* A byte for each element, and back. */
@@ -144,7 +238,7 @@ static bool bytes_are_right(void)
     memset(mask, 0x55, bitdrop_mask_bytes(N));
     if (ones != kept || bitdrop_mask_pack(N, bytes, mask) != BITDROP_OK)
         return fail("count, or pack is refused", 77, 0);
-    return parts_agree("mask, unpacked and packed", &cfg, false);
+    return parts_agree("mask, unpacked and packed", &cfg, N, false);
 }
 
 int main(int argc, char **argv)
@@ -159,7 +253,7 @@ int main(int argc, char **argv)
         return 77;
     }
     data = malloc(N * sizeof *data);
-    mask = malloc(bitdrop_mask_bytes(N));
+    mask = malloc(bitdrop_mask_bytes(N) + (1 << 20)); /* attention has more than N probabilities */
     if (data == NULL || mask == NULL) {
         fputs("large: 10 GiB of memory are not to be had\n", stderr);
         return 77;
@@ -167,7 +261,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof offsets / sizeof *offsets && right; i++)
         right = masks_are_right(offsets[i]);
     right = right && forward_is_right(offsets[1]) && rows_are_right(offsets[2]) &&
-            matrix_is_right() && bytes_are_right();
+            matrix_is_right() && bytes_are_right() && softmax_is_right() && attention_is_right();
     printf("%s: %s\n", bitdrop_isa_name(isa),
            right ? "calls of 2^32 + 4,100 elements are right" : "WRONG");
     free(data);
