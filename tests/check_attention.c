@@ -417,8 +417,37 @@ static void check_one(struct run *r)
             fail(r, names[i]);
 }
 
+static void count_tasks(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                        void *argument)
+{
+    *(size_t *)context = tasks;
+    check_run_backwards(NULL, tasks, task, argument);
+}
+
+/* As many tasks as heads of q, although they share one head of k and v. */
+static void expect_task_for_each_head(struct check *c)
+{
+    enum { HEADS = 4, QUERIES = 1024, KEYS = 64 };
+    static const float x[HEADS * QUERIES];
+    static float out[HEADS * QUERIES];
+    static _Alignas(64) unsigned char scratch[1 << 22];
+    const bitdrop_attention a = {
+        .batch = 1, .heads = HEADS, .kv_heads = 1, .queries = QUERIES, .keys = KEYS, .dim = 1};
+    size_t tasks = 0;
+    const bitdrop_parallel parallel = {.run = count_tasks, .context = &tasks, .tasks = HEADS};
+    const bitdrop_config cfg = {
+        .p = 0.5, .isa = (uint8_t)c->isa, .mask_use = BITDROP_MASK_REMADE, .parallel = &parallel};
+
+    if (bitdrop_attention_scratch_bytes(&cfg, BITDROP_F32, &a) > sizeof scratch ||
+        bitdrop_attention_forward(&cfg, BITDROP_F32, &a, x, x, x, out, NULL, NULL, scratch) !=
+            BITDROP_OK ||
+        tasks != HEADS)
+        check_fail(c, "attention with %d heads in %zu tasks", HEADS, tasks);
+}
+
 void check_attention(struct check *c)
 {
+    expect_task_for_each_head(c);
     for (size_t i = 0; i < 120 / c->thin + 4; i++) {
         struct run r = {.c = c};
 
