@@ -46,7 +46,7 @@ struct bitdrop_score_block {
     const uint8_t *keep;       /* NULL: all are kept */
     size_t keep_stride;        /* bytes */
     double x_scale, y_scale;   /* of the scores, and of D */
-    unsigned char *factor;     /* forward: each row of out is to be multiplied by this */
+    unsigned char *row_scale;  /* forward: each row of out is to be multiplied by this */
     unsigned char *lse;        /* of each row: written by forward, read by backward */
     const unsigned char *dots; /* backward: sum of dout * out of each row */
 };
@@ -55,9 +55,9 @@ struct bitdrop_copied_rows {
     unsigned char *to;
     size_t to_stride; /* bytes */
     const unsigned char *from;
-    size_t stride;               /* bytes */
-    size_t rows, n;              /* elements of a row */
-    const unsigned char *factor; /* narrow: a number for each row; NULL: 1 */
+    size_t stride;                  /* bytes */
+    size_t rows, n;                 /* elements of a row */
+    const unsigned char *row_scale; /* narrow: a number for each row; NULL: 1 */
 };
 
 struct bitdrop_attention_kernels {

@@ -322,15 +322,15 @@ static inline struct bitdrop_score_block score_block(const struct bitdrop_attent
     return s;
 }
 
-/* Rows of numbers to where they belong; factor: of each row, NULL: 1. */
+/* Rows of numbers to where they belong; row_scale: of each row, NULL: 1. */
 static inline void store_rows(const struct bitdrop_attention_job *job,
                               const struct bitdrop_heads *m, size_t sample, size_t head, size_t row,
                               size_t rows, size_t cols, const unsigned char *from,
-                              const unsigned char *factor)
+                              const unsigned char *row_scale)
 {
     job->kernels->narrow(&(struct bitdrop_copied_rows){head_row(m, sample, head, row),
                                                        m->strides[2], from, row_bytes(job, cols),
-                                                       rows, cols, factor});
+                                                       rows, cols, row_scale});
 }
 
 static inline void run_tasks(struct bitdrop_attention_job *job,

@@ -11,7 +11,7 @@
 struct forward {
     const struct bitdrop_attention_job *job;
     struct block_scratch block;
-    unsigned char *k, *v, *q, *row_buffer, *out, *factor;
+    unsigned char *k, *v, *q, *row_buffer, *out, *row_scale;
     size_t rows; /* of a block */
 };
 
@@ -29,7 +29,7 @@ static size_t lay_out_forward(struct forward *f, const struct bitdrop_attention_
     f->q = arena_take(&arena, f->rows * row_bytes(job, job->dim));
     f->row_buffer = arena_take(&arena, job->kernels->panel_cols * row_bytes(job, job->dim));
     f->out = arena_take(&arena, f->rows * row_bytes(job, job->v_dim));
-    f->factor = arena_take(&arena, f->rows * job->kernels->number);
+    f->row_scale = arena_take(&arena, f->rows * job->kernels->number);
     return arena.used;
 }
 
@@ -38,7 +38,7 @@ static void forward_block(const struct forward *f, const struct block *b, struct
     const struct bitdrop_attention_job *job = f->job;
     struct bitdrop_score_block s = score_block(job, b, &f->block);
 
-    s.factor = f->factor;
+    s.row_scale = f->row_scale;
     if (b->cols > 0) {
         const struct rows q =
             rows_of(job, &job->q, b->sample, b->head, b->row, b->rows, job->dim, f->q);
@@ -51,7 +51,8 @@ static void forward_block(const struct forward *f, const struct block *b, struct
                           false, v, f->out, false);
     else
         memset(f->out, 0, b->rows * row_bytes(job, job->v_dim));
-    store_rows(job, &job->out, b->sample, b->head, b->row, b->rows, job->v_dim, f->out, f->factor);
+    store_rows(job, &job->out, b->sample, b->head, b->row, b->rows, job->v_dim, f->out,
+               f->row_scale);
 }
 
 /* Every `parts`-th block of a head: with causal ones each part has short and long rows. */

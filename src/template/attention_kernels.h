@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What attention calls (attention.h), for one type of numbers. Included once for each, with
+ * Attention: the kernels of attention.h that depend on the type of the computation and not on the
+ * dtype. Included once for each type, after an ISA's vec.h and vec_product.h, <math.h>, attention.h
+ * and template/number.h, strip.h and work.h, with
  *
- *   COMPUTE  f32 or f64
+ *   COMPUTE  f32 or f64: the type of the computation
  *
- * which it undefines, behind vec.h and vec_product.h. It leaves <compute>_product and so on;
- * template/attention_table.h makes tables of them.
+ * which it undefines. It defines <compute>_product, _transpose, _forward_rows, _backward_rows,
+ * _row_dots and _add_row.
  *
- * A strip is 32 scores, those of one word of keep bits. Scores past the last one that a row sees
- * are taken as -infinity up to the end of their strip, which lies in the padding of the block.
+ * A strip is 32 scores, which have one word of keep bits. The last strip that a row sees may hold
+ * scores that the row does not see. They count as -infinity. Rows are padded to whole strips.
  */
+#if !defined(BITDROP_VEC_H) || !defined(BITDROP_ATTENTION_H) || !defined(BITDROP_TEMPLATE_NUMBER_H)
+#error "include the vec.h of an ISA, attention.h and template/number.h first"
+#endif
+#if !defined(BITDROP_TEMPLATE_STRIP_H) || !defined(BITDROP_TEMPLATE_WORK_H)
+#error "include template/strip.h and template/work.h first"
+#endif
 #ifndef COMPUTE
 #error "define COMPUTE"
 #endif
@@ -21,11 +29,13 @@
 #include "template/product.h"
 
 enum {
-    C(SCORE_VECTORS) = WORD_ELEMENTS / C(LANES),
+    C(SCORE_VECTORS) = WORD_ELEMENTS / C(LANES), /* vectors in a strip */
     C(SCORE_BYTES) = WORD_ELEMENTS * sizeof(C(number))
 };
 
-/* Keep bits of a strip of n scores, all of them kept if there is no mask; behind them 0. */
+/*
+ * Keep bits of a strip of which n scores are seen. The others are 0. Without a mask all n are kept.
+ */
 static keep_bits C(score_bits)(const uint8_t *keep, size_t col, size_t n,
                                uint8_t buffer[WORD_ELEMENTS / 8])
 {
@@ -33,8 +43,9 @@ static keep_bits C(score_bits)(const uint8_t *keep, size_t col, size_t n,
 }
 
 /*
- * scale * score + bias of a strip of n scores. What lies behind them was never written, and a
- * signalling NaN there must not raise anything.
+ * scale * score + bias of the n scores of a strip that are seen, and -infinity after them. The
+ * memory after them may never have been written, and a signalling NaN there must not raise an
+ * exception. So +0 is selected there before anything is computed.
  */
 FORCE_INLINE void C(scaled_strip)(const unsigned char *score, const unsigned char *bias,
                                   C(vec) scale, size_t n, C(vec) t[C(SCORE_VECTORS)])
@@ -57,19 +68,23 @@ FORCE_INLINE void C(scaled_strip)(const unsigned char *score, const unsigned cha
     }
 }
 
+/* The bias from column col on, or NULL. */
 static const unsigned char *C(bias_at)(const unsigned char *bias, size_t col)
 {
     return bias == NULL ? NULL : bias + col * sizeof(C(number));
 }
 
-/* A NaN may be left out, and may come out: a row that has one is all NaN. */
+/*
+ * The greatest scaled score of a row. A NaN may be ignored or returned: the sum of a row with a NaN
+ * is a NaN in both cases.
+ */
 static C(number) C(row_greatest)(const unsigned char *score, const unsigned char *bias,
                                  C(vec) scale, size_t seen)
 {
-    C(vec) most[C(SCORE_VECTORS)], t[C(SCORE_VECTORS)];
+    C(vec) maxima[C(SCORE_VECTORS)], t[C(SCORE_VECTORS)];
 
     for (int v = 0; v < C(SCORE_VECTORS); v++)
-        most[v] = C(set1)(-INFINITY);
+        maxima[v] = C(set1)(-INFINITY);
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
         const unsigned char *at = score + col * sizeof(C(number));
 
@@ -79,14 +94,17 @@ static C(number) C(row_greatest)(const unsigned char *score, const unsigned char
             C(scaled_strip)
         (at, C(bias_at)(bias, col), scale, smaller(seen - col, WORD_ELEMENTS), t);
         for (int v = 0; v < C(SCORE_VECTORS); v++)
-            most[v] = C(max)(t[v], most[v]);
+            maxima[v] = C(max)(t[v], maxima[v]);
     }
     for (int v = 1; v < C(SCORE_VECTORS); v++)
-        most[0] = C(max)(most[v], most[0]);
-    return C(greatest)(most[0]);
+        maxima[0] = C(max)(maxima[v], maxima[0]);
+    return C(greatest)(maxima[0]);
 }
 
-/* exp(t - base) where kept in the place of the scores. Returns the sum of all, dropped ones too. */
+/*
+ * Replaces scores by exp(t - base) where kept and +0 elsewhere, where t is the scaled score.
+ * Returns the sum of all exps, also of the dropped ones.
+ */
 static C(number) C(row_exps)(unsigned char *score, const unsigned char *bias, const uint8_t *keep,
                              C(vec) scale, C(number) base, size_t seen)
 {
@@ -114,7 +132,10 @@ static C(number) C(row_exps)(unsigned char *score, const unsigned char *bias, co
     return C(sum)(sums[0]);
 }
 
-/* All probabilities of a row with a NaN or +infinity are NaN; what is dropped is +0 as ever. */
+/*
+ * Replaces scores by NaN where kept and +0 elsewhere. A row with a NaN or +infinity has these
+ * probabilities.
+ */
 static void C(row_of_nans)(unsigned char *score, const uint8_t *keep, size_t seen)
 {
     for (size_t col = 0; col < seen; col += WORD_ELEMENTS) {
@@ -127,7 +148,7 @@ static void C(row_of_nans)(unsigned char *score, const uint8_t *keep, size_t see
     }
 }
 
-/* +0 from the strip behind the last column that is seen to that of the end of the block. */
+/* Writes +0 to all strips of the block that the row does not see. */
 static void C(clear_unseen)(unsigned char *row, size_t seen, size_t cols)
 {
     const size_t begin = (seen + WORD_ELEMENTS - 1) / WORD_ELEMENTS * C(SCORE_BYTES);
@@ -144,6 +165,10 @@ static C(number) C(log_of)(C(number) x)
     return log[0];
 }
 
+/*
+ * A row of the forward pass. The exps are not divided by their sum: row_scale is what `narrow`
+ * multiplies the row of out by instead.
+ */
 static void C(forward_row)(const struct bitdrop_score_block *b, size_t row)
 {
     unsigned char *score = b->scores + row * b->stride;
@@ -154,18 +179,18 @@ static void C(forward_row)(const struct bitdrop_score_block *b, size_t row)
     const C(number) greatest = C(row_greatest)(score, bias, scale, seen);
     const C(number) base = greatest == -(C(number))INFINITY ? 0 : greatest;
     const C(number) sum = C(row_exps)(score, bias, keep, scale, base, seen);
-    C(number) factor = 0, lse = -(C(number))INFINITY;
+    C(number) row_scale = 0, lse = -(C(number))INFINITY;
 
     if (sum > 0) {
-        factor = (C(number))b->y_scale / sum;
+        row_scale = (C(number))b->y_scale / sum;
         lse = greatest + C(log_of)(sum);
-    } else if (sum != 0) {
+    } else if (sum != 0) { /* it is a NaN */
         C(row_of_nans)(score, keep, seen);
-        factor = 1;
+        row_scale = 1;
         lse = sum;
     }
     C(clear_unseen)(score, seen, b->cols);
-    memcpy(b->factor + row * sizeof factor, &factor, sizeof factor);
+    memcpy(b->row_scale + row * sizeof row_scale, &row_scale, sizeof row_scale);
     if (b->lse != NULL)
         memcpy(b->lse + row * sizeof lse, &lse, sizeof lse);
 }
@@ -176,7 +201,11 @@ static void C(forward_rows)(const struct bitdrop_score_block *b)
         C(forward_row)(b, row);
 }
 
-/* D of the probabilities in the place of the scores, their gradient in that of the gradients. */
+/*
+ * A row of the backward pass. Replaces scores by D(probability), and the gradients of
+ * D(probability) by those of the unscaled scores, q k^T. D(v) is v * y_scale where kept and +0
+ * elsewhere.
+ */
 static void C(backward_row)(const struct bitdrop_score_block *b, size_t row)
 {
     unsigned char *score = b->scores + row * b->stride, *grad = b->grads + row * b->stride;
@@ -206,14 +235,14 @@ static void C(backward_row)(const struct bitdrop_score_block *b, size_t row)
             const size_t in_strip = (size_t)v * sizeof(C(vec));
             const C(mask) kept = C(keep)(bits, v, 0);
             const C(mask) seen_lanes = C(keep)(lanes, v, 0);
-            const C(vec) given = C(load)(grad + at + in_strip);
+            const C(vec) loaded = C(load)(grad + at + in_strip);
             const C(vec) g =
-                C(mul)(n < WORD_ELEMENTS ? C(only)(seen_lanes, given) : given, y_scale);
+                C(mul)(n < WORD_ELEMENTS ? C(only)(seen_lanes, loaded) : loaded, y_scale);
             const C(vec) kept_g = C(only)(kept, g);
-            const C(vec) change = C(mul)(C(mul)(scale, t[v]), C(sub)(kept_g, dots));
+            const C(vec) score_grad = C(mul)(C(mul)(scale, t[v]), C(sub)(kept_g, dots));
 
             C(store)(score + at + in_strip, C(only)(kept, C(mul)(t[v], y_scale)));
-            C(store)(grad + at + in_strip, C(only)(seen_lanes, change));
+            C(store)(grad + at + in_strip, C(only)(seen_lanes, score_grad));
         }
     }
     C(clear_unseen)(score, seen, b->cols);
@@ -226,7 +255,7 @@ static void C(backward_rows)(const struct bitdrop_score_block *b)
         C(backward_row)(b, row);
 }
 
-/* Rows are padded with +0 to whole vectors. */
+/* The dot products of rows of x and y, which are padded with +0 to whole vectors. */
 static inline void C(row_dots)(unsigned char *to, const unsigned char *x, const unsigned char *y,
                                size_t stride, size_t rows, size_t n)
 {
@@ -251,8 +280,9 @@ static void C(add_row)(unsigned char *to, const unsigned char *from, size_t n)
 }
 
 /*
- * A square of as many rows as a vector has lanes. Rows and columns change places in log2(LANES)
- * steps, each of which moves the highest bit of a row's number to the lowest bit of the column's.
+ * Transposes a square of LANES rows, in log2(LANES) steps. For each element, a step shifts its row
+ * number and its column number to the left. The highest bit of the row number becomes the lowest
+ * bit of the column number, and the highest bit of the column number that of the row number.
  */
 static void C(transpose_square)(C(vec) row[C(LANES)])
 {
@@ -268,6 +298,7 @@ static void C(transpose_square)(C(vec) row[C(LANES)])
     }
 }
 
+/* Transposes rows into a panel (attention.h), square by square. */
 static void C(transpose)(unsigned char *panel, const unsigned char *from, size_t stride,
                          size_t rows, size_t n)
 {

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bf16 with a product of pairs: what attention calls where a factor is two elements. Scores and
- * sums are f32. The includer has included its vec.h and a vec_product.h that has pairs, and defines
+ * Attention in bf16 by products of pairs: the kernels of attention.h for CPUs that multiply two
+ * elements of bf16 in each lane. So a factor is two elements. Scores and sums are f32.
  *
- *   ATTENTION_PAIRS  the name of the kernels
+ * Included after the vec.h of an ISA and a vec_product.h that defines pair_vec and the other names
+ * of pairs (docs/design.md), with
+ *
+ *   ATTENTION_PAIRS  name of the struct bitdrop_attention_kernels that it defines
  */
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
 #ifndef ATTENTION_PAIRS
 #error "define ATTENTION_PAIRS"
 #endif
@@ -30,9 +36,9 @@
 #include "template/product.h"
 #undef C
 
-enum { PAIR_BYTES = 4 };
+enum { PAIR_BYTES = 4 /* as many as an f32 has */ };
 
-/* The elements of each row, and +0 behind them up to a whole vector. */
+/* Copies rows of elements, and pads each row with +0 to a whole vector. */
 static void pair_factors(const struct bitdrop_copied_rows *c)
 {
     const size_t bytes = 2 * c->n, vector = sizeof(f32_vec);
@@ -45,7 +51,7 @@ static void pair_factors(const struct bitdrop_copied_rows *c)
     }
 }
 
-/* Row r of the pairs is rows 2 r and 2 r + 1; behind the last row comes one of +0. */
+/* Makes row r of the pairs from rows 2 r and 2 r + 1. A last row alone is paired with +0. */
 static void pair_rows(const struct bitdrop_copied_rows *c)
 {
     unsigned char *to = c->to;
@@ -64,7 +70,7 @@ static void pair_rows(const struct bitdrop_copied_rows *c)
     }
 }
 
-/* A row of f32 to half as many factors, which may be in its place. */
+/* Rounds a row of f32 to half as many factors. `to` may be the same address as `from`. */
 static void pair_pack_row(unsigned char *to, const unsigned char *from, size_t cols)
 {
     for (size_t col = 0; col < cols; col += 2 * f32_LANES) {
@@ -74,6 +80,7 @@ static void pair_pack_row(unsigned char *to, const unsigned char *from, size_t c
     }
 }
 
+/* Calls the pass of f32, and rounds its results to factors. */
 static void pair_forward_rows(const struct bitdrop_score_block *b)
 {
     f32_forward_rows(b);
@@ -84,7 +91,10 @@ static void pair_forward_rows(const struct bitdrop_score_block *b)
     }
 }
 
-/* Two rows of f32 become a row of pairs in the place of the first. */
+/*
+ * Replaces the first of two rows of f32 by a row of pairs of both. If second is NULL, it counts as
+ * +0.
+ */
 static void pair_up(unsigned char *first, const unsigned char *second, size_t cols)
 {
     for (size_t at = 0; at < PAIR_BYTES * cols; at += sizeof(f32_vec))
@@ -92,6 +102,8 @@ static void pair_up(unsigned char *first, const unsigned char *second, size_t co
                                       second == NULL ? f32_set1(0) : f32_load(second + at)));
 }
 
+/* Likewise. Pairs of columns of grads go to grad_rows. Then scores and grads become pairs of rows.
+ */
 static void pair_backward_rows(const struct bitdrop_score_block *b)
 {
     f32_backward_rows(b);
@@ -106,7 +118,7 @@ static void pair_backward_rows(const struct bitdrop_score_block *b)
     }
 }
 
-/* Rows are padded with +0 to whole vectors. */
+/* The dot products of rows of x and y, which are padded with +0 to whole vectors. */
 static void pair_dots(unsigned char *to, const unsigned char *x, const unsigned char *y,
                       size_t stride, size_t rows, size_t n)
 {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What attention calls, of an ISA, and a table of it for each dtype. The includer has included its
- * vec.h and vec_product.h, and defines
+ * All attention kernels of an ISA, and their table: a struct bitdrop_attention_kernels for each
+ * dtype. Included after the ISA's vec.h and vec_product.h, with
  *
- *   ATTENTION  the table's name: bitdrop_attention_<isa>
+ *   ATTENTION  name of the table: bitdrop_attention_<isa>
  */
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
 #ifndef ATTENTION
 #error "define ATTENTION"
 #endif
@@ -50,8 +53,8 @@
 #define BYTES 2
 #include "template/attention_convert.h"
 
-/* The row passes leave the gradients by columns and by rows in one place. */
-#define TABLE_OF(dtype, compute)                                                                   \
+/* A factor is a number, so `pair` stays NULL, and grads and grad_rows are the same memory. */
+#define KERNELS_OF(dtype, compute)                                                                 \
     {                                                                                              \
         .number = sizeof(compute##_number), .elements = 1, .lanes = compute##_LANES,               \
         .panel_cols = PRODUCT_VECTORS * compute##_LANES, .widen = dtype##_widen_rows,              \
@@ -62,4 +65,4 @@
     }
 
 const struct bitdrop_attention_kernels ATTENTION[BITDROP_DTYPE_COUNT] = {
-    TABLE_OF(f32, f32), TABLE_OF(f64, f64), TABLE_OF(f16, f32), TABLE_OF(bf16, f32)};
+    KERNELS_OF(f32, f32), KERNELS_OF(f64, f64), KERNELS_OF(f16, f32), KERNELS_OF(bf16, f32)};

@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The product of two matrices, in tiles of sums that stay in registers (Goto and van de Geijn,
- * "Anatomy of high-performance matrix multiplication", TOMS 34, 2008). Included once for each type
- * of factors. The includer defines C(name), has included its vec_product.h, and undefines C:
- * template/attention_kernels.h for f32 and f64, template/attention_pairs.h for pairs.
+ * The product of two matrices (struct bitdrop_product), in tiles of sums that stay in registers
+ * (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", TOMS 34, 2008).
+ * Included once for each type of factors, after an ISA's vec.h and vec_product.h, attention.h and
+ * template/work.h, with
+ *
+ *   C(name)  f32_<name>, f64_<name> or pair_<name>: the names of the type
+ *
+ * which it leaves defined. It defines C(product).
  */
+#if !defined(BITDROP_VEC_H) || !defined(BITDROP_ATTENTION_H) || !defined(BITDROP_TEMPLATE_WORK_H)
+#error "include the vec.h of an ISA, attention.h and template/work.h first"
+#endif
 #ifndef C
 #error "define C"
 #endif
 
 /*
- * `vectors` columns of `rows` rows. Both are constants after inlining, so that the sums are
- * registers.
+ * Computes a tile of c: `rows` rows of `vectors` vectors. Both are constants after inlining, so
+ * that the sums are registers.
  */
 FORCE_INLINE void C(product_tile)(int rows, int vectors, const struct bitdrop_product *p)
 {
@@ -52,7 +59,7 @@ FORCE_INLINE void C(product_tile)(int rows, int vectors, const struct bitdrop_pr
         }
 }
 
-/* As many times `rows` rows as there are. */
+/* Computes tiles of `rows` rows while so many are left, and moves p past them. */
 FORCE_INLINE void C(product_rows)(int rows, int vectors, struct bitdrop_product *p)
 {
     for (; PRODUCT_ROWS >= rows && p->rows >= (size_t)rows; p->rows -= (size_t)rows) {
@@ -62,7 +69,7 @@ FORCE_INLINE void C(product_rows)(int rows, int vectors, struct bitdrop_product 
     }
 }
 
-/* `vectors` columns of all rows. */
+/* Computes `vectors` vectors of all rows. */
 FORCE_INLINE void C(product_columns)(int vectors, struct bitdrop_product p)
 {
     C(product_rows)(8, vectors, &p);
@@ -72,6 +79,7 @@ FORCE_INLINE void C(product_columns)(int vectors, struct bitdrop_product p)
     C(product_rows)(1, vectors, &p);
 }
 
+/* Computes c, one panel of b after the other. */
 static inline void C(product)(const struct bitdrop_product *p)
 {
     const size_t panel = PRODUCT_VECTORS * C(LANES);
