@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What activations need that goes by the type to compute in: where they end, and the normal
- * distribution. src/op has the rest.
+ * The parts of the activations in src/op that differ between f32 and f64: the bounds of x, and the
+ * tail of the normal distribution.
  *
- * The includer has included its vec.h.
+ * Include the vec.h of an ISA first.
  */
 #ifndef BITDROP_TEMPLATE_ACTIVATION_H
 #define BITDROP_TEMPLATE_ACTIVATION_H
@@ -15,9 +15,9 @@
 #include <stddef.h>
 
 /*
- * So far from 0 activations are x or 0, to the last bit or to less than 1e-30. What they are made
- * of is computed of an x within these bounds: it neither overflows nor becomes infinity times 0.
- * SLEEF's expf also raises invalid below -176.
+ * At x >= END an activation is x, and at x <= -END it is 0, to the last bit or within 1e-30. The
+ * formulas compute with x clamped to [-END, END], so that exp does not overflow and no infinity is
+ * multiplied by 0. SLEEF's expf would also raise FE_INVALID below -176.
  */
 enum {
     f32_SILU_END = 87,
@@ -29,17 +29,18 @@ enum {
 };
 
 /*
- * Phi(-a), the part of the standard normal distribution below -a, for 0 <= a <= GELU_END. e is
+ * Phi(-a), the probability that a standard normal number is below -a, for 0 <= a <= GELU_END. e is
  * exp(-a * a / 2).
  *
- * Phi(-a) = e * Q(u), u = a / (1 + 5/16 * a), because an exp is much faster than an erfc. Q(0) is
- * 1/2, so that little is rounded near 0, where the error of Phi counts most.
+ * Computes e * Q(u), where u = a / (1 + 5/16 * a) and Q is a polynomial, because an exp is much
+ * faster than an erfc. Q(0) is exactly 1/2. So the rounding error is small near 0, where the error
+ * of Phi matters most.
  *
- * The other coefficients are a fit to exp(a * a / 2) * Phi(-a), computed with 30 digits, at 1500
- * Chebyshev nodes of [0, 7.5]. It is least squares with the weight exp(-a * a / 2), 300 times over,
- * where each node's weight is multiplied by its last error (Lawson's algorithm), which makes the
- * largest error least. That is 3.3e-10 in Phi, before anything is rounded. 5/16 is the best of some
- * multiples of 1/64.
+ * The other coefficients are fitted to exp(a * a / 2) * Phi(-a), computed with 30 digits, at 1500
+ * Chebyshev nodes of a in [0, 7.5]. The fit is weighted least squares, at first with the weight
+ * exp(-a * a / 2). It was repeated 300 times. Each time the weight of a node was multiplied by the
+ * node's last error (Lawson's algorithm), which minimises the largest error. That error is 3.3e-10
+ * in Phi, without rounding. 5/16 was the best of several multiples of 1/64.
  */
 static inline f32_vec f32_normal_tail(f32_vec a, f32_vec e)
 {
@@ -55,7 +56,10 @@ static inline f32_vec f32_normal_tail(f32_vec a, f32_vec e)
     return f32_mul(e, q);
 }
 
-/* erfc(0) of SLEEF divides by 0. What is added is lost in rounding wherever it would matter. */
+/*
+ * Adds 0x1p-70, because SLEEF's erfc divides by 0 at 0. Rounding removes this from a larger x, and
+ * from the erfc of a smaller x, which is close to 1.
+ */
 static inline f64_vec f64_normal_tail(f64_vec a, f64_vec e)
 {
     const f64_vec x = f64_add(f64_mul(a, f64_set1(0.7071067811865476)), f64_set1(0x1p-70));

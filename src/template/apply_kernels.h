@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernels of all bodies for one dtype, and their row. A part of apply.h. */
+/*
+ * Part of template/apply.h, which has defined T, C, BYTES and the loops over strips: the kernels of
+ * all bodies for one dtype, and the row of kernels (ROW or <dtype>_kernels).
+ */
+#if !defined(T) || !defined(C) || !defined(BYTES)
+#error "include template/apply.h"
+#endif
 
-/* Each body's functions; made of them, a kernel and its slot in the row. */
-#define STEP(name, inputs, generator, marks)                                                       \
+/* The functions of a body that is applied strip by strip, and the kernel that uses them. */
+#define STRIP_KERNEL(name, inputs, generator, marks)                                               \
     FORCE_INLINE void T(step_##name)(struct work * work)                                           \
     {                                                                                              \
         if (work->strips > 0)                                                                      \
@@ -39,6 +45,11 @@
                                                                                                    \
         run_job(job, &body);                                                                       \
     }
+
+/*
+ * For each generator: SEGMENTS_ is the make_segments_function of a body, and MAKE_SEGMENTS_ defines
+ * it if it belongs to one body.
+ */
 #define SEGMENTS_SHARED(name) make_segments_shared
 #define MAKE_SEGMENTS_SHARED(name)
 #define SEGMENTS_INTERLEAVED(name) T(segments_##name)
@@ -58,6 +69,7 @@
 #define MAKE_SEGMENTS_INTERLEAVED_BUT_F64(name) MAKE_SEGMENTS_INTERLEAVED(name)
 #endif
 
+/* For each generator: STRIPS_ applies some strips of a body. */
 #define STRIPS_SHARED(name, ...) T(strips)(T(op_##name), __VA_ARGS__)
 #define STRIPS_INTERLEAVED STRIPS_SHARED
 #define STRIPS_INTERLEAVED_BUT_F64 STRIPS_SHARED
@@ -68,11 +80,11 @@
     T(strips_two_phases)(T(first_##name), T(second_##name), __VA_ARGS__)
 #endif
 
-/* Which of them a body has; bodies of whole rows and of noise have others in their place. */
+/* All functions of a body. Bodies of whole rows and of noise have neither strips nor segments. */
 #define KERNEL(name, inputs, generator, marks) KERNEL_##generator(name, inputs, generator, marks)
-#define KERNEL_SHARED STEP
-#define KERNEL_INTERLEAVED STEP
-#define KERNEL_INTERLEAVED_BUT_F64 STEP
+#define KERNEL_SHARED STRIP_KERNEL
+#define KERNEL_INTERLEAVED STRIP_KERNEL
+#define KERNEL_INTERLEAVED_BUT_F64 STRIP_KERNEL
 #define KERNEL_TWO_PHASES(name, inputs, generator, marks)                                          \
     FORCE_INLINE T(packed) T(op_##name)(T(vec) * in, keep_bits keep, int v, const C(vec) * p,      \
                                         uint32_t * vector_marks)                                   \
@@ -81,7 +93,7 @@
         T(exp_parts)(&in[inputs + 1]);                                                             \
         return T(second_##name)(in, keep, v, p, vector_marks);                                     \
     }                                                                                              \
-    STEP(name, inputs, generator, marks)
+    STRIP_KERNEL(name, inputs, generator, marks)
 #define KERNEL_WHOLE_ROWS(name, inputs, generator, marks)                                          \
     static void T(kernel_##name)(const struct bitdrop_job *job)                                    \
     {                                                                                              \
@@ -110,7 +122,7 @@ bitdrop_kernel *const ROW[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SLOT)};
 static bitdrop_kernel *const T(kernels)[BITDROP_BODY_COUNT] = {BITDROP_BODIES(SLOT)};
 #endif
 
-#undef STEP
+#undef STRIP_KERNEL
 #undef KERNEL
 #undef KERNEL_SHARED
 #undef KERNEL_INTERLEAVED

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loop of a body of noise over elements of one row, of one dtype. template/apply.h includes it,
- * and has defined T, C, BYTES and what follows from them.
+ * Part of template/apply.h, which has defined T, C, BYTES and T(VECTOR_BYTES): the loop over
+ * elements of one row for bodies of noise.
  */
 #if !defined(T) || !defined(C) || !defined(BYTES)
 #error "include template/apply.h"
@@ -9,7 +9,10 @@
 
 typedef T(packed) T(noise_body)(T(vec) x, T(vec) noise, const C(vec) * p);
 
-/* n <= LANES elements. The lanes that are left repeat the first of them, and its number. */
+/*
+ * Applies n <= LANES elements. The other lanes repeat the first element and its number, so they
+ * raise no floating-point exception of their own.
+ */
 FORCE_INLINE void T(noise_partial)(T(noise_body) * body, const unsigned char *x, unsigned char *y,
                                    size_t n, const unsigned char *noise, size_t step,
                                    const C(vec) * p)
@@ -21,7 +24,7 @@ FORCE_INLINE void T(noise_partial)(T(noise_body) * body, const unsigned char *x,
     T(store_partial)(y, body(T(load_partial)(x, n), T(load_f32)(buffer), p), n);
 }
 
-/* As apply_noise says. */
+/* An apply_noise (template/noise.h), for one body. */
 FORCE_INLINE void T(noise_strips)(T(noise_body) * body, const struct bitdrop_job *job, size_t row,
                                   size_t col, size_t n, const unsigned char *noise, size_t step)
 {
@@ -29,7 +32,7 @@ FORCE_INLINE void T(noise_strips)(T(noise_body) * body, const struct bitdrop_job
     const unsigned char *x = operand_at(&job->in[0], row, col);
     unsigned char *y = job->out.at + row * job->out.row_bytes + col * BYTES;
     const bool streaming = job->streaming;
-    /* up to the first whole vector of the output */
+    /* elements in front of the first aligned vector of the output */
     const size_t lead = streaming ? smaller(n, -(uintptr_t)y % T(VECTOR_BYTES) / BYTES) : 0;
     size_t i = lead;
 

@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loop over strips of a body in two phases, with an exp of each element between them. A part of
- * apply.h.
+ * Part of template/apply.h, which has defined T, C and the loops over strips: the loop over strips
+ * for bodies in two phases, with an exp of each element between the phases.
  *
- * In a body that is one function a call of SLEEF is one link of a long chain, and it leaves no
- * vector register as it was. So the first phase of some strips is computed into an array, then
- * their exps, whose calls wait for nothing and have nothing to keep, and then their second phase.
+ * If the body were one function, each call of SLEEF's exp would wait for the operations in front of
+ * it, and it preserves no vector register. So the loop computes the first phase of some strips into
+ * an array, then all their exps, then their second phase. The exps do not wait for one another, and
+ * no vector register has to be saved around them.
  */
+#if !defined(T) || !defined(C) || !defined(BYTES)
+#error "include template/apply.h"
+#endif
 
-/* From the operands to the two behind them; exp is taken of the second. */
+/*
+ * The first phase: computes two results from the operands, and stores them after the operands in
+ * `in`. The second phase finds exp of the second result in its place.
+ */
 typedef void T(first_function)(T(vec) * in);
 
 enum {
-    T(BATCH_STRIPS) = 4, /* whose first phase is computed at once */
+    T(PHASE_STRIPS) = 4, /* strips that go through a phase together */
     T(STRIP_PARTS) = T(VECTORS) * T(PARTS),
-    T(BATCH_PARTS) = T(BATCH_STRIPS) * T(STRIP_PARTS)
+    T(PHASE_PARTS) = T(PHASE_STRIPS) * T(STRIP_PARTS)
 };
 
 FORCE_INLINE void T(exp_parts)(T(vec) * a)
@@ -23,7 +30,7 @@ FORCE_INLINE void T(exp_parts)(T(vec) * a)
         *T(part)(a, i) = C(exp)(*T(part)(a, i));
 }
 
-/* The first phase of the next strip. */
+/* Computes the first phase of the next strip, to *made. */
 FORCE_INLINE void T(strip_first)(T(first_function) * first, int inputs, bool has_second,
                                  const struct work *work, const struct T(made) * made)
 {
@@ -39,20 +46,23 @@ FORCE_INLINE void T(strip_first)(T(first_function) * first, int inputs, bool has
     }
 }
 
-/* T(strips) of a body in two phases. */
+/*
+ * T(strips) for a body in two phases. `ahead` and `local` are copies of *work: the first phase
+ * moves on in `ahead`, the second in `local`.
+ */
 FORCE_INLINE void T(strips_two_phases)(T(first_function) * first, T(body_function) * second,
                                        int inputs, bool makes_marks, struct work *work,
                                        size_t count)
 {
     const bool has_second = inputs > 1 && work->how & WORK_SECOND_INPUT;
-    C(vec) a[T(BATCH_PARTS)], b[T(BATCH_PARTS)];
+    C(vec) a[T(PHASE_PARTS)], b[T(PHASE_PARTS)];
     struct work local, ahead;
 
     work_copy(&local, work);
-    for (size_t batch; count > 0; count -= batch) {
-        batch = smaller(count, T(BATCH_STRIPS));
+    for (size_t strips; count > 0; count -= strips) {
+        strips = smaller(count, T(PHASE_STRIPS));
         work_copy_place(&ahead, &local);
-        for (size_t i = 0; i < batch * T(STRIP_PARTS); i += T(STRIP_PARTS)) {
+        for (size_t i = 0; i < strips * T(STRIP_PARTS); i += T(STRIP_PARTS)) {
             const struct T(made) made = {a + i, b + i};
 
             if (has_second)
@@ -61,9 +71,9 @@ FORCE_INLINE void T(strips_two_phases)(T(first_function) * first, T(body_functio
                 T(strip_first)(first, inputs, false, &ahead, &made);
             T(advance)(inputs, has_second, &ahead);
         }
-        for (size_t i = 0; i < batch * T(STRIP_PARTS); i++)
+        for (size_t i = 0; i < strips * T(STRIP_PARTS); i++)
             b[i] = C(exp)(b[i]);
-        for (size_t i = 0; i < batch * T(STRIP_PARTS); i += T(STRIP_PARTS)) {
+        for (size_t i = 0; i < strips * T(STRIP_PARTS); i += T(STRIP_PARTS)) {
             const struct T(made) made = {a + i, b + i};
 
             T(next)(second, inputs, makes_marks, &local, &made);
