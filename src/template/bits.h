@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs of bits in the format of the mask, in plain C: bit i is bit i % 8 of byte i / 8. Not a byte
- * beyond the one that holds the last bit named is touched.
+ * Copies and shifts bits in the format of the mask, in plain C: bit i is bit i % 8 of byte i / 8.
+ * No function touches a byte after the one that holds its last bit, unless its comment says so.
  */
 #ifndef BITDROP_TEMPLATE_BITS_H
 #define BITDROP_TEMPLATE_BITS_H
@@ -23,7 +23,7 @@ static inline void store_le32(uint8_t *p, uint32_t v)
     p[3] = (uint8_t)(v >> 24);
 }
 
-/* In one access, which compilers do not make of bytes in every place. */
+/* One access of 64 bits. Compilers do not always combine accesses to single bytes. */
 static inline uint64_t load_le64(const uint8_t *p)
 {
     uint64_t v;
@@ -55,17 +55,17 @@ static inline void or_le32(uint8_t *p, uint32_t v)
     memcpy(p, &word, sizeof word);
 }
 
-/* Bits i to i + 31. */
+/* Returns bits i to i + 31. */
 static inline uint32_t bits_32(const uint8_t *bits, size_t i)
 {
     const unsigned phase = i % 8;
     const uint8_t *p = bits + i / 8;
-    const uint64_t last = p[(phase + 31) / 8]; /* at phase 0 byte 3 again, which is shifted out */
+    const uint64_t last = p[(phase + 31) / 8]; /* at phase 0 byte 3 again: its bits are cut off */
 
     return (uint32_t)((last << 32 | load_le32(p)) >> phase);
 }
 
-/* Bits i to i + n - 1, 0 < n < 32; above them 0. The last byte stands for those behind it. */
+/* Returns bits i to i + n - 1, 0 < n < 32, and 0 above them. */
 static inline uint32_t bits_word(const uint8_t *bits, size_t i, size_t n)
 {
     const unsigned phase = i % 8;
@@ -73,18 +73,18 @@ static inline uint32_t bits_word(const uint8_t *bits, size_t i, size_t n)
     const size_t last = (phase + n - 1) / 8;
     uint64_t out = p[0];
 
-    for (size_t b = 1; b <= 4; b++)
+    for (size_t b = 1; b <= 4; b++) /* the last byte again in place of bytes after it */
         out |= (uint64_t)p[b < last ? b : last] << (8 * b);
     return (uint32_t)(out >> phase) & ((UINT32_C(1) << n) - 1);
 }
 
-/* Bits `down` to `down` + 63, down < 8. Reads 16 bytes. */
-static inline uint64_t bits_64(const uint8_t *p, unsigned down)
+/* Returns bits `phase` to `phase` + 63 of p, phase < 8. Reads 16 bytes. */
+static inline uint64_t bits_64(const uint8_t *p, unsigned phase)
 {
-    return load_le64(p) >> down | load_le64(p + 8) << 1 << (63 - down);
+    return load_le64(p) >> phase | load_le64(p + 8) << 1 << (63 - phase);
 }
 
-/* The lowest n bits of a number, 0 < n < 64, as (n + 7) / 8 bytes. */
+/* Stores the lowest n bits of a number, 0 < n < 64, as (n + 7) / 8 bytes. */
 static inline void bits_store_partial(uint8_t *dst, uint64_t bits, size_t n)
 {
     const size_t bytes = (n + 7) / 8;
@@ -112,28 +112,28 @@ static inline void bits_store_partial(uint8_t *dst, uint64_t bits, size_t n)
 enum { BITS_COPY_MARGIN = 16 };
 
 /*
- * Bits i to i + n - 1 of src as the first of dst, and 0 behind them in the last byte. May read
- * BITS_COPY_MARGIN bytes of src behind the one that holds the last bit.
+ * Copies bits i to i + n - 1 of src to bits 0 to n - 1 of dst, and clears the rest of the last
+ * byte. May read up to BITS_COPY_MARGIN bytes of src after the byte that holds the last bit.
  */
 static inline void bits_copy(uint8_t *restrict dst, const uint8_t *restrict src, size_t i, size_t n)
 {
-    const unsigned down = i % 8;
+    const unsigned phase = i % 8;
     const size_t whole = n / 64 * 8;
 
     src += i / 8;
-    if (down == 0 && whole >= 256) { /* a call does not pay for less */
+    if (phase == 0 && whole >= 256) { /* a call of memcpy costs more than it saves on less */
         memcpy(dst, src, whole);
     } else {
         for (size_t b = 0; b < whole; b += 8)
-            store_le64(dst + b, bits_64(src + b, down));
+            store_le64(dst + b, bits_64(src + b, phase));
     }
     if (n % 64 != 0)
-        bits_store_partial(dst + whole, bits_64(src + whole, down), n % 64);
+        bits_store_partial(dst + whole, bits_64(src + whole, phase), n % 64);
 }
 
 /*
- * Appends bits i to i + n - 1 of src to a mask dst that holds d bits so far. The bits of dst past
- * d, in the byte that holds bit d, are 0 before, and so they are past d + n after.
+ * Appends bits i to i + n - 1 of src to a mask dst that holds d bits so far. In the byte that holds
+ * bit d of dst, the bits from d on must be 0. Afterwards the rest of the last byte is 0 too.
  */
 static __attribute__((noinline, unused)) void bits_append(uint8_t *dst, size_t d,
                                                           const uint8_t *src, size_t i, size_t n)
@@ -165,7 +165,7 @@ static __attribute__((noinline, unused)) void bits_append(uint8_t *dst, size_t d
     }
 }
 
-/* The same of the lowest n bits of a number, n <= 32. */
+/* Appends the lowest n bits of a number likewise, n <= 32. */
 static inline void bits_append_partial(uint8_t *dst, size_t d, uint32_t bits, size_t n)
 {
     const unsigned phase = d % 8;
@@ -176,7 +176,7 @@ static inline void bits_append_partial(uint8_t *dst, size_t d, uint32_t bits, si
         dst[b] = (uint8_t)((b == 0 && phase != 0 ? dst[0] : 0) | shifted >> (8 * b));
 }
 
-/* The same of all 32 bits of a number. */
+/* Appends all 32 bits of a number likewise. */
 static inline void bits_append_word(uint8_t *dst, size_t d, uint32_t bits)
 {
     const unsigned phase = d % 8;
@@ -190,7 +190,10 @@ static inline void bits_append_word(uint8_t *dst, size_t d, uint32_t bits)
     }
 }
 
-/* Bits i to i + n - 1 of src from a byte on: where they are, if they can be, or in buffer. */
+/*
+ * Returns bits i to i + n - 1 of src, from the first bit of a byte on: a pointer into src if i is a
+ * multiple of 8, or else a copy in buffer.
+ */
 static inline const uint8_t *bits_at_byte(const uint8_t *src, size_t i, size_t n, uint8_t *buffer)
 {
     if (i % 8 == 0)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blocks of 128 elements made alone, where most of a segment would not be needed. A block's early
- * planes, and the first late planes of its 4 words, run together, each in a lane of its own. Only
- * if an element is open after all of these does a branch depend on random bits.
+ * Makes single blocks of 128 elements, where most of a segment would not be needed. Lanes run
+ * different planes of one block: first its early planes, then the first late planes of its 4 words.
+ * A branch depends on random bits only if an element is still open after these planes.
  *
- * The includer's vec.h defines what planes.h and late.h need.
+ * Include the vec.h of an ISA first. It defines what planes.h and late.h need.
  */
 #ifndef BITDROP_TEMPLATE_BLOCK_H
 #define BITDROP_TEMPLATE_BLOCK_H
@@ -16,8 +16,8 @@
 #include "template/late.h"
 
 enum {
-    BLOCK_LATE_COUNTERS = 2, /* 8 late planes: 1 block in 512 has more to do */
-    BLOCK_LATE_LANES = BLOCK_LATE_COUNTERS * BLOCK_WORDS,
+    BLOCK_LATE_COUNTERS = 2, /* 8 late planes: after them 1 block in 512 is still open */
+    BLOCK_LATE_LANES = BLOCK_LATE_COUNTERS * BLOCK_WORDS, /* a Philox block in each */
     BLOCK_PLANES = EARLY_PLANES + BLOCK_LATE_COUNTERS * COUNTER_PLANES
 };
 
@@ -26,8 +26,8 @@ typedef uint64_t block_bits __attribute__((vector_size(BLOCK_BYTES)));
 typedef int64_t block_signs __attribute__((vector_size(BLOCK_BYTES)));
 
 /*
- * The next plane, as in compare_plane. The bit of T is the uppermost of each half of *threshold,
- * and there is no branch on it: few blocks follow one another.
+ * Compares the next plane, as compare_plane does. The bit of T is the highest bit of each half of
+ * *threshold. There is no branch on it: few blocks follow one another, so it would be mispredicted.
  */
 static inline void compare_block(block_bits *keep, block_bits *open, block_bits *threshold,
                                  const void *random)
@@ -41,7 +41,7 @@ static inline void compare_block(block_bits *keep, block_bits *open, block_bits 
     *threshold += *threshold;
 }
 
-/* Plane j of block g at random + j * BLOCK_BYTES. */
+/* Makes the random bits of the early planes of block g: plane j at random + j * BLOCK_BYTES. */
 static inline void block_early(const struct bitdrop_stream *s, uint64_t g,
                                uint8_t random[EARLY_PLANES * BLOCK_BYTES])
 {
@@ -60,7 +60,10 @@ static inline void block_early(const struct bitdrop_stream *s, uint64_t g,
     }
 }
 
-/* Late plane EARLY_PLANES + 4 k + q of block g at random[q] + 4 k, a word for each of its words. */
+/*
+ * Makes the random bits of the first late planes of block g: those of plane EARLY_PLANES + 4 k + q
+ * are the BLOCK_WORDS words at random[q] + 4 k.
+ */
 static inline void block_late(const struct bitdrop_stream *s, uint64_t g,
                               uint32_t random[COUNTER_PLANES][BLOCK_LATE_LANES])
 {
@@ -81,8 +84,10 @@ static inline void block_late(const struct bitdrop_stream *s, uint64_t g,
     }
 }
 
-/* The planes from BLOCK_PLANES on, which few blocks need. Its lists would take stack in each
- * caller. */
+/*
+ * Compares the planes from BLOCK_PLANES on, which few blocks need. block_open has the open
+ * elements. Not inlined, because its lists would make the stack frame of each caller larger.
+ */
 NOINLINE void block_rest(const struct bitdrop_stream *s, uint64_t g, const uint64_t block_open[2],
                          uint8_t keep[BLOCK_BYTES])
 {
@@ -103,6 +108,7 @@ struct block_random {
     uint32_t late[COUNTER_PLANES][BLOCK_LATE_LANES];
 };
 
+/* Late planes are made only if T has any. */
 static inline void block_make_random(const struct bitdrop_stream *s, uint64_t g,
                                      struct block_random *random)
 {
@@ -111,6 +117,7 @@ static inline void block_make_random(const struct bitdrop_stream *s, uint64_t g,
         block_late(s, g, random->late);
 }
 
+/* Compares the random bits of block g with T, and stores its keep bits. */
 static inline void block_compare(const struct bitdrop_stream *s, uint64_t g,
                                  const struct block_random *random, uint8_t keep[BLOCK_BYTES])
 {
@@ -123,14 +130,14 @@ static inline void block_compare(const struct bitdrop_stream *s, uint64_t g,
         for (unsigned j = 0; j < BLOCK_PLANES - EARLY_PLANES; j++)
             compare_block(&k, &open, &t,
                           random->late[j % COUNTER_PLANES] + j / COUNTER_PLANES * BLOCK_WORDS);
-    if (s->planes <= BLOCK_PLANES) /* what is open equals T, and keeps */
+    if (s->planes <= BLOCK_PLANES) /* open elements are equal to T: kept */
         k |= open;
     memcpy(keep, &k, BLOCK_BYTES);
     if (s->planes > BLOCK_PLANES && (open[0] | open[1]) != 0)
         block_rest(s, g, (const uint64_t[2]){open[0], open[1]}, keep);
 }
 
-/* The keep bits of the first `count` blocks, two at a time: one hides the other's latency. */
+/* Makes the keep bits of the first `count` blocks, two at a time to hide latency. */
 static inline void make_blocks(const struct bitdrop_stream *s, const struct blocks *blocks,
                                size_t count, uint8_t *keep)
 {

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of f16 that are those of f32, where a vector of both has as many elements. A part of
- * vec.h, whose includer has defined f16_packed and f16_round. f16_load and f16_round convert; what
- * lies between them is f32.
+ * Part of a vec.h: the names of f16 that mean the same as those of f32. For ISAs whose f16_vec has
+ * as many elements as their f32_vec. f16_load converts to f32, and f16_round converts back.
+ *
+ * The vec.h has defined the names of f32, and f16_packed and f16_round.
  */
 #ifndef BITDROP_TEMPLATE_F16_AS_F32_H
 #define BITDROP_TEMPLATE_F16_AS_F32_H
+
+#ifndef BITDROP_VEC_H
+#error "only a vec.h includes this file"
+#endif
 
 typedef f32_vec f16_vec;
 enum { f16_LANES = f32_LANES, f16_PARTS = f32_PARTS };

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exp, log, erfc, and sine and cosine of pi * x by libm, one element after the other, where there
- * are no vector functions. The includer has defined f32_vec and f64_vec, and the words that load
- * and store them.
+ * Part of a vec.h: vector math by libm, one element after the other, for builds without SLEEF.
+ *
+ * The vec.h has defined f32_vec, f64_vec, their LANES, loads and stores, and f32_sine_cosine.
  */
 #ifndef BITDROP_TEMPLATE_LIBM_H
 #define BITDROP_TEMPLATE_LIBM_H
+
+#ifndef BITDROP_VEC_H
+#error "only a vec.h includes this file"
+#endif
 
 #include <math.h>
 

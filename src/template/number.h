@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers by the type that is computed in. */
+/* f32 and f64, the two types of a computation: their numbers in C, and where their exp ends. */
 #ifndef BITDROP_TEMPLATE_NUMBER_H
 #define BITDROP_TEMPLATE_NUMBER_H
 
@@ -7,8 +7,8 @@ typedef float f32_number;
 typedef double f64_number;
 
 /*
- * exp of anything below is +0, and of this too. exp is not asked for less: SLEEF's expf raises
- * invalid below -176, and -infinity is common.
+ * The exp of EXP_END and of all smaller numbers is +0. Callers replace smaller arguments by
+ * EXP_END: SLEEF's expf raises FE_INVALID below -176, and -infinity is a common argument.
  */
 enum { f32_EXP_END = -110, f64_EXP_END = -760 };
 

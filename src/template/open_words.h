@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of a tile that still have open elements, gathered into arrays for the late planes.
+ * Gathers the words of a tile that still have open elements into arrays, for the late planes.
  *
- * The includer's vec.h defines, beyond what planes.h needs, FULL_LANES, full_load_bytes,
- * full_index and full_pick.
+ * Include the vec.h of an ISA first. It defines, beyond what planes.h needs, FULL_LANES,
+ * full_load_bytes, full_index and full_pick.
  */
 #ifndef BITDROP_TEMPLATE_OPEN_WORDS_H
 #define BITDROP_TEMPLATE_OPEN_WORDS_H
@@ -17,24 +17,27 @@
 enum {
     TILE_WORDS = TILE_ELEMENTS / WORD_ELEMENTS,
     SEGMENT_WORDS = SEGMENT_BYTES / 4,
-    LATE_WORDS = CHAINS * LANES, /* words whose late planes run together */
-    FULLS = LATE_WORDS / FULL_LANES
+    LATE_WORDS = CHAINS * LANES,    /* words whose late planes are made together */
+    FULLS = LATE_WORDS / FULL_LANES /* full vectors that hold them */
 };
 _Static_assert(FULLS *FULL_LANES == LATE_WORDS, "full vectors have no empty lanes");
 
-/* Behind the words there may be what full_pick and open_words_pad leave there. */
+/* A list of words. full_pick and open_words_pad also write entries after its end. */
 struct open_words {
     uint32_t at[TILE_WORDS + LATE_WORDS]; /* index of the word in the tile */
     uint32_t open[TILE_WORDS + LATE_WORDS];
 };
 
-/* Puts the words that are not 0 behind the first `count`; returns how many there are then. */
+/*
+ * Appends those of the words `open` that are not 0 to a list of `count` entries. Returns how many
+ * entries it has then.
+ */
 FORCE_INLINE size_t open_words_append(struct open_words *list, size_t count, vec at, vec open)
 {
     return count + full_pick(list->at + count, list->open + count, at, open);
 }
 
-/* The same of the words of a segment, of which the first has index `first`. */
+/* Appends the words of a segment likewise. Its first word has index `first` in the tile. */
 FORCE_INLINE size_t open_words_gather(struct open_words *list, size_t count, uint32_t first,
                                       const uint8_t *open)
 {
@@ -44,11 +47,11 @@ FORCE_INLINE size_t open_words_gather(struct open_words *list, size_t count, uin
     return count;
 }
 
-/* Words of 0 behind the first `count`, because late planes are run of LATE_WORDS words. */
+/* Writes words of 0 after the first `count`, because late planes run for LATE_WORDS words. */
 FORCE_INLINE void open_words_pad(struct open_words *list, size_t count)
 {
     for (uint32_t i = 0; i < LATE_WORDS; i++) {
-        list->at[count + i] = i; /* not all of them one word, which would wait for itself */
+        list->at[count + i] = i; /* different words: each store to one word waits for the last */
         list->open[count + i] = 0;
     }
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Philox4x32 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11)
- * over vectors: LANES blocks at a time, one in each lane, CHAINS such vectors side by side so that
- * one hides the other's latency.
+ * over vectors: one block in each lane, and CHAINS vectors side by side to hide latency.
  *
- * The includer's vec.h defines LANES, CHAINS, vec and vec_set1, vec_xor, vec_xor_key, vec_mul.
+ * Only counter word 0 differs between lanes. So the part of rounds 1 and 2 that depends on word 0
+ * is computed once for all planes of a segment (philox_lanes). The part that depends on words 1 to
+ * 3 is scalar (philox_plane). Each block then costs rounds - 2 rounds of vector work.
  *
- * Only counter word 0 differs between lanes, and words 1 to 3 are known before. So what the first
- * two rounds make of word 0 is computed once for all planes of a segment (philox_lanes), what they
- * make of words 1 to 3 is scalar (philox_plane), and a block costs rounds - 2 rounds of vector
- * work.
+ * Include the vec.h of an ISA first. It defines LANES, CHAINS, vec and vec_set1, vec_xor,
+ * vec_xor_key, vec_mul.
  */
 #ifndef BITDROP_TEMPLATE_PHILOX_H
 #define BITDROP_TEMPLATE_PHILOX_H
@@ -22,8 +21,8 @@
 #include "template/work.h"
 
 /*
- * Rounds from one step to the next: with ten rounds and all early planes there are about as many
- * steps in a segment as it has strips.
+ * Rounds from one step to the next, such that a segment has about as many steps as strips, with ten
+ * rounds and all early planes.
  */
 enum {
     STEP_ROUNDS =
@@ -32,13 +31,13 @@ enum {
 
 /* Rounds 1 and 2 of counter word 0, the part that is the same for every plane. */
 struct philox_lanes {
-    vec c0, c1, c2; /* state after round 2, but for the words of struct philox_plane */
+    vec c0, c1, c2; /* state after round 2, before struct philox_plane is xored in */
 };
 
 /* Rounds 1 and 2 of counter words 1 and 2, the part that is the same in every lane. */
 struct philox_plane {
-    uint32_t c0, c2; /* to be xored into the lanes' */
-    uint32_t c3;     /* xored with the key that it meets in round 3 */
+    uint32_t c0, c2; /* to be xored into c0 and c2 of struct philox_lanes */
+    uint32_t c3;     /* the key of round 3 is already xored in */
 };
 
 static inline struct philox_lanes philox_lanes(const struct bitdrop_stream *s, vec counter0)
@@ -46,7 +45,7 @@ static inline struct philox_lanes philox_lanes(const struct bitdrop_stream *s, v
     struct philox_lanes out;
     vec c2;
 
-    vec_mul(counter0, PHILOX_M0, &c2, &out.c2); /* c2 now, and c3 now = the low half of c2 next */
+    vec_mul(counter0, PHILOX_M0, &c2, &out.c2); /* round 1; its c3 is xored into c2 in round 2 */
     c2 = vec_xor(c2, vec_set1(s->stream ^ s->key[0][1]));
     vec_mul(c2, PHILOX_M1, &out.c0, &out.c1);
     return out;
@@ -72,7 +71,7 @@ FORCE_INLINE void philox_step(int round, work_hook *step, struct work *work)
         step(work);
 }
 
-/* Round 3 of the blocks of one vector: the state c after it. */
+/* Sets c to the state of the blocks of one vector after round 3. */
 FORCE_INLINE void philox_start(const struct philox_lanes *lanes, const struct philox_plane *plane,
                                const uint32_t key[2], vec c[4])
 {
@@ -97,9 +96,10 @@ FORCE_INLINE void philox_round(const uint32_t key[2], vec c[4])
 }
 
 /*
- * The state of all chains, each of lanes[i] and plane[i], after all rounds but the last, with a
- * step after every STEP_ROUNDS rounds. *rounds is s->rounds, or the same as a constant; it is read
- * where it is needed, because a copy would take a register from the state.
+ * Sets c[i] to the state of chain i after all rounds except the last. The chain begins with
+ * lanes[i] and plane[i]. Calls step after every STEP_ROUNDS rounds. *rounds is s->rounds, or a
+ * constant that equals it. It is read late, because a copy would occupy a register that the state
+ * needs.
  */
 FORCE_INLINE void philox_before_last(const struct bitdrop_stream *s, const unsigned *rounds,
                                      const struct philox_lanes lanes[CHAINS],

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Words of the vocabulary in plain C, for ISAs that have nothing better, and whose lanes are words
- * of 32 bits, so that all vectors are full.
+ * Part of a vec.h: functions of the vocabulary in plain C, for ISAs that have nothing faster. Their
+ * vec must have lanes of 32 bits, so that each vec is a full vector.
  *
- * The includer has defined vec, LANES, CHAINS, vec_blocks, vec_load and vec_store.
+ * The vec.h has defined vec, LANES, CHAINS, vec_blocks, vec_load and vec_store.
  */
 #ifndef BITDROP_TEMPLATE_PLAIN_H
 #define BITDROP_TEMPLATE_PLAIN_H
+
+#ifndef BITDROP_VEC_H
+#error "only a vec.h includes this file"
+#endif
 
 #include "template/bits.h"
 
@@ -62,8 +66,8 @@ static inline size_t full_pick(uint32_t *at, uint32_t *open, vec index, vec word
 }
 
 /*
- * n elements at p in a buffer of `bytes`, the rest of which repeats the first of them, so that it
- * raises nothing that the data does not.
+ * Copies n elements of `size` bytes from p to a buffer of `bytes` bytes. The rest of the buffer
+ * repeats the first element, so that it raises no floating-point exception of its own.
  */
 static inline void copy_partial(unsigned char *buffer, size_t bytes, const void *p, size_t n,
                                 size_t size)
@@ -73,7 +77,10 @@ static inline void copy_partial(unsigned char *buffer, size_t bytes, const void 
     memcpy(buffer, p, n * size);
 }
 
-/* <dtype>_load_partial and <dtype>_store_partial through a buffer, of elements of `size` bytes. */
+/*
+ * Defines <dtype>_load_partial and <dtype>_store_partial, which go through a buffer. An element has
+ * `size` bytes.
+ */
 #define PLAIN_PARTIAL(dtype, size)                                                                 \
     static inline dtype##_vec dtype##_load_partial(const void *p, size_t n)                        \
     {                                                                                              \

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The early planes: CHAINS * LANES blocks of 128 elements compared with T bit by bit from the top,
- * a plane at a time (docs/stream.md, "Keep or drop").
+ * The early planes: compares a segment, CHAINS * LANES blocks of 128 elements, with T. It compares
+ * one plane after the other, from the highest bit of T down (docs/stream.md, "Keep or drop").
  *
- * The includer's vec.h defines, beyond what philox.h needs, VECS, vec_blocks, vec_mul_pack,
- * vec_blocks_load, vec_planes_store, vec_and, vec_andnot, vec_or_and, vec_or.
+ * Include the vec.h of an ISA first. It defines, beyond what philox.h needs, VECS, vec_blocks,
+ * vec_mul_pack, vec_blocks_load, vec_planes_store, vec_and, vec_andnot, vec_or_and, vec_or.
  */
 #ifndef BITDROP_TEMPLATE_PLANES_H
 #define BITDROP_TEMPLATE_PLANES_H
@@ -18,32 +18,34 @@
 enum {
     TILE_BLOCKS = TILE_BYTES / BLOCK_BYTES,
     BLOCK_WORDS = BLOCK_ELEMENTS / WORD_ELEMENTS,
-    SEGMENT_BLOCKS = CHAINS * LANES, /* made together */
+    SEGMENT_BLOCKS = CHAINS * LANES,
     SEGMENT_BYTES = SEGMENT_BLOCKS * BLOCK_BYTES
 };
 
 /*
- * Blocks that are made together: those from `first` on, or the listed ones, whose numbers have all
- * but the low 30 bits of `first`. So the upper half of a counter is the same for all of them, that
- * of a late plane too. list[i] has the low 32 bits of a number.
+ * Blocks that are made together: successive ones from block number `first` on, or those of a list.
+ * list[i] has the low 32 bits of a number. Listed numbers may differ from `first` in the low 30
+ * bits only. So counter word 1 is the same for all of them, also in late planes.
  */
 struct blocks {
     uint64_t first;
     const uint32_t *list; /* NULL: successive blocks. Else an array for TILE_BLOCKS numbers */
 };
 
+/* The number of the i-th block. */
 static inline uint64_t blocks_number(const struct blocks *b, size_t i)
 {
     return b->list != NULL ? b->first >> 32 << 32 | b->list[i] : b->first + i;
 }
 
+/* The blocks from the i-th on. */
 static inline struct blocks blocks_from(const struct blocks *b, size_t i)
 {
     return b->list != NULL ? (struct blocks){b->first, b->list + i}
                            : (struct blocks){b->first + i, NULL};
 }
 
-/* Counter words 0 of LANES blocks from the i-th on. */
+/* Counter word 0 of each of LANES blocks, from the i-th on. */
 static inline vec blocks_counters(const struct blocks *b, size_t i)
 {
     if (b->list != NULL)
@@ -52,9 +54,9 @@ static inline vec blocks_counters(const struct blocks *b, size_t i)
 }
 
 /*
- * One plane: an element still open whose random bit differs from the threshold's is decided. Where
- * the threshold has a 0, a random 1 keeps; where it has a 1, a random 0 drops. What is open is not
- * kept, before and after.
+ * Compares one plane. An open element is decided if its random bit differs from the bit of T. If
+ * the bit of T is 0, a random 1 keeps the element. If it is 1, a random 0 drops it. An open
+ * element's bit in *keep is 0, before and after.
  */
 static inline void compare_plane(vec *keep, vec *open, vec random, bool threshold_bit)
 {
@@ -67,9 +69,8 @@ static inline void compare_plane(vec *keep, vec *open, vec random, bool threshol
 }
 
 /*
- * One plane of a segment: makes its random bits, with a step after every STEP_ROUNDS rounds, and
- * compares them with its bit of T. last is the key of the last round, and *rounds as in
- * philox_before_last.
+ * Makes the random bits of one plane of a segment, and compares them. Calls step after every
+ * STEP_ROUNDS rounds. `last` is the key of the last round. For *rounds see philox_before_last.
  */
 FORCE_INLINE void early_plane(const struct bitdrop_stream *s, const unsigned *rounds,
                               const uint32_t last[2], const struct philox_lanes lanes[CHAINS],
@@ -94,8 +95,9 @@ FORCE_INLINE void early_plane(const struct bitdrop_stream *s, const unsigned *ro
 }
 
 /*
- * keep of SEGMENT_BLOCKS blocks, in the order and format of the mask; and, if T has late planes,
- * open. at is the number of the first of them among all blocks.
+ * Compares all early planes of SEGMENT_BLOCKS blocks, from the at-th of *blocks on. Stores their
+ * keep bits in the order and format of the mask and, if T has late planes, their open elements
+ * likewise. Calls pause after each plane.
  */
 FORCE_INLINE void early_planes(const struct bitdrop_stream *s, const struct philox_plane *plane,
                                const struct blocks *blocks, size_t at, uint8_t *keep, uint8_t *open,
