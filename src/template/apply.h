@@ -129,13 +129,13 @@ FORCE_INLINE void T(advance)(int inputs, bool has_second, struct work *work)
     if (inputs > 2)
         work->in[2] += work->third_step;
     work->out += T(STRIP_BYTES);
-    if (inputs > 1 && --work->row_strips == 0) {
+    if (inputs > 1 && --work->row_strips_left == 0) {
         work->in[0] += work->in_gap[0];
         work->in[1] += work->in_gap[1];
         if (inputs > 2)
             work->in[2] += work->in_gap[2];
         work->out += work->out_gap;
-        work->row_strips = work->strips_of_row;
+        work->row_strips_left = work->strips_of_row;
     }
 }
 

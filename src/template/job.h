@@ -60,7 +60,7 @@ static void work_init(struct work *work, const struct bitdrop_job *job, const st
     work->row = work->col = work->first = 0;
     work->third_step = WORD_ELEMENTS * job->in[2].col_bytes;
     work->in_gap[0] = work->in_gap[1] = work->in_gap[2] = work->out_gap = 0;
-    work->strips_of_row = work->row_strips = 0;
+    work->strips_of_row = work->row_strips_left = 0;
     work->bits_gap = 0;
     work->many_rows = body->many_rows && rows_are_strips(job, body);
     work->rows = job->streaming || job->cols > body->most_cols ? NULL : body->rows;

@@ -3,9 +3,10 @@
  * Philox4x32 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11)
  * over vectors: one block in each lane, and CHAINS vectors side by side to hide latency.
  *
- * Only counter word 0 differs between lanes. So the part of rounds 1 and 2 that depends on word 0
- * is computed once for all planes of a segment (philox_lanes). The part that depends on words 1 to
- * 3 is scalar (philox_plane). Each block then costs rounds - 2 rounds of vector work.
+ * Only counter word 0 differs between lanes. In rounds 1 and 2, words 0 and 3 meet words 1 and 2
+ * only by xor. The part that depends on words 0 and 3 is computed once for all planes of a segment
+ * (philox_lanes). The part that depends on words 1 and 2 is scalar (philox_plane). Each block then
+ * costs rounds - 2 rounds of vector work.
  *
  * Include the vec.h of an ISA first. It defines LANES, CHAINS, vec and vec_set1, vec_xor,
  * vec_xor_key, vec_mul.
@@ -29,7 +30,7 @@ enum {
         EARLY_PLANES * (PHILOX_MAX_ROUNDS - 2) * WORD_ELEMENTS / (CHAINS * LANES * BLOCK_ELEMENTS)
 };
 
-/* Rounds 1 and 2 of counter word 0, the part that is the same for every plane. */
+/* Rounds 1 and 2 of counter words 0 and 3, the part that is the same for every plane. */
 struct philox_lanes {
     vec c0, c1, c2; /* state after round 2, before struct philox_plane is xored in */
 };

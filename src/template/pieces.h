@@ -82,7 +82,7 @@ static inline void begin_strips(struct work *work, size_t row, size_t col, size_
     work->out = job->out.at + row * job->out.row_bytes + col * job->size;
     work->marks = work->scratch->marks;
     work->strips = strips;
-    work->row_strips = 0; /* counted down from 2^64, so no gap comes before the strips end */
+    work->row_strips_left = 0; /* counted down from 2^64, so no gap comes before the strips end */
     work->bits = bits_at_byte(keep, first, strips * WORD_ELEMENTS, work->scratch->shifted);
 }
 
@@ -133,7 +133,7 @@ static void piece_begin_rows(struct work *work)
     if (job->marks != NULL)
         note_marks(work->scratch, row, 0, 0, job->cols, 0, rows);
     begin_strips(work, row, 0, rows * (job->cols / WORD_ELEMENTS), work->keep, first);
-    work->row_strips = work->strips_of_row;
+    work->row_strips_left = work->strips_of_row;
 }
 
 /* Begins the next piece of the batch. No strips may wait. Returns false if the batch is empty. */

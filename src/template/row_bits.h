@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keep bits of one part of a row after the other, wherever they come from: for kernels of whole
- * rows, which apply them while no tile is made.
+ * Keep bits for kernels of whole rows: bits_of_row() returns those of one part of a row, whether
+ * they are made, given or equal. No strips wait while a tile is made.
  *
- * The includer has included template/job.h.
+ * Include template/job.h first.
  */
 #ifndef BITDROP_TEMPLATE_ROW_BITS_H
 #define BITDROP_TEMPLATE_ROW_BITS_H
 
-enum { ROW_PART = 4096 /* elements that a part has at most */, ROW_PART_BYTES = ROW_PART / 8 };
+#ifndef BITDROP_TEMPLATE_JOB_H
+#error "include template/job.h first"
+#endif
+
+enum { ROW_PART = 4096 /* elements of a part, at most */, ROW_PART_BYTES = ROW_PART / 8 };
 _Static_assert(ROW_PART <= (int)TILE_ELEMENTS, "a part lies in two tiles at most");
 
 struct row_bits {
     const struct bitdrop_job *job;
     struct tile tile;
-    struct work nothing;                         /* what waits while a tile is made */
-    _Alignas(64) uint8_t buffer[ROW_PART_BYTES]; /* of bits that do not lie elsewhere as wanted */
-    size_t constant; /* bytes of buffer, all of them what `kept` says; 0: it has other bits */
-    bool kept;
+    struct work nothing;                         /* no strips wait while a tile is made */
+    _Alignas(64) uint8_t buffer[ROW_PART_BYTES]; /* for bits that must be shifted or joined */
+    size_t equal_bytes; /* so many bytes of buffer have equal bits; 0: it has other bits */
+    bool kept;          /* what equal bits are */
 };
 
 static void row_bits_init(struct row_bits *b, const struct bitdrop_job *job)
@@ -25,24 +29,24 @@ static void row_bits_init(struct row_bits *b, const struct bitdrop_job *job)
     b->job = job;
     tile_init(&b->tile);
     b->nothing.strips = b->nothing.left = 0;
-    b->constant = 0;
+    b->equal_bytes = 0;
     b->kept = false;
 }
 
-/* Bits of a row that is all kept or all dropped. */
-static const uint8_t *constant_bits(struct row_bits *b, bool kept, size_t count)
+/* Bits of a row that is kept or dropped as a whole. */
+static const uint8_t *equal_bits(struct row_bits *b, bool kept, size_t count)
 {
     const size_t bytes = (count + 7) / 8;
 
-    if (b->kept != kept || b->constant < bytes) {
+    if (b->kept != kept || b->equal_bytes < bytes) {
         memset(b->buffer, kept ? 0xFF : 0, bytes);
-        b->constant = bytes;
+        b->equal_bytes = bytes;
         b->kept = kept;
     }
     return b->buffer;
 }
 
-/* One decision for the rows of a group. */
+/* The decision of a group, for UNIT_ROW. Rows are kept if bits are neither made nor given. */
 static bool row_is_kept(struct row_bits *b, size_t group)
 {
     const struct bitdrop_job *job = b->job;
@@ -60,8 +64,9 @@ static bool row_is_kept(struct row_bits *b, size_t group)
 }
 
 /*
- * The tile of index e with `count` bits from there on; they are in one. If they are the only ones
- * of their row, those that follow in the tile are made too, because a segment of many costs less.
+ * Returns the tile that holds `count` bits from absolute index e on. They lie in one tile. If rows
+ * have bits of their own, those of the next rows in the tile are made too, because a segment that
+ * is needed as a whole costs less.
  */
 static const uint8_t *tile_of(struct row_bits *b, uint64_t e, size_t row, size_t col, size_t count)
 {
@@ -75,6 +80,8 @@ static const uint8_t *tile_of(struct row_bits *b, uint64_t e, size_t row, size_t
                     &b->nothing);
 }
 
+/* Bits of a part, made. If they do not begin at a byte of a tile, or lie in two, they are copied.
+ */
 static const uint8_t *made_bits(struct row_bits *b, size_t row, size_t group, size_t col,
                                 size_t count)
 {
@@ -97,9 +104,10 @@ static const uint8_t *made_bits(struct row_bits *b, size_t row, size_t group, si
 }
 
 /*
- * Bits of `count` elements of a row from col on, a multiple of 8, at a byte; stores them if the job
- * wants that. Rows come in ascending order. Of one row, the first call begins at column 0 and each
- * other where the last one ended, or again at column 0.
+ * Returns the bits of `count` elements of a row from col on, a multiple of 8. They begin at a byte.
+ * Stores them in the mask if the job wants one. Calls come in ascending order of rows. In each row,
+ * the first call begins at column 0. Each further call begins where the last one ended, or at
+ * column 0 again.
  */
 static const uint8_t *bits_of_row(struct row_bits *b, size_t row, size_t col, size_t count)
 {
@@ -107,7 +115,7 @@ static const uint8_t *bits_of_row(struct row_bits *b, size_t row, size_t col, si
     const size_t group = job->repeat == 1 ? row : (job->phase + row) / job->repeat;
 
     if (job->unit == UNIT_ROW || (job->stream == NULL && job->keep == NULL))
-        return constant_bits(b, row_is_kept(b, group), count);
+        return equal_bits(b, row_is_kept(b, group), count);
     if (job->stream == NULL)
         return job->keep + group * job->mask_stride + col / 8;
     return made_bits(b, row, group, col, count);

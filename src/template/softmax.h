@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a row of a softmax call is. */
+/*
+ * The rows of a softmax call: which columns they see, their bias, and what is prefetched. The parts
+ * of op/softmax.h and op/softmax_grad.h that do not depend on the dtype.
+ *
+ * Include the vec.h of an ISA first.
+ */
 #ifndef BITDROP_TEMPLATE_SOFTMAX_H
 #define BITDROP_TEMPLATE_SOFTMAX_H
+
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
 
 #include <math.h>
 
@@ -10,10 +19,11 @@
 #include "template/row_bits.h"
 #include "template/strip.h"
 
-enum { SOFTMAX_BUFFER_BYTES = 1 << 14 /* for a part of a row, or for two short rows */ };
-_Static_assert(SOFTMAX_BUFFER_BYTES / sizeof(f32_number) <= ROW_PART, "the bits of a part");
+enum { SOFTMAX_BUFFER_BYTES = 1 << 14 /* holds a part of a row, or two short rows */ };
+_Static_assert(SOFTMAX_BUFFER_BYTES / sizeof(f32_number) <= ROW_PART,
+               "bits_of_row returns no longer part");
 
-/* The columns that row R of the whole sees are those below this. */
+/* How many columns row R of the whole sees. */
 static size_t columns_seen(const struct bitdrop_softmax_rows *s, uint64_t R, size_t cols)
 {
     return s->causal_rows == 0 ? cols
@@ -31,15 +41,19 @@ static const unsigned char *bias_row(const struct bitdrop_job *job, uint64_t R)
     return bias->at + (size_t)bitdrop_bias_row(s, R) * s->bias_row_bytes;
 }
 
-/* Addresses of rows that are prefetched, as many columns at once as go through exp meanwhile. */
+/*
+ * Addresses of rows to prefetch while another row goes through exp: with each strip of exps, the
+ * same columns of these rows.
+ */
 struct rows_ahead {
     uintptr_t at[4];
     int count;
 };
 
 /*
- * x and bias of the next row, and beyond it what elementwise calls prefetch ahead; y and prob of
- * this row, which are written when the next one has been read.
+ * What to prefetch during the exps of `row`. Inputs: x and bias, as far beyond the start of the
+ * next row as elementwise calls prefetch ahead. Outputs: y and prob of `row`, which are written
+ * later.
  */
 static struct rows_ahead rows_ahead_of(const struct bitdrop_job *job, size_t row)
 {
@@ -61,7 +75,7 @@ static struct rows_ahead rows_ahead_of(const struct bitdrop_job *job, size_t row
     return rows;
 }
 
-/* Whether rows of prob are written past the caches. In the place of x their lines are there. */
+/* Whether prob is written past the caches. If prob replaces x, its lines are in the cache. */
 static bool streams_prob(const struct bitdrop_job *job)
 {
     return job->streaming && job->in[2].at != job->in[0].at;

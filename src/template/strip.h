@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keep bits of a strip that may have fewer elements than a word. The includer has included vec.h.
+/*
+ * Keep bits of a strip that may have fewer elements than a word.
+ *
+ * Include the vec.h of an ISA first. It defines keep_bits and keep_bits_load.
  */
 #ifndef BITDROP_TEMPLATE_STRIP_H
 #define BITDROP_TEMPLATE_STRIP_H
@@ -10,14 +13,14 @@
 
 #include "stream.h"
 
-/* The lanes of a strip that are elements, if it has n of them. */
+/* Bits that are 1 for the first n elements of a strip. */
 static inline keep_bits first_lanes(size_t n, uint8_t buffer[WORD_ELEMENTS / 8])
 {
     store_le32(buffer, (uint32_t)((UINT64_C(1) << n) - 1));
     return keep_bits_load(buffer);
 }
 
-/* Those that are kept, of n elements from the whole byte of bit col on. */
+/* The keep bits of n <= WORD_ELEMENTS elements from col on, a multiple of 8, and 0 after them. */
 static inline keep_bits strip_bits(const uint8_t *keep, size_t col, size_t n,
                                    uint8_t buffer[WORD_ELEMENTS / 8])
 {

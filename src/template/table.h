@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All kernels of an ISA and their table. The includer has included its vec.h, and defines
+ * All kernels of an ISA and their table. Included once, after the ISA's vec.h, with
  *
- *   TABLE  the table's name: bitdrop_kernels_<isa>
- *   ISA    its bitdrop_isa
- *   ATTENTION  bitdrop_attention_<isa>, of a file of its own
+ *   TABLE      name of the struct bitdrop_kernels that it defines: bitdrop_kernels_<isa>
+ *   ISA        its bitdrop_isa
+ *   ATTENTION  its table of attention, bitdrop_attention_<isa>, which another file defines
  */
+#ifndef BITDROP_VEC_H
+#error "include the vec.h of an ISA first"
+#endif
 #if !defined(TABLE) || !defined(ISA) || !defined(ATTENTION)
 #error "define TABLE, ISA and ATTENTION"
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * All functions from here to template/target_end.h are compiled for the instructions of an ISA,
- * whatever the flags say. vec.h includes it behind the system's headers, whose functions are not
- * meant, and defines
+ * whatever the compiler's flags are. A vec.h includes it after the system's headers, because their
+ * functions must not change, with
  *
  *   TARGET  the instructions, as in __attribute__((target(TARGET)))
+ *
+ * which it undefines. It defines TARGET_BEGUN, for template/target_end.h.
  */
 #ifndef TARGET
 #error "define TARGET"
@@ -15,7 +17,7 @@
 #ifdef __clang__
 TARGET_PRAGMA(clang attribute push(__attribute__((target(TARGET))), apply_to = function))
 #else
-#pragma GCC diagnostic ignored "-Wpsabi" /* no vector crosses to files of other targets */
+#pragma GCC diagnostic ignored "-Wpsabi" /* no vector is passed to a file of another target */
 #pragma GCC push_options
 TARGET_PRAGMA(GCC target(TARGET))
 #endif

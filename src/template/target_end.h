@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Behind the last function that uses a vec.h: ends what target_begin.h began, if it did. */
+/*
+ * Ends the target that template/target_begin.h began, if a vec.h has included that. Included after
+ * the last function that uses the vec.h.
+ */
 #ifdef TARGET_BEGUN
 #ifdef __clang__
 #pragma clang attribute pop

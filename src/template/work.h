@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The seam between making keep bits and applying them. Philox waits for its multiplier, applying
- * waits for memory; so while one tile is made, the strips of the one before are applied. The
- * generator calls hooks between its steps without knowing what they do: `step` after every
- * STEP_ROUNDS rounds of Philox, `pause` after each plane. Both are compile-time constants after
- * inlining.
+ * Connects the code that makes keep bits with the code that applies them. Philox waits for the
+ * multiplier, and applying waits for memory. So while one tile is made, the strips of the tile
+ * before it are applied. The generator calls hooks between its steps without knowing what they do:
+ * `step` after every STEP_ROUNDS rounds of Philox, `pause` after each plane. Both are compile-time
+ * constants after inlining.
+ *
+ * Needs no vec.h.
  */
 #ifndef BITDROP_TEMPLATE_WORK_H
 #define BITDROP_TEMPLATE_WORK_H
@@ -16,7 +18,7 @@
 
 enum { CACHE_LINE = 64 }; /* bytes */
 
-/* `bytes` of memory from `at` on, which may lie beyond any object. */
+/* Prefetches `bytes` bytes from `at` on, which may lie beyond any object. */
 FORCE_INLINE void prefetch_lines(uintptr_t at, size_t bytes)
 {
     for (size_t b = 0; b < bytes; b += CACHE_LINE)
@@ -27,13 +29,13 @@ struct work;
 
 enum work_flags {
     WORK_STREAMING = 1,
-    WORK_SECOND_INPUT = 2, /* is no -0 */
+    WORK_SECOND_INPUT = 2, /* the second input is not -0 everywhere: it must be loaded */
     WORK_PREFETCH_INPUTS = 4,
     WORK_PREFETCH_OUTPUT = 8,
     WORK_PAGES_IN_TURN = 16
 };
 
-/* Applies the next `count` strips; there are as many. Of one body and dtype. */
+/* Applies the next `count` strips of at least as many. A function of one body and dtype. */
 typedef void apply_strips(struct work *work, size_t count);
 
 /*
@@ -50,34 +52,34 @@ typedef uint32_t apply_partial(const struct work *work, size_t row, size_t col, 
 typedef void apply_batch_rows(struct work *work, size_t goal);
 
 /*
- * What waits to be applied: whole strips of one piece, and behind it the rest of a batch, which is
- * elements of successive rows. Their bits lie in one tile, or in memory.
+ * Elements that wait to be applied: whole strips of one piece, and then the rest of a batch, which
+ * are elements of successive rows. Their keep bits lie in one tile, or in other memory.
  */
 struct work {
     /*
-     * The strips: where they begin in memory. They may reach over many rows. No two fields that
-     * advance with every strip are neighbours: clang would keep both in one vector, and take it
-     * apart for each strip.
+     * The strips: where they begin in memory. They may lie in many rows. No two fields that change
+     * with every strip are neighbours, because clang would keep both in one vector register and
+     * extract them for each strip.
      */
     const unsigned char *in[BITDROP_MAX_INPUTS];
-    ptrdiff_t out_gap; /* between rows, bytes; < 0: back to a bias that repeats */
+    ptrdiff_t out_gap; /* bytes from the end of a row to the next row */
     unsigned char *out;
-    ptrdiff_t in_gap[BITDROP_MAX_INPUTS];
-    const uint8_t *bits; /* from a byte on */
-    size_t bits_gap;   /* between the bits of two rows, modulo 2^n: back to bits that rows share */
+    ptrdiff_t in_gap[BITDROP_MAX_INPUTS]; /* likewise; < 0: back to a bias that all rows share */
+    const uint8_t *bits;                  /* begin at a byte */
+    size_t bits_gap;   /* bits between those of two rows, modulo 2^n: rows may share their bits */
     uint8_t *marks;    /* of these strips, if the body makes any */
-    size_t third_step; /* bytes to the next strip of the third; 0: all elements are the same */
+    size_t third_step; /* bytes to the next strip of the third input; 0: all elements are equal */
     size_t strips;
-    size_t strips_of_row;
-    size_t row_strips; /* left in this row */
+    size_t strips_of_row;   /* in each row */
+    size_t row_strips_left; /* in the current row */
 
-    /* As in the job: copies, which stores to out cannot change. */
+    /* Copies from the job, because compilers know that stores to out cannot change them. */
     unsigned how;            /* enum work_flags: in one word, because few registers are left */
-    unsigned prefetch_ahead; /* bytes; like the parameters */
-    double f64_parameter[BITDROP_MAX_PARAMETERS]; /* only of copies made by work_copy */
+    unsigned prefetch_ahead; /* bytes. Like the parameters, only set by work_copy */
+    double f64_parameter[BITDROP_MAX_PARAMETERS];
     float f32_parameter[BITDROP_MAX_PARAMETERS];
 
-    /* The rest of the batch: from (row, col) on, with bits `first` on of keep. */
+    /* The rest of the batch: `left` elements from (row, col) on. Their bits begin at `first`. */
     size_t row, col, left;
     const uint8_t *keep;
     size_t first;
@@ -85,15 +87,15 @@ struct work {
     const struct bitdrop_job *job;
     apply_strips *apply;
     apply_partial *partial;
-    apply_batch_rows *rows; /* NULL: strips are made of the batch */
-    size_t vector_bytes;    /* what streaming stores are aligned to */
+    apply_batch_rows *rows; /* NULL: the batch is applied in pieces */
+    size_t vector_bytes;    /* alignment of streaming stores */
     bool many_rows;         /* a piece may have many rows */
     size_t burst;           /* strips to apply in a pause */
     struct scratch *scratch;
-    struct work *original; /* of a copy */
+    struct work *original; /* in a copy: what it was copied from */
 };
 
-/* Where the strips begin, and how they go on. */
+/* Copies where the strips begin, and where the next ones lie. */
 FORCE_INLINE void work_copy_place(struct work *copy, const struct work *work)
 {
     copy->in[0] = work->in[0];
@@ -101,7 +103,7 @@ FORCE_INLINE void work_copy_place(struct work *copy, const struct work *work)
     copy->in[2] = work->in[2];
     copy->third_step = work->third_step;
     copy->out = work->out;
-    copy->row_strips = work->row_strips;
+    copy->row_strips_left = work->row_strips_left;
     copy->strips_of_row = work->strips_of_row;
     copy->in_gap[0] = work->in_gap[0];
     copy->in_gap[1] = work->in_gap[1];
@@ -110,9 +112,9 @@ FORCE_INLINE void work_copy_place(struct work *copy, const struct work *work)
 }
 
 /*
- * A copy for a loop over strips, without the rest of the batch except its size. If nobody else
- * knows its address, compilers hold its members in registers and the parameters in vectors. They
- * are copied one by one: wider loads would wait for the narrower stores before them.
+ * Makes a copy for a loop over strips, without the rest of the batch except its size. If no other
+ * code has its address, compilers keep its members in registers and the parameters in vectors.
+ * Members are copied one by one: a wider load would wait for the narrower stores that it spans.
  */
 FORCE_INLINE void work_copy(struct work *copy, const struct work *work)
 {
@@ -131,7 +133,7 @@ FORCE_INLINE void work_copy(struct work *copy, const struct work *work)
     copy->f32_parameter[2] = work->job->f32_parameter[2];
 }
 
-/* The rest of the batch, to a copy for a loop over rows and back. */
+/* Copies the rest of the batch, to a copy for a loop over rows or back from it. */
 FORCE_INLINE void work_copy_batch(struct work *copy, const struct work *work)
 {
     copy->row = work->row;
@@ -143,7 +145,7 @@ FORCE_INLINE void work_copy_batch(struct work *copy, const struct work *work)
     copy->job = work->job;
 }
 
-/* What a loop over strips changes of its copy. */
+/* Copies back what a loop over strips changes in its copy. */
 FORCE_INLINE void work_return(struct work *work, const struct work *copy)
 {
     work->in[0] = copy->in[0];
@@ -153,7 +155,7 @@ FORCE_INLINE void work_return(struct work *work, const struct work *copy)
     work->bits = copy->bits;
     work->marks = copy->marks;
     work->strips = copy->strips;
-    work->row_strips = copy->row_strips;
+    work->row_strips_left = copy->row_strips_left;
 }
 
 static inline const unsigned char *operand_at(const struct bitdrop_operand *o, size_t row,
@@ -162,7 +164,7 @@ static inline const unsigned char *operand_at(const struct bitdrop_operand *o, s
     return o->at + row * o->row_bytes + col * o->col_bytes;
 }
 
-/* Past `count` elements of the batch, which are in one row. */
+/* Moves the batch past its next `count` elements, which lie in one row. */
 static inline void work_advance(struct work *work, size_t count)
 {
     work->left -= count;
@@ -172,7 +174,7 @@ static inline void work_advance(struct work *work, size_t count)
         work->row++;
         work->col = 0;
         work->first += work->bits_gap;
-        work->keep += work->first / 8; /* of rows far apart there may be more bits than fit */
+        work->keep += work->first / 8; /* else `first` could overflow if bits_gap is large */
         work->first %= 8;
     }
 }
