@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What gelu.h, gelu_tanh.h and silu.h share; no body. Each has an activation and its derivative, as
- * functions of x or of s, which is x within +-end, and of e, which is exp(z(s)). Below -end both
- * are 0.
+ * The code that gelu.h, gelu_tanh.h and silu.h share. Each of them defines, for a name,
+ *
+ *     T(<name>_exponent)  z(s), the exponent
+ *     T(<name>)           the activation, a function of x and e
+ *     T(<name>_slope)     its derivative, a function of s and e
+ *
+ * where s is x clamped to [-end, end], and e is exp(z(s)). At and below -end both functions count
+ * as 0. ACTIVATION(name, END) makes both phases of the two bodies of these.
  */
 #ifndef BITDROP_PARAMETERS
 
 #include "template/activation.h"
 
-/* z(s). */
 typedef C(vec) T(exponent)(C(vec) s);
 
-/* Of x, or of s. In lanes that are not kept, and below -end, anything may come out. */
+/*
+ * An activation of x, or a derivative at s. In lanes that are not kept, and at and below -end, the
+ * result is not used.
+ */
 typedef C(vec) T(activation)(C(vec) x, C(vec) e, C(mask) kept);
 
 FORCE_INLINE C(vec) T(within)(C(vec) x, double end)
@@ -19,7 +26,7 @@ FORCE_INLINE C(vec) T(within)(C(vec) x, double end)
     return C(clamp)(x, C(set1)(-end), C(set1)(end));
 }
 
-/* From in = {x, bias} to {.., .., x + bias, z}. */
+/* The first phase of an activation: from in = {x, bias} to {.., .., x + bias, z}. */
 FORCE_INLINE void T(activate_first)(T(exponent) * z, double end, T(vec) * in)
 {
     for (int i = 0; i < T(PARTS); i++) {
@@ -30,7 +37,7 @@ FORCE_INLINE void T(activate_first)(T(exponent) * z, double end, T(vec) * in)
     }
 }
 
-/* D(act(x)); in = {.., .., x, e}, where x includes the bias. */
+/* The second phase: D(act(x)). in = {.., .., x, e}, where x includes the bias. */
 FORCE_INLINE T(packed) T(activate)(T(activation) * act, double end, T(vec) * in, keep_bits keep,
                                    int v, const C(vec) * p)
 {
@@ -46,7 +53,7 @@ FORCE_INLINE T(packed) T(activate)(T(activation) * act, double end, T(vec) * in,
     return T(round)(y);
 }
 
-/* From in = {dy, x, bias} to {dy, .., .., s, z}. */
+/* The first phase of a derivative: from in = {dy, x, bias} to {dy, .., .., s, z}. */
 FORCE_INLINE void T(activate_grad_first)(T(exponent) * z, double end, T(vec) * in)
 {
     for (int i = 0; i < T(PARTS); i++) {
@@ -59,8 +66,8 @@ FORCE_INLINE void T(activate_grad_first)(T(exponent) * z, double end, T(vec) * i
 }
 
 /*
- * D'(dy) * slope(s); in = {dy, .., .., s, e}. Both factors are selected, so that what is dropped is
- * +0 * +0: infinity * 0, which may be trapped, is not computed for it.
+ * The second phase: D'(dy) * slope(s). in = {dy, .., .., s, e}. Dropped lanes of both factors are
+ * replaced by +0. So no infinity * 0 is computed there, which would raise FE_INVALID.
  */
 FORCE_INLINE T(packed) T(activate_grad)(T(activation) * slope, double end, T(vec) * in,
                                         keep_bits keep, int v, const C(vec) * p)
@@ -79,18 +86,18 @@ FORCE_INLINE T(packed) T(activate_grad)(T(activation) * slope, double end, T(vec
 }
 
 /*
- * The derivative of x * L, where L is 1 / (1 + exp(-z)): L + x * z' * L * (1 - L). 1 - L is
- * exp(-z) * L. x_dz is x * z'.
+ * The derivative of x * L, where L is 1 / (1 + e) and e is exp(-u) for a function u of x:
+ * L + x * u' * L * (1 - L). 1 - L is e * L. x_du is x * u'.
  */
-FORCE_INLINE C(vec) T(logistic_slope)(C(vec) exp_z, C(vec) x_dz)
+FORCE_INLINE C(vec) T(logistic_slope)(C(vec) e, C(vec) x_du)
 {
     const C(vec) one = C(set1)(1);
-    const C(vec) l = C(div)(one, C(add)(one, exp_z));
+    const C(vec) l = C(div)(one, C(add)(one, e));
 
-    return C(mul)(l, C(add)(one, C(mul)(x_dz, C(mul)(exp_z, l))));
+    return C(mul)(l, C(add)(one, C(mul)(x_du, C(mul)(e, l))));
 }
 
-/* Both phases of an activation and of its derivative. */
+/* Defines both phases of an activation, and of its derivative. */
 #define ACTIVATION(name, END)                                                                      \
     FORCE_INLINE void T(first_##name)(T(vec) * in)                                                 \
     {                                                                                              \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* residual + ((x + bias) * scale where kept, +0 elsewhere); in = {x, bias, residual}. */
+/* Dropout of a sum, then a residual: residual + D(x + bias). in = {x, bias, residual}. */
 #ifndef BITDROP_PARAMETERS
 
 FORCE_INLINE T(packed)

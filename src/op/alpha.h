@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Alpha dropout (Klambauer et al., NIPS 2017): x * a + b where kept, d elsewhere. */
+/* Alpha dropout (Klambauer et al., NIPS 2017): x * a + b where kept, d elsewhere. in = {x}. */
 #ifdef BITDROP_PARAMETERS
 
 /*
- * a, b and d. With them a standard normal x keeps mean 0 and variance 1. At p = 1 everything is
- * dropped, to +0, but a given mask is obeyed.
+ * p[0] is a, p[1] is b and p[2] is d. A standard normal x keeps mean 0 and variance 1. At p = 1 all
+ * elements become +0, except those that a given mask keeps.
  */
 static void alpha_parameters(const bitdrop_config *cfg, bool given, double *p)
 {

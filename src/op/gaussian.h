@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gaussian dropout (Srivastava et al., JMLR 15, 2014, section 10): x * (1 + s * N). */
+/*
+ * Gaussian dropout (Srivastava et al., JMLR 15, 2014, section 10): x * (1 + s * N), where N is
+ * standard normal noise.
+ */
 #ifdef BITDROP_PARAMETERS
 
-/* p[0] is s, the standard deviation of what x is multiplied by. p is below 1. */
+/* p[0] is s, the standard deviation of the factor of x. cfg->p is below 1. */
 static void gaussian_parameters(const bitdrop_config *cfg, bool given, double *p)
 {
     (void)given;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GELU (Hendrycks, Gimpel, 2016): x * Phi(x), where Phi is the standard normal distribution. in =
- * {x, bias}, and {dy, x, bias}.
+ * GELU (Hendrycks, Gimpel, 2016): x * Phi(x), where Phi is the cumulative distribution function of
+ * the standard normal distribution. gelu: in = {x, bias}. gelu_grad: in = {dy, x, bias}.
  */
 #ifndef BITDROP_PARAMETERS
 
 FORCE_INLINE C(vec) T(gelu_exponent)(C(vec) s) { return C(mul)(C(mul)(s, s), C(set1)(-0.5)); }
 
-/* Phi(s). */
+/* Phi(s). e is exp(-s * s / 2). */
 FORCE_INLINE C(vec) T(normal)(C(vec) s, C(vec) e, C(mask) kept)
 {
     const C(vec) tail = C(normal_tail)(C(abs)(s), e);

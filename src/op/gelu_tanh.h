@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GELU by tanh (Hendrycks, Gimpel, 2016): x / 2 * (1 + tanh(u)) = x / (1 + exp(-2 u)), where u is
- * sqrt(2 / pi) * (x + 0.044715 * x^3). in = {x, bias}, and {dy, x, bias}.
+ * GELU approximated by tanh (Hendrycks, Gimpel, 2016): x / 2 * (1 + tanh(u)) = x / (1 + exp(-2 u)),
+ * where u is sqrt(2 / pi) * (x + 0.044715 * x^3). gelu_tanh: in = {x, bias}. gelu_tanh_grad: in =
+ * {dy, x, bias}.
  */
 #ifndef BITDROP_PARAMETERS
 
-/* 2 u is x * (c1 + c3 * x * x). */
+/* 2 u is x * (C1 + C3 * x * x). */
 #define GELU_TANH_C1 (2 * 0.7978845608028654) /* sqrt(2 / pi) */
 #define GELU_TANH_C3 (GELU_TANH_C1 * 0.044715)
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* max(0, x + bias) * scale where kept, +0 elsewhere; marks what is above 0. in = {x, bias}. */
+/*
+ * ReLU, then dropout: D(max(0, x + bias)). in = {x, bias}. An element is marked if it is kept and x
+ * + bias is above 0, or a NaN.
+ */
 #ifndef BITDROP_PARAMETERS
 
 FORCE_INLINE T(packed)

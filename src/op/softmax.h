@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * D(softmax(scale * x + bias)) of each row; in = {x, bias, prob}, of which prob is written. p[0] is
+ * Softmax, then dropout, of each row: y = D(prob), where prob = e / (sum of e), e = exp(t -
+ * greatest t) and t = scale * x + bias. in = {x, bias, prob}, of which prob is an output. p[0] is
  * the scale of D, p[1] that of x.
  *
- * A row is computed in parts that fit into the buffer: a short row is one part, and a longer one
- * computes t and exp anew in each pass, which gives the same numbers. If two rows fit, the last
- * pass of one comes between the first two of the next. So the greatest and the sum of a row are
- * ready when they are needed, and each row is read and written between the exps of two rows.
+ * A row has three passes: t and its greatest element, e and its sum, the division. It is computed
+ * in parts that fit into the buffer. A short row is one part. A longer row computes t and e again
+ * in each pass, with the same results. If two rows fit into the buffer, the last pass of one row
+ * runs between the first and the second pass of the next. So the greatest t and the sum of a row
+ * are ready when they are needed, and each row is read and written between the exps of two rows.
  *
- * t of a strip lies in the buffer as the vectors that it is computed in. Lanes that are no elements
- * are -infinity, of which exp is +0.
+ * The buffer holds t as C(vec)s, and then e. Lanes after the last element are -infinity, so their e
+ * is +0.
  */
 #ifndef BITDROP_PARAMETERS
 
 #include "template/softmax.h"
 
 enum {
-    T(STRIP_VECTORS) = WORD_ELEMENTS / C(LANES), /* to compute with */
+    T(STRIP_VECTORS) = WORD_ELEMENTS / C(LANES), /* C(vec)s in a strip */
     T(ROW_VECTORS) = SOFTMAX_BUFFER_BYTES / sizeof(C(vec)),
-    T(PART) = T(ROW_VECTORS) * C(LANES) /* elements */
+    T(PART) = T(ROW_VECTORS) * C(LANES) /* elements of a part, at most */
 };
 
-/* Of a short row. */
+/* How many vectors of the buffer a short row fills. */
 FORCE_INLINE size_t T(vectors_of)(size_t cols)
 {
     return (cols + WORD_ELEMENTS - 1) / WORD_ELEMENTS * T(STRIP_VECTORS);
 }
 
-/* Of the second row that lies in the buffer; 0: only one row fits. */
+/* The vector of the buffer at which a second row begins. 0: only one row fits. */
 FORCE_INLINE size_t T(second_row)(size_t cols)
 {
     const size_t vectors = cols > T(PART) ? T(ROW_VECTORS) : T(vectors_of)(cols);
@@ -35,44 +37,47 @@ FORCE_INLINE size_t T(second_row)(size_t cols)
     return 2 * vectors <= T(ROW_VECTORS) ? vectors : 0;
 }
 
-/* What one row is made of. */
+/* One row. */
 struct T(softmax) {
     const unsigned char *x, *bias; /* NULL: none */
     unsigned char *y, *prob, *lse; /* NULL: not wanted */
     size_t seen;                   /* columns */
     C(vec) x_scale, y_scale;
-    C(vec) * t;                    /* of the part at hand; then e */
-    C(number) greatest, base, sum; /* base: what is subtracted */
+    C(vec) * t;                    /* of the current part; then e */
+    C(number) greatest, base, sum; /* base: subtracted from t; 0 if greatest is -infinity */
     bool streaming, prob_streaming;
     struct rows_ahead ahead; /* from column 0 on */
 };
 
-/* The pairwise sum of 32 partial sums, which are those of the elements of a strip. */
+/* The pairwise sum of 32 partial sums: one for each element of a strip. */
 static C(number) T(total)(C(vec) sums[T(STRIP_VECTORS)])
 {
-    T(vec) rest;
+    T(vec) last;
 
     for (int apart = T(VECTORS) / 2; apart > 0; apart /= 2)
         for (int i = 0; i < apart * T(PARTS); i++)
             sums[i] = C(add)(sums[i], sums[i + apart * T(PARTS)]);
     for (int i = 0; i < T(PARTS); i++)
-        *T(part)(&rest, i) = sums[i];
-    return T(sum)(rest);
+        *T(part)(&last, i) = sums[i];
+    return T(sum)(last);
 }
 
-/* A NaN may be left out, and may come out: a row that has one is all NaN. */
-static C(number) T(greatest_of)(const C(vec) most[T(STRIP_VECTORS)])
+/*
+ * The greatest of the maxima. A NaN may be ignored or returned: the sum of a row with a NaN is a
+ * NaN in both cases.
+ */
+static C(number) T(greatest_of)(const C(vec) maxima[T(STRIP_VECTORS)])
 {
-    C(vec) all = most[0];
+    C(vec) all = maxima[0];
 
     for (int i = 1; i < T(STRIP_VECTORS); i++)
-        all = C(max)(most[i], all);
+        all = C(max)(maxima[i], all);
     return C(greatest)(all);
 }
 
-/* t of n elements of a strip. n is not looked at if the strip is whole. */
+/* Computes t of a strip, and updates the maxima. The strip has n elements if it is not whole. */
 FORCE_INLINE void T(score_strip)(const unsigned char *x, const unsigned char *bias, C(vec) scale,
-                                 bool whole, size_t n, C(vec) * t, C(vec) * most)
+                                 bool whole, size_t n, C(vec) * t, C(vec) * maxima)
 {
     const C(vec) nothing = C(set1)(-INFINITY);
     uint8_t buffer[WORD_ELEMENTS / 8];
@@ -98,13 +103,14 @@ FORCE_INLINE void T(score_strip)(const unsigned char *x, const unsigned char *bi
                 t[k] = C(add)(t[k], *T(part)(&add, i));
             if (!whole)
                 t[k] = C(select)(T(keep)(lanes, v, i), t[k], nothing);
-            most[k] = C(max)(t[k], most[k]);
+            maxima[k] = C(max)(t[k], maxima[k]);
         }
     }
 }
 
+/* Computes t of a part of a row, and updates the maxima. Works on a copy of them. */
 FORCE_INLINE void T(score_strips)(const struct T(softmax) * r, bool has_bias, size_t col,
-                                  size_t count, C(vec) * most)
+                                  size_t count, C(vec) * maxima)
 {
     const unsigned char *x = r->x + col * BYTES;
     const unsigned char *bias = has_bias ? r->bias + col * BYTES : NULL;
@@ -112,7 +118,7 @@ FORCE_INLINE void T(score_strips)(const struct T(softmax) * r, bool has_bias, si
     C(vec) local[T(STRIP_VECTORS)], *t = r->t;
 
     for (int i = 0; i < T(STRIP_VECTORS); i++)
-        local[i] = most[i];
+        local[i] = maxima[i];
     for (; count >= WORD_ELEMENTS; count -= WORD_ELEMENTS) {
         T(score_strip)(x, bias, scale, true, 0, t, local);
         x += T(STRIP_BYTES);
@@ -122,20 +128,20 @@ FORCE_INLINE void T(score_strips)(const struct T(softmax) * r, bool has_bias, si
     if (count > 0)
         T(score_strip)(x, bias, scale, false, count, t, local);
     for (int i = 0; i < T(STRIP_VECTORS); i++)
-        most[i] = local[i];
+        maxima[i] = local[i];
 }
 
-/* t of a part of a row, and the greatest so far of each element of the strips. */
+/* Computes t of a part of a row, and updates the maxima: one for each element of a strip. */
 NOINLINE void T(scores)(const struct T(softmax) * r, size_t col, size_t count,
-                        C(vec) most[T(STRIP_VECTORS)])
+                        C(vec) maxima[T(STRIP_VECTORS)])
 {
     if (r->bias != NULL)
-        T(score_strips)(r, true, col, count, most);
+        T(score_strips)(r, true, col, count, maxima);
     else
-        T(score_strips)(r, false, col, count, most);
+        T(score_strips)(r, false, col, count, maxima);
 }
 
-/* e of a part of a row, in the place of t, added to the sums. */
+/* Replaces t of a part of a row by e, and adds it to the sums. */
 NOINLINE void T(exps)(const struct T(softmax) * r, size_t col, size_t count,
                       C(vec) sums[T(STRIP_VECTORS)])
 {
@@ -152,6 +158,7 @@ NOINLINE void T(exps)(const struct T(softmax) * r, size_t col, size_t count,
     }
 }
 
+/* Stores a vector, or its first n elements if it is not whole. */
 FORCE_INLINE void T(put)(unsigned char *at, T(packed) a, bool streaming, bool whole, size_t n)
 {
     if (!whole)
@@ -162,7 +169,7 @@ FORCE_INLINE void T(put)(unsigned char *at, T(packed) a, bool streaming, bool wh
         T(store)(at, a);
 }
 
-/* y and prob of n elements of a strip, from e. */
+/* Stores y and prob of a strip, from e. The strip has n elements if it is not whole. */
 FORCE_INLINE void T(divide_strip)(const struct T(softmax) * r, size_t col, const C(vec) * e,
                                   C(vec) sum, C(vec) reciprocal, keep_bits keep, bool whole,
                                   size_t n)
@@ -185,11 +192,14 @@ FORCE_INLINE void T(divide_strip)(const struct T(softmax) * r, size_t col, const
     }
 }
 
-/* y and prob of a part of a row, from e. */
+/*
+ * Stores y and prob of a part of a row, from e. Works on a copy of the row, because compilers know
+ * that stores to y cannot change it.
+ */
 NOINLINE void T(divide)(const struct T(softmax) * row, size_t col, size_t count,
                         const uint8_t *bits)
 {
-    const struct T(softmax) r = *row; /* which stores to y cannot change */
+    const struct T(softmax) r = *row;
     const C(vec) divisor = C(set1)(r.sum == 0 ? 1 : r.sum);
     const C(vec) reciprocal = C(div)(C(set1)(1), divisor), *e = r.t;
 
@@ -207,6 +217,7 @@ NOINLINE void T(divide)(const struct T(softmax) * row, size_t col, size_t count,
     }
 }
 
+/* The log of the sum of exp(t), for lse. */
 static C(number) T(log_sum)(C(number) greatest, C(number) sum)
 {
     C(number) log[C(LANES)];
@@ -217,12 +228,13 @@ static C(number) T(log_sum)(C(number) greatest, C(number) sum)
     return greatest + log[0];
 }
 
+/* Begins a row with its first pass: t and its greatest element. */
 static void T(softmax_begin)(struct T(softmax) * r, const struct bitdrop_job *job, size_t row,
                              C(vec) * t)
 {
     const struct bitdrop_softmax_rows *rows = job->softmax;
     const uint64_t R = job->first_row + row;
-    C(vec) most[T(STRIP_VECTORS)];
+    C(vec) maxima[T(STRIP_VECTORS)];
 
     r->x = operand_at(&job->in[0], row, 0);
     r->bias = bias_row(job, R);
@@ -238,14 +250,14 @@ static void T(softmax_begin)(struct T(softmax) * r, const struct bitdrop_job *jo
     r->ahead = rows_ahead_of(job, row);
     r->t = t;
     for (int i = 0; i < T(STRIP_VECTORS); i++)
-        most[i] = C(set1)(-INFINITY);
+        maxima[i] = C(set1)(-INFINITY);
     for (size_t col = 0; col < r->seen; col += T(PART))
-        T(scores)(r, col, smaller(r->seen - col, T(PART)), most);
-    r->greatest = T(greatest_of)(most);
+        T(scores)(r, col, smaller(r->seen - col, T(PART)), maxima);
+    r->greatest = T(greatest_of)(maxima);
     r->base = r->greatest == -(C(number))INFINITY ? 0 : r->greatest;
 }
 
-/* The scores of a long row are not at hand any more. */
+/* Computes t of a part again if the row is long: the buffer has t of its last part only. */
 static void T(score_again)(const struct T(softmax) * r, size_t col, size_t count)
 {
     C(vec) unused[T(STRIP_VECTORS)];
@@ -256,6 +268,7 @@ static void T(score_again)(const struct T(softmax) * r, size_t col, size_t count
         T(scores)(r, col, count, unused);
 }
 
+/* The second pass: e and its sum. */
 static void T(softmax_sum)(struct T(softmax) * r)
 {
     C(vec) sums[T(STRIP_VECTORS)];
@@ -271,7 +284,10 @@ static void T(softmax_sum)(struct T(softmax) * r)
     r->sum = T(total)(sums);
 }
 
-/* If the job stores bits, then those of columns that the row does not see too. */
+/*
+ * The last pass: the division. If the job stores bits, it makes those of columns that the row does
+ * not see, too.
+ */
 static void T(softmax_end)(const struct T(softmax) * r, const struct bitdrop_job *job, size_t row,
                            struct row_bits *bits)
 {
@@ -303,7 +319,7 @@ static void T(softmax_end)(const struct T(softmax) * r, const struct bitdrop_job
 static void T(op_softmax)(const struct bitdrop_job *job, struct row_bits *bits, C(vec) * buffer)
 {
     const size_t second = T(second_row)(job->cols);
-    struct T(softmax) r[2];
+    struct T(softmax) r[2]; /* this row, and the one before */
 
     for (size_t row = 0; row < job->rows; row++) {
         struct T(softmax) *const now = &r[row % 2];

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * scale * prob * (g - sum of g * prob), g = D'(dy), of each row; in = {dy, prob}. p is that of
- * softmax.h, which has what both share. g of a part of the row lies in the buffer.
+ * The derivative of op/softmax.h: of each row, dx = scale * prob * (g - sum of g * prob), where g
+ * is D'(dy). in = {dy, prob}. p[] is that of op/softmax.h, which also has the code that both share.
+ *
+ * A row has two passes: g and the sum, then dx. The buffer holds g of a part of the row. A row that
+ * is longer than a part computes g again in the second pass.
  */
 #ifndef BITDROP_PARAMETERS
 
@@ -10,13 +13,16 @@ struct T(softmax_grad) {
     unsigned char *dx;
     size_t seen; /* columns */
     C(vec) x_scale, y_scale;
-    C(vec) * g; /* of the part at hand */
+    C(vec) * g; /* of the current part */
     C(number) sum;
     bool streaming, prefetch;
-    size_t ahead; /* bytes, to what is prefetched */
+    size_t ahead; /* bytes from an element to what is prefetched with it */
 };
 
-/* g of n elements of a strip; their products with prob are added to the sums. */
+/*
+ * Computes g of a strip, and adds its products with prob to the sums. The strip has n elements if
+ * it is not whole.
+ */
 FORCE_INLINE void T(dot_strip)(const unsigned char *dy, const unsigned char *prob, C(vec) scale,
                                keep_bits keep, bool whole, size_t n, C(vec) * g, C(vec) * sums)
 {
@@ -44,6 +50,7 @@ FORCE_INLINE void T(dot_strip)(const unsigned char *dy, const unsigned char *pro
     }
 }
 
+/* Computes g of a part of a row, and adds its products with prob to the sums. */
 NOINLINE void T(dots)(const struct T(softmax_grad) * r, size_t col, size_t count,
                       const uint8_t *bits, C(vec) sums[T(STRIP_VECTORS)])
 {
@@ -75,7 +82,7 @@ NOINLINE void T(dots)(const struct T(softmax_grad) * r, size_t col, size_t count
         sums[i] = local[i];
 }
 
-/* dx of n elements of a strip. */
+/* Stores dx of a strip. The strip has n elements if it is not whole. */
 FORCE_INLINE void T(grad_strip)(const struct T(softmax_grad) * r, size_t col, const C(vec) * g,
                                 C(vec) sum, bool whole, size_t n)
 {
@@ -93,9 +100,13 @@ FORCE_INLINE void T(grad_strip)(const struct T(softmax_grad) * r, size_t col, co
     }
 }
 
+/*
+ * Stores dx of a part of a row. Works on a copy of the row, because compilers know that stores to
+ * dx cannot change it.
+ */
 NOINLINE void T(grads)(const struct T(softmax_grad) * row, size_t col, size_t count)
 {
-    const struct T(softmax_grad) r = *row; /* which stores to dx cannot change */
+    const struct T(softmax_grad) r = *row;
     const C(vec) sum = C(set1)(r.sum), *g = r.g;
 
     for (; count >= WORD_ELEMENTS; count -= WORD_ELEMENTS) {
@@ -107,6 +118,7 @@ NOINLINE void T(grads)(const struct T(softmax_grad) * row, size_t col, size_t co
         T(grad_strip)(&r, col, g, sum, false, count);
 }
 
+/* Begins a row with its first pass: g and the sum. */
 static void T(grad_begin)(struct T(softmax_grad) * r, const struct bitdrop_job *job, size_t row,
                           struct row_bits *bits, C(vec) * g)
 {
@@ -132,6 +144,7 @@ static void T(grad_begin)(struct T(softmax_grad) * r, const struct bitdrop_job *
     r->sum = T(total)(sums);
 }
 
+/* The second pass: dx. */
 static void T(grad_end)(const struct T(softmax_grad) * r, size_t row, size_t cols,
                         struct row_bits *bits)
 {
@@ -154,7 +167,7 @@ static void T(op_softmax_grad)(const struct bitdrop_job *job, struct row_bits *b
                                C(vec) * buffer)
 {
     const size_t second = T(second_row)(job->cols);
-    struct T(softmax_grad) r[2];
+    struct T(softmax_grad) r[2]; /* this row, and the one before */
 
     for (size_t row = 0; row < job->rows; row++) {
         struct T(softmax_grad) *const now = &r[row % 2];

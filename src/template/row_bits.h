@@ -80,8 +80,7 @@ static const uint8_t *tile_of(struct row_bits *b, uint64_t e, size_t row, size_t
                     &b->nothing);
 }
 
-/* Bits of a part, made. If they do not begin at a byte of a tile, or lie in two, they are copied.
- */
+/* Makes the bits of a part. Copies them if they do not begin at a byte, or lie in two tiles. */
 static const uint8_t *made_bits(struct row_bits *b, size_t row, size_t group, size_t col,
                                 size_t count)
 {
