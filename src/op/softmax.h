@@ -79,7 +79,7 @@ static C(number) T(greatest_of)(const C(vec) maxima[T(STRIP_VECTORS)])
 FORCE_INLINE void T(score_strip)(const unsigned char *x, const unsigned char *bias, C(vec) scale,
                                  bool whole, size_t n, C(vec) * t, C(vec) * maxima)
 {
-    const C(vec) nothing = C(set1)(-INFINITY);
+    const C(vec) minus_infinity = C(set1)(-INFINITY);
     uint8_t buffer[WORD_ELEMENTS / 8];
     const keep_bits lanes = first_lanes(whole ? WORD_ELEMENTS : n, buffer);
 
@@ -89,7 +89,7 @@ FORCE_INLINE void T(score_strip)(const unsigned char *x, const unsigned char *bi
 
         if (!whole && at >= n) {
             for (int i = 0; i < T(PARTS); i++)
-                t[v * T(PARTS) + i] = nothing;
+                t[v * T(PARTS) + i] = minus_infinity;
             continue;
         }
         in = whole ? T(load)(x + at * BYTES) : T(load_partial)(x + at * BYTES, n - at);
@@ -102,7 +102,7 @@ FORCE_INLINE void T(score_strip)(const unsigned char *x, const unsigned char *bi
             if (bias != NULL)
                 t[k] = C(add)(t[k], *T(part)(&add, i));
             if (!whole)
-                t[k] = C(select)(T(keep)(lanes, v, i), t[k], nothing);
+                t[k] = C(select)(T(keep)(lanes, v, i), t[k], minus_infinity);
             maxima[k] = C(max)(t[k], maxima[k]);
         }
     }

@@ -119,8 +119,7 @@ FORCE_INLINE void T(prefetch_strip)(int inputs, bool has_second, const struct wo
         T(prefetch)(work->out, work->prefetch_ahead);
 }
 
-/* Moves the pointers to inputs and output to the next strip. If inputs > 1, a row may end before
- * it. */
+/* Moves the pointers to the next strip. If inputs > 1, it may be in the next row. */
 FORCE_INLINE void T(advance)(int inputs, bool has_second, struct work *work)
 {
     work->in[0] += T(STRIP_BYTES);
@@ -254,7 +253,7 @@ FORCE_INLINE uint32_t T(partial_strip)(T(body_function) * body, int inputs, bool
 
 /*
  * Applies the next `count` elements of the batch, which lie in one row, and stores their part of
- * the mask or their marks. work is a copy. `partial` applies the tail, and it wants the original.
+ * the mask or their marks. work is a copy. `partial` applies the tail, and needs the original.
  */
 FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks,
                          apply_partial *partial, struct work *work, size_t count)

@@ -50,7 +50,7 @@ static bool rows_are_strips(const struct bitdrop_job *job, const struct body *bo
 }
 
 /*
- * Sets member by member. To clear the whole structure would take much of the time of a small call.
+ * Sets member by member. Clearing the whole structure would take much of the time of a small call.
  */
 static void work_init(struct work *work, const struct bitdrop_job *job, const struct body *body,
                       struct scratch *scratch)

@@ -32,7 +32,7 @@ struct rows_tile {
     size_t rows;                /* how many have blocks in this tile; 1 if all rows are joined */
     uint64_t base[TILE_BLOCKS]; /* of each row: the bit of index e is e - base, modulo 2^64 */
     _Alignas(CACHE_LINE) uint8_t bytes[CARRY + TILE_BYTES + BITS_COPY_MARGIN];
-    struct work nothing; /* no strips wait while a tile is made */
+    struct work no_work; /* no strips wait while a tile is made */
 };
 
 /*
@@ -142,7 +142,7 @@ static void rows_make(const struct bitdrop_stream *s, struct rows_tile *tile)
         return;
     }
     if (in_segments > 0)
-        make_segments_alone(s, &tile->blocks, in_segments * BLOCK_BYTES, keep, &tile->nothing);
+        make_segments_alone(s, &tile->blocks, in_segments * BLOCK_BYTES, keep, &tile->no_work);
     if (in_segments < tile->count) {
         const struct blocks alone = blocks_from(&tile->blocks, in_segments);
 
@@ -194,7 +194,7 @@ FORCE_INLINE void make_mask_rows(const struct bitdrop_mask_rows *from, bool join
     struct rows_cut cut = {.row = row, .first = first};
     struct rows_tile tile;
 
-    tile.nothing.strips = tile.nothing.left = 0;
+    tile.no_work.strips = tile.no_work.left = 0;
     if (!joined) /* full_words loads all of it, and uses what is listed */
         memset(tile.list, 0, sizeof tile.list);
     next_blocks(&next, first,

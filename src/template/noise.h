@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Gaussian noise (docs/stream.md, "Gaussian noise"), and the loops over a job that uses it. They
- * are to numbers of noise what those of template/job.h are to keep bits.
+ * are like those of template/job.h, with numbers of noise instead of keep bits.
  *
  * Philox writes the random words of a chunk to a buffer in L1. Box and Muller's formula replaces
  * them by numbers, and a body applies these. The three are not interleaved, because a call of SLEEF
@@ -118,8 +118,8 @@ struct noise_work {
 };
 
 /*
- * Returns the numbers from absolute index e on. *count is how many are wanted, and then how many
- * there are. If there are none yet, it makes up to `ahead`.
+ * Returns the numbers from absolute index e on. If there are none yet, it makes up to `ahead`. The
+ * caller sets *count to how many it wants. noise_get reduces it to how many there are.
  */
 static const uint32_t *noise_get(struct noise_work *work, uint64_t e, size_t *count, uint64_t ahead,
                                  const struct noise_target *target)

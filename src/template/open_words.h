@@ -47,7 +47,7 @@ FORCE_INLINE size_t open_words_gather(struct open_words *list, size_t count, uin
     return count;
 }
 
-/* Writes words of 0 after the first `count`, because late planes run for LATE_WORDS words. */
+/* Writes words of 0 after the first `count`, because late_first always reads LATE_WORDS words. */
 FORCE_INLINE void open_words_pad(struct open_words *list, size_t count)
 {
     for (uint32_t i = 0; i < LATE_WORDS; i++) {

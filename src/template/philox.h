@@ -22,8 +22,8 @@
 #include "template/work.h"
 
 /*
- * Rounds from one step to the next, such that a segment has about as many steps as strips, with ten
- * rounds and all early planes.
+ * Rounds from one step to the next. With ten rounds and all early planes, a segment has about as
+ * many steps as strips.
  */
 enum {
     STEP_ROUNDS =

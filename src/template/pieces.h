@@ -4,6 +4,8 @@
  * The whole strips of a piece wait in a struct work. The elements in front of them and behind them,
  * less than a strip each, are applied at once. This is one text for all bodies and dtypes. It calls
  * them by work->apply, work->partial and work->rows.
+ *
+ * Needs no vec.h.
  */
 #ifndef BITDROP_TEMPLATE_PIECES_H
 #define BITDROP_TEMPLATE_PIECES_H
@@ -82,7 +84,7 @@ static inline void begin_strips(struct work *work, size_t row, size_t col, size_
     work->out = job->out.at + row * job->out.row_bytes + col * job->size;
     work->marks = work->scratch->marks;
     work->strips = strips;
-    work->row_strips_left = 0; /* counted down from 2^64, so no gap comes before the strips end */
+    work->row_strips_left = 0; /* wraps when counted down, so the strips end before it is 0 */
     work->bits = bits_at_byte(keep, first, strips * WORD_ELEMENTS, work->scratch->shifted);
 }
 

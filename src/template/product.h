@@ -7,7 +7,8 @@
  *
  *   C(name)  f32_<name>, f64_<name> or pair_<name>: the names of the type
  *
- * which it leaves defined. It defines C(product).
+ * which it leaves defined. It defines C(product). vec_product.h says how large a tile is, at most 8
+ * rows of 4 vectors.
  */
 #if !defined(BITDROP_VEC_H) || !defined(BITDROP_ATTENTION_H) || !defined(BITDROP_TEMPLATE_WORK_H)
 #error "include the vec.h of an ISA, attention.h and template/work.h first"

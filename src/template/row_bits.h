@@ -18,7 +18,7 @@ _Static_assert(ROW_PART <= (int)TILE_ELEMENTS, "a part lies in two tiles at most
 struct row_bits {
     const struct bitdrop_job *job;
     struct tile tile;
-    struct work nothing;                         /* no strips wait while a tile is made */
+    struct work no_work;                         /* no strips wait while a tile is made */
     _Alignas(64) uint8_t buffer[ROW_PART_BYTES]; /* for bits that must be shifted or joined */
     size_t equal_bytes; /* so many bytes of buffer have equal bits; 0: it has other bits */
     bool kept;          /* what equal bits are */
@@ -28,7 +28,7 @@ static void row_bits_init(struct row_bits *b, const struct bitdrop_job *job)
 {
     b->job = job;
     tile_init(&b->tile);
-    b->nothing.strips = b->nothing.left = 0;
+    b->no_work.strips = b->no_work.left = 0;
     b->equal_bytes = 0;
     b->kept = false;
 }
@@ -58,7 +58,7 @@ static bool row_is_kept(struct row_bits *b, size_t group)
 
         i = e % TILE_ELEMENTS;
         bits = tile_get(&b->tile, job->stream, e / TILE_ELEMENTS, i, i + 1, make_segments_alone,
-                        &b->nothing);
+                        &b->no_work);
     }
     return bits == NULL || (bits[i / 8] >> (i % 8) & 1);
 }
@@ -77,7 +77,7 @@ static const uint8_t *tile_of(struct row_bits *b, uint64_t e, size_t row, size_t
     if (job->repeat == 1 && (b->tile.index != e / TILE_ELEMENTS || b->tile.end * 8 < last))
         last = first + batch_of(job, row, col, TILE_ELEMENTS - first).bits;
     return tile_get(&b->tile, job->stream, e / TILE_ELEMENTS, first, last, make_segments_alone,
-                    &b->nothing);
+                    &b->no_work);
 }
 
 /* Makes the bits of a part. Copies them if they do not begin at a byte, or lie in two tiles. */

@@ -21,7 +21,7 @@
 
 enum { SOFTMAX_BUFFER_BYTES = 1 << 14 /* holds a part of a row, or two short rows */ };
 _Static_assert(SOFTMAX_BUFFER_BYTES / sizeof(f32_number) <= ROW_PART,
-               "bits_of_row returns no longer part");
+               "a part has at most ROW_PART elements");
 
 /* How many columns row R of the whole sees. */
 static size_t columns_seen(const struct bitdrop_softmax_rows *s, uint64_t R, size_t cols)

@@ -103,8 +103,8 @@ typedef void make_segments_function(const struct bitdrop_stream *s, const struct
 
 /*
  * Returns the keep bits of tile `index`, and first makes those that are missing for its elements
- * `first` to `last` - 1. Calls come in ascending order of elements, so no call asks for what lies
- * before tile->end and was passed over.
+ * `first` to `last` - 1. Calls come in ascending order of elements, so no call asks for blocks
+ * in front of tile->end that were not made.
  */
 NOINLINE const uint8_t *tile_get(struct tile *tile, const struct bitdrop_stream *s, uint64_t index,
                                  size_t first, size_t last, make_segments_function *segments,

@@ -35,7 +35,7 @@ enum work_flags {
     WORK_PAGES_IN_TURN = 16
 };
 
-/* Applies the next `count` strips of at least as many. A function of one body and dtype. */
+/* Applies the next `count` strips. work->strips must not be less. Each body and dtype has one. */
 typedef void apply_strips(struct work *work, size_t count);
 
 /*
