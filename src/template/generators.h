@@ -3,7 +3,7 @@
  * The generators that operations.h names: make_segments() of tile.h, each with other hooks. The
  * hooks apply strips while bits are made.
  *
- * The includer has included its vec.h.
+ * Include the vec.h of an ISA first.
  */
 #ifndef BITDROP_TEMPLATE_GENERATORS_H
 #define BITDROP_TEMPLATE_GENERATORS_H

@@ -3,8 +3,8 @@
  * The loops over a job. There are four, by where the keep bits come from: run_generated,
  * run_shared, run_given and run_rows. Each is compiled once for an ISA.
  *
- * The includer has included its vec.h, which defines INTERLEAVED_PLANES: with fewer planes most
- * strips would not be applied between rounds of Philox, and the shared generator is faster.
+ * Include the vec.h of an ISA first. It defines INTERLEAVED_PLANES: with fewer planes most strips
+ * would not be applied between rounds of Philox, and the shared generator is faster.
  */
 #ifndef BITDROP_TEMPLATE_JOB_H
 #define BITDROP_TEMPLATE_JOB_H

@@ -11,8 +11,8 @@
  * multiplier limits the speed, then mispredicted branches. So vectors are kept full, and few
  * branches depend on random bits. About 2 words of a tile are left to late_next.
  *
- * The includer's vec.h defines, beyond what open_words.h needs, vec_add, vec_load, vec_store,
- * full_load, full_store, full_words, full_spread and full_join.
+ * Include the vec.h of an ISA first. It defines, beyond what open_words.h needs, vec_add, vec_load,
+ * vec_store, full_load, full_store, full_words, full_spread and full_join.
  */
 #ifndef BITDROP_TEMPLATE_LATE_H
 #define BITDROP_TEMPLATE_LATE_H

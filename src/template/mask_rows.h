@@ -7,7 +7,7 @@
  * A tile may end within a row. Then a multiple of CUT_COLUMNS of its columns is copied. The bits
  * that are left, less than a block, are carried: they are moved in front of the next tile.
  *
- * The includer has included its vec.h.
+ * Include the vec.h of an ISA first.
  */
 #ifndef BITDROP_TEMPLATE_MASK_ROWS_H
 #define BITDROP_TEMPLATE_MASK_ROWS_H

@@ -7,7 +7,7 @@
  * them by numbers, and a body applies these. The three are not interleaved, because a call of SLEEF
  * preserves no vector register.
  *
- * The includer has included its vec.h and template/job.h.
+ * Include the vec.h of an ISA first.
  */
 #ifndef BITDROP_TEMPLATE_NOISE_H
 #define BITDROP_TEMPLATE_NOISE_H
