@@ -280,9 +280,9 @@ static void C(add_row)(unsigned char *to, const unsigned char *from, size_t n)
 }
 
 /*
- * Transposes a square of LANES rows, in log2(LANES) steps. For each element, a step shifts its row
- * number and its column number to the left. The highest bit of the row number becomes the lowest
- * bit of the column number, and the highest bit of the column number that of the row number.
+ * Transposes a square of LANES rows, in log2(LANES) steps. A step shifts the row number and the
+ * column number of each element to the left by one bit. The bit that leaves one number becomes the
+ * lowest bit of the other.
  */
 static void C(transpose_square)(C(vec) row[C(LANES)])
 {

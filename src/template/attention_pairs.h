@@ -102,8 +102,7 @@ static void pair_up(unsigned char *first, const unsigned char *second, size_t co
                                       second == NULL ? f32_set1(0) : f32_load(second + at)));
 }
 
-/* Likewise. Pairs of columns of grads go to grad_rows. Then scores and grads become pairs of rows.
- */
+/* Likewise. grad_rows gets pairs of columns of grads. scores and grads become pairs of rows. */
 static void pair_backward_rows(const struct bitdrop_score_block *b)
 {
     f32_backward_rows(b);
