@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The six files of tools/amalgamate.py beside the library itself, in one program. They and the
- * calls to them, in this file, call.c and some of the checks, are compiled with -DBITDROP_PREFIX.
- * The hashes are those of the library, and so are the ISAs.
+ * Links the six files of tools/amalgamate.py and the library itself into one program. The six
+ * files, and the files of this directory that call them, are compiled with -DBITDROP_PREFIX. The
+ * copy must run on every ISA that is built and that this CPU has, and must have the right hashes.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "cpu/cpu.h"
 
 #ifndef BITDROP_PREFIX
-#error "this tests the library itself"
+#error "without -DBITDROP_PREFIX this tests the library instead of the copy"
 #endif
 
 static bool check_isa(bitdrop_isa isa)

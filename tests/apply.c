@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bitdrop/apply.h against bitdrop_backward: any first bit and any count, masks that end at an
- * unmapped page, and infinities and NaNs that are dropped.
+ * Compares bitdrop/apply.h with bitdrop_backward: for any first bit and any count, with masks that
+ * begin or end at an unmapped page, and with infinities and NaNs among the dropped elements.
  */
 #include <math.h>
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 #include "bitdrop/bitdrop.h"
 #include "guard.h"
 
-enum { ELEMENTS = 640, MOST_FIRST = 41 };
+enum { ELEMENTS = 640, FIRST_BITS = 41 };
 
 static const bitdrop_config config = {.p = 0.3, .seed = 42};
 
@@ -40,7 +40,10 @@ static bool prepare(void)
                BITDROP_OK;
 }
 
-/* Bytes, because a NaN is no number; and nothing behind the last element is written. */
+/*
+ * Compares bytes, because a NaN is not equal to itself. y_half[n] shows whether the loop wrote
+ * beyond the last element.
+ */
 static bool is_right(const struct apply_loops *loops, const uint8_t *bits, size_t first, size_t n)
 {
     const double scale = 1 / (1 - config.p);
@@ -68,7 +71,7 @@ static bool check(const struct apply_loops *loops, struct guard *g)
 {
     bool right = true;
 
-    for (size_t first = 0; first < MOST_FIRST && right; first++)
+    for (size_t first = 0; first < FIRST_BITS && right; first++)
         for (size_t n = 0; first + n <= ELEMENTS && right; n++) {
             const size_t bytes = (first + n + 7) / 8;
             uint8_t *bits = guard_back(g, bytes, 0);

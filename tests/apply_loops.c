@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiled for each ISA, with LOOPS the name of the struct; C and C++. */
+/* Compiled as C once for each ISA, and once as C++. LOOPS is the name of the struct. */
 #include "apply_loops.h"
 
 #include "bitdrop/apply.h"
@@ -7,7 +7,7 @@
 #define NAME_OF_(name) #name
 #define NAME_OF(name) NAME_OF_(name)
 
-/* Not the usual size of a block, so that few elements need many. */
+/* Smaller than BITDROP_KEEP_BLOCK, so that few elements need several blocks. */
 enum { BLOCK = 48 };
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
@@ -40,10 +40,10 @@ static void half(uint16_t *y, const uint16_t *x, const uint8_t *mask, size_t fir
     uint32_t keep[BITDROP_KEEP_BLOCK];
 
     for (size_t i = 0; i < n; i += BITDROP_KEEP_BLOCK) {
-        const size_t some = smaller(n - i, BITDROP_KEEP_BLOCK);
+        const size_t count = smaller(n - i, BITDROP_KEEP_BLOCK);
 
-        bitdrop_keep_words(keep, mask, first + i, some);
-        for (size_t k = 0; k < some; k++)
+        bitdrop_keep_words(keep, mask, first + i, count);
+        for (size_t k = 0; k < count; k++)
             y[i + k] = bitdrop_only_16(keep[k], x[i + k]);
     }
 }

@@ -7,11 +7,11 @@
 
 #include "oracle.h"
 
-/* What one query sees of one key. */
+/* The score of one query and one key. */
 struct score {
-    bool seen, kept;
-    double t;     /* scale * q k^T + bias */
-    double error; /* of exp(t - x) for any x near t, relative to it, in units */
+    bool seen, kept; /* not hidden by the causal rule; not dropped */
+    double t;        /* scale * q k^T + bias */
+    double error;    /* the relative error of exp(t - x) for x near t, in units, at most */
 };
 
 static double dropout_scale(const bitdrop_config *cfg)
@@ -59,7 +59,10 @@ static struct score score_of(const struct attention_case *c, size_t b, size_t h,
     return s;
 }
 
-/* One row; sum is that of exp(t - greatest), lse a NaN if all probabilities are. */
+/*
+ * Computes one row of out. `sum` is the sum of exp(t - greatest) over all keys that are seen. lse
+ * is a NaN where all probabilities are NaNs.
+ */
 static void forward_row(const struct attention_case *c, size_t b, size_t h, size_t i, double *out,
                         double *error, double *lse, double *lse_error)
 {
@@ -94,7 +97,7 @@ static void forward_row(const struct attention_case *c, size_t b, size_t h, size
             continue;
         for (size_t d = 0; d < a->v_dim; d++) {
             out[d] += p * v[d];
-            error[d] += (c->unit * (worst + s.error) + c->factor) * fabs(p * v[d]);
+            error[d] += (c->unit * (worst + s.error) + c->rounding) * fabs(p * v[d]);
         }
     }
 }
@@ -114,12 +117,12 @@ void attention_forward(const struct attention_case *c, struct attention_result *
             }
 }
 
-/* number += x, which is off by `units` of its size. */
+/* Adds x to number[at]. The error of x is at most `units` units of `size`. */
 static void accumulate(const struct attention_case *c, struct attention_result *to, size_t at,
                        double x, double size, double units)
 {
     to->number[at] += x;
-    to->error[at] += size * (c->unit * units + c->factor);
+    to->error[at] += size * (c->unit * units + c->rounding);
 }
 
 static void clear(struct attention_result *r, size_t n)
@@ -128,6 +131,7 @@ static void clear(struct attention_result *r, size_t n)
     memset(r->error, 0, n * sizeof *r->error);
 }
 
+/* The sum of x * y. *size is the sum of the absolute values of the products. */
 static double dot(const double *x, const double *y, size_t n, double *size)
 {
     double sum = 0;

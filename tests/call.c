@@ -48,7 +48,7 @@ bitdrop_status call_run(const struct call *c)
     }
 }
 
-/* What the list says of a body. */
+/* A row of BITDROP_BODIES. */
 struct body {
     int inputs;
     bool marks, of_rows;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call of the library as data, and what src/operations.h says of each operation, so that tests
- * and benchmarks can loop over all of them.
+ * The arguments of a library call in a struct, and the facts that src/operations.h lists about each
+ * operation. With these, tests and benchmarks can loop over all operations.
  */
 #ifndef BITDROP_TESTS_CALL_H
 #define BITDROP_TESTS_CALL_H
@@ -13,22 +13,23 @@
 
 struct call {
     enum bitdrop_operation op;
-    bool flat; /* n elements; else a shape */
+    bool flat; /* the call gets n; else it gets shape */
     const bitdrop_config *cfg;
     bitdrop_dtype dtype;
     size_t n;
     const bitdrop_2d *shape;
-    const void *in[BITDROP_MAX_INPUTS]; /* as in the list; those that the call lacks are ignored */
+    const void *in[BITDROP_MAX_INPUTS]; /* as in the list; the call ignores those that it lacks */
     void *y;
     uint8_t *mask;
-    const bitdrop_softmax *soft; /* but its bias, which is among the inputs. NULL: all is 0 */
-    bool no_soft;                /* the call gets NULL */
+    const bitdrop_softmax
+        *soft;    /* its bias is ignored: in[1] is the bias. NULL: all members are 0 */
+    bool no_soft; /* the call gets NULL in the place of soft */
 };
 
 /* An operation without a flat call runs on one row of n elements instead. */
 bitdrop_status call_run(const struct call *c);
 
-/* The row of the list. */
+/* The operation's row of BITDROP_OPERATIONS. */
 const struct bitdrop_operation_row *operation_row(enum bitdrop_operation op);
 
 const char *operation_name(enum bitdrop_operation op);
@@ -37,16 +38,16 @@ const char *operation_name(enum bitdrop_operation op);
 bool operation_has_data(enum bitdrop_operation op);
 bool operation_has_mask(enum bitdrop_operation op);
 
-/* Whether a mask goes to or comes from memory: a mask argument is used and not NULL. */
+/* Whether the call reads or writes a mask in memory. Its mask argument must not be NULL then. */
 bool operation_uses_mask(enum bitdrop_operation op, unsigned mask_use);
 
-/* Whether seed, stream and offset are used. */
+/* Whether the call uses seed, stream and offset. */
 bool operation_makes_bits(enum bitdrop_operation op, unsigned mask_use);
 
-/* p, or where the operation does not take that another one. */
+/* p, or a legal value instead of p if the operation does not accept it. */
 double operation_p(enum bitdrop_operation op, double p);
 
-/* Whether in[i] is looked at. With a stored mask some operations look at fewer. */
+/* Whether the call reads in[i]. With a stored mask some operations read fewer inputs. */
 bool operation_reads(enum bitdrop_operation op, unsigned mask_use, int i);
 
 /* Whether a stored mask holds one bit for each element, whatever the unit and mask_repeat are. */

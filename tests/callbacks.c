@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What callers may do in bitdrop_parallel's run: tasks in any order, at once, on other threads, and
- * from within other calls. Thousands of such calls leave the bytes of calls on one thread. And what
- * a run that breaks its contract costs: wrong outputs, but not a byte beside them. A program of its
- * own, for ThreadSanitizer and MemorySanitizer.
+ * Tests the callback `run` of bitdrop_parallel. It may run the tasks in any order, at the same
+ * time, on other threads, and with calls of the library between them: thousands of such calls must
+ * write the same bytes as calls on one thread. If it breaks its contract, outputs may be wrong, but
+ * no byte outside of them may be written. This is a separate program, because Criterion aborts
+ * under ThreadSanitizer and MemorySanitizer.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <stdbool.h>
@@ -19,9 +20,9 @@ enum {
     COLS = 2003,
     N = ROWS * COLS,
     MASK_BYTES = (N + 7) / 8,
-    TASKS = 4, /* N is worth so many */
+    TASKS = 4, /* a call on N elements is cut into at most this many */
     CALLS = 2000,
-    EDGE = 4096 /* bytes beside an output, which nobody may write */
+    EDGE = 4096 /* bytes in front of and behind each output, which nobody may write */
 };
 
 static float x[N];
@@ -31,7 +32,7 @@ static bitdrop_status forward(const bitdrop_config *cfg, float *y, uint8_t *mask
     return bitdrop_forward(cfg, BITDROP_F32, N, x, y, mask);
 }
 
-/* Between the first task and the others, calls that are shared out themselves. */
+/* Runs the first task, makes a call that is cut into tasks too, and then runs the other tasks. */
 static void run_nested(void *context, size_t tasks, runs_task *task, void *argument)
 {
     static float y[N];
@@ -46,7 +47,7 @@ static void run_nested(void *context, size_t tasks, runs_task *task, void *argum
         task(argument, i);
 }
 
-/* A call of the second of two threads, while the first makes the same call. */
+/* A call on a second thread, while the first thread makes the same call. */
 struct twin {
     const bitdrop_config *cfg;
     float *y;
@@ -68,7 +69,8 @@ static bool same(const float *y, const uint8_t *mask, const float *right_y,
     return memcmp(y, right_y, N * sizeof *y) == 0 && memcmp(mask, right_mask, MASK_BYTES) == 0;
 }
 
-/* One call alone, by the threads of `run`, and twice at the same time. */
+/* Makes call i on one thread, then by a callback, and by runs_at_once on two threads at the same
+ * time too. */
 static bool call_is_right(size_t i)
 {
     static runs_run *const runs[] = {runs_backwards, runs_elsewhere, runs_at_once, run_nested};
@@ -80,7 +82,7 @@ static bool call_is_right(size_t i)
         .run = runs[which], .context = &inner, .tasks = 2 + i / 4 % (TASKS - 1)};
     bitdrop_config cfg = {.p = (double)(i % 10) / 10, .seed = i, .offset = 31 * i};
     struct twin twin = {&cfg, y[2], mask[2], BITDROP_OK};
-    const bool twice = runs[which] == runs_at_once; /* run_nested has buffers for one */
+    const bool twice = runs[which] == runs_at_once; /* run_nested has static buffers */
 
     if (forward(&cfg, y[0], mask[0]) != BITDROP_OK)
         return false;
@@ -94,7 +96,7 @@ static bool call_is_right(size_t i)
            (!twice || (twin.status == BITDROP_OK && same(y[2], mask[2], y[0], mask[0])));
 }
 
-/* Runs that break the contract: a task is left out, or run a second time. */
+/* Callbacks that break the contract: they leave out a task, or run one twice. */
 
 static void run_all_but_one(void *context, size_t tasks, runs_task *task, void *argument)
 {
@@ -120,7 +122,7 @@ static void run_none(void *context, size_t tasks, runs_task *task, void *argumen
     (void)argument;
 }
 
-/* An output between bytes that stay as they are. */
+/* An output with EDGE bytes on both sides, which must not change. */
 struct guarded {
     unsigned char *bytes;
     size_t size;
@@ -146,7 +148,8 @@ static bool guarded_free(struct guarded g)
     return whole;
 }
 
-/* Each kind of call that is shared out, with a mask that rows share, and with attention. */
+/* Makes each kind of call that is cut into tasks: flat, with mask rows that rows share, and
+ * attention. */
 static bool broken_call_stays_inside(const bitdrop_parallel *parallel)
 {
     enum { HEADS = 8, LENGTH = 192, DIM = 8, VALUES = HEADS * LENGTH * DIM };
@@ -161,8 +164,8 @@ static bool broken_call_stays_inside(const bitdrop_parallel *parallel)
     struct guarded lse = guarded_new(HEADS * LENGTH * sizeof *x);
     struct guarded bits = guarded_new(HEADS * LENGTH * LENGTH / 8);
     struct guarded scratch = guarded_new(scratch_bytes + 64);
-    unsigned char *const room = scratch.bytes + EDGE;
-    void *const aligned = room + -(uintptr_t)room % 64;
+    unsigned char *const at_scratch = scratch.bytes + EDGE;
+    void *const aligned = at_scratch + -(uintptr_t)at_scratch % 64;
     unsigned char *const at_y = y.bytes + EDGE, *const at_mask = mask.bytes + EDGE;
     bool right = true;
 
@@ -185,7 +188,7 @@ int main(void)
         x[i] = (float)(1 + i % 7);
     for (size_t i = 0; i < CALLS; i++)
         if (!call_is_right(i)) {
-            fprintf(stderr, "call %zu, shared out, differs from the same alone\n", i);
+            fprintf(stderr, "call %zu in tasks differs from the same call on one thread\n", i);
             return 1;
         }
     for (size_t i = 0; i < TASKS; i++) {
@@ -196,13 +199,16 @@ int main(void)
 
         for (size_t b = 0; b < sizeof broken / sizeof *broken; b++)
             if (!broken_call_stays_inside(&broken[b])) {
-                fprintf(stderr, "broken run %zu, task %zu: refused, or more than outputs written\n",
+                fprintf(stderr,
+                        "broken callback %zu, task %zu: a call fails, or writes outside of its "
+                        "outputs\n",
                         b, i);
                 return 1;
             }
     }
     if (!call_is_right(CALLS)) {
-        fputs("a call after a broken run differs from the same before\n", stderr);
+        fputs("after broken callbacks a call in tasks differs from the same call on one thread\n",
+              stderr);
         return 1;
     }
     return 0;

@@ -7,7 +7,7 @@
 #include "layout.h"
 #include "oracle.h"
 
-enum { EVERY_DTYPE = 256 /* elements */ };
+enum { EVERY_DTYPE_ELEMENTS = 256 /* cases of at most this size run with every dtype */ };
 
 static struct place random_place(struct check *c)
 {
@@ -35,28 +35,28 @@ struct test_case case_random(struct check *c, size_t n)
 
 void case_place(struct check *c, struct test_case *t, bool last)
 {
-    bitdrop_2d full;
+    bitdrop_2d filled;
 
     t->shape.first_row = check_below(c, 3) == 0 ? 0 : check_random(c) >> check_below(c, 64);
-    full = layout_filled(&t->shape);
-    /* Indices are multiplied out in 64 bits, so they must not be too many. */
-    while (full.first_row > UINT64_MAX / 4 / (full.pitch + 1) - full.rows)
-        full.first_row /= 2;
-    t->shape.first_row = full.first_row;
+    filled = layout_filled(&t->shape);
+    /* The product of rows and pitch must fit in 64 bits. */
+    while (filled.first_row > UINT64_MAX / 4 / (filled.pitch + 1) - filled.rows)
+        filled.first_row /= 2;
+    t->shape.first_row = filled.first_row;
     t->cfg.offset >>= 1;
     if (last)
-        t->cfg.offset = -layout_indices(&full);
+        t->cfg.offset = -layout_indices(&filled);
 }
 
 struct element running_element(const struct running *r, size_t row, size_t col)
 {
-    const size_t bit = layout_bit(&r->full, r->marks, row, col);
+    const size_t bit = layout_bit(&r->filled, r->marks, row, col);
     const size_t made =
-        layout_group(&r->full, row) * (r->full.unit == BITDROP_EACH_ROW ? 1 : r->full.cols) +
-        (r->full.unit == BITDROP_EACH_ROW ? 0 : col);
+        layout_group(&r->filled, row) * (r->filled.unit == BITDROP_EACH_ROW ? 1 : r->filled.cols) +
+        (r->filled.unit == BITDROP_EACH_ROW ? 0 : col);
     struct element e = {.op = r->op, .cfg = &r->cfg, .dtype = r->dtype, .keep = r->made[made]};
 
-    e.index = layout_index(&r->full, r->cfg.offset, row, col);
+    e.index = layout_index(&r->filled, r->cfg.offset, row, col);
 
     if (running_reads_mask(r)) {
         e.stored = true;
@@ -70,17 +70,17 @@ struct element running_element(const struct running *r, size_t row, size_t col)
     return e;
 }
 
-/* What the call must leave behind, into the shadows of y and mask. */
+/* Writes what the call must write, into the shadows of y and the mask. */
 static void expect(const struct running *r)
 {
     const bool writes = running_writes_mask(r);
 
     for (size_t row = 0; row < r->mask.count && writes; row++)
         memset(rows_shadow(&r->mask, row), 0, r->mask.bytes);
-    for (size_t row = 0; row < r->full.rows; row++)
-        for (size_t col = 0; col < r->full.cols; col++) {
+    for (size_t row = 0; row < r->filled.rows; row++)
+        for (size_t col = 0; col < r->filled.cols; col++) {
             const struct element e = running_element(r, row, col);
-            const size_t bit = layout_bit(&r->full, r->marks, row, col);
+            const size_t bit = layout_bit(&r->filled, r->marks, row, col);
 
             if (writes)
                 rows_shadow(&r->mask, 0)[bit / 8] |= (uint8_t)(e.bit << (bit % 8));
@@ -89,17 +89,17 @@ static void expect(const struct running *r)
         }
 }
 
-/* What an ISA may have made of an element is what it must have made. */
-static void forgive(const struct running *r)
+/* Where an element differs from the reference but reference_accepts it, copies it to the shadow. */
+static void accept_allowed(const struct running *r)
 {
     const bool marked = running_writes_mask(r) && r->marks;
 
     if (guard_difference(r->y.guard) == NULL &&
         (!marked || guard_difference(r->mask.guard) == NULL))
         return;
-    for (size_t row = 0; row < r->full.rows; row++)
-        for (size_t col = 0; col < r->full.cols; col++) {
-            const size_t bit = layout_bit(&r->full, r->marks, row, col);
+    for (size_t row = 0; row < r->filled.rows; row++)
+        for (size_t col = 0; col < r->filled.cols; col++) {
+            const size_t bit = layout_bit(&r->filled, r->marks, row, col);
             const unsigned char *y = r->y.at + row * r->y.stride + col * r->bytes;
             unsigned char *wanted = rows_shadow(&r->y, row) + col * r->bytes;
             uint8_t *mask = marked ? rows_shadow(&r->mask, 0) + bit / 8 : NULL;
@@ -139,29 +139,30 @@ static void run_one(struct running *r, struct guard guards[INPUTS + 2][3])
     if (status != BITDROP_OK)
         running_report(r, bitdrop_status_string(status));
     else if (operation_has_data(r->op))
-        forgive(r);
+        accept_allowed(r);
     running_compare(r);
     r->c->cases++;
 }
 
-/* The generator's bits, once for all operations. */
-static void make_bits(const struct test_case *t, const bitdrop_2d *full, bool *made)
+/* Makes the keep bits, which all operations of the case share. */
+static void make_bits(const struct test_case *t, const bitdrop_2d *filled, bool *made)
 {
-    const size_t cols = full->unit == BITDROP_EACH_ROW && full->cols > 0 ? 1 : full->cols;
+    const size_t cols = filled->unit == BITDROP_EACH_ROW && filled->cols > 0 ? 1 : filled->cols;
 
-    for (size_t row = 0; row < full->rows; row++)
+    for (size_t row = 0; row < filled->rows; row++)
         for (size_t col = 0; col < cols; col++)
-            if (row == 0 || layout_group(full, row) != layout_group(full, row - 1))
-                made[layout_group(full, row) * cols + col] =
-                    oracle_keep(&t->cfg, layout_index(full, t->cfg.offset, row, col));
+            if (row == 0 || layout_group(filled, row) != layout_group(filled, row - 1))
+                made[layout_group(filled, row) * cols + col] =
+                    oracle_keep(&t->cfg, layout_index(filled, t->cfg.offset, row, col));
 }
 
 void case_run(struct check *c, const struct test_case *t)
 {
-    static struct guard guards[INPUTS + 2][3]; /* the smallest that fits is used */
+    static struct guard guards[INPUTS + 2]
+                              [3]; /* small to large: rows_new uses the first that fits */
     static bool made[CASE_ELEMENTS];
     static unsigned char copies[INPUTS][CASE_ELEMENTS * 8];
-    const bitdrop_2d full = layout_filled(&t->shape);
+    const bitdrop_2d filled = layout_filled(&t->shape);
     struct running r = {.c = c, .t = t, .made = made};
 
     for (int i = 0; i < INPUTS + 2 && guards[i][0].size == 0; i++) {
@@ -171,17 +172,17 @@ void case_run(struct check *c, const struct test_case *t)
     }
     for (int i = 0; i < INPUTS; i++)
         r.copy[i] = copies[i];
-    make_bits(t, &full, made);
+    make_bits(t, &filled, made);
     for (int op = 0; op < BITDROP_OPERATION_COUNT; op++) {
-        const bool every = full.rows * full.cols <= EVERY_DTYPE;
-        const size_t one = check_below(c, 4);
+        const bool every_dtype = filled.rows * filled.cols <= EVERY_DTYPE_ELEMENTS;
+        const size_t drawn = check_below(c, 4);
 
         r.op = (enum bitdrop_operation)op;
-        if (operation_of_rows(r.op)) /* check_softmax.c */
+        if (operation_of_rows(r.op)) /* check_softmax.c tests them */
             continue;
         r.marks = operation_marks(r.op);
         for (size_t dtype = 0; dtype < 4; dtype++) {
-            if (operation_has_data(r.op) ? !every && dtype != one : dtype != 0)
+            if (operation_has_data(r.op) ? !every_dtype && dtype != drawn : dtype != 0)
                 continue;
             r.dtype = (bitdrop_dtype)dtype;
             r.bytes = dtype_bytes(r.dtype);

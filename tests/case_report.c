@@ -7,11 +7,10 @@
 #include "layout.h"
 #include "oracle.h"
 
-/* What the call was, and where it went wrong. */
 void running_report(const struct running *r, const char *what)
 {
     const bitdrop_config *cfg = &r->cfg;
-    const bitdrop_2d *s = &r->full;
+    const bitdrop_2d *s = &r->filled;
     char inputs[160] = "";
     size_t length = 0;
 
@@ -52,12 +51,12 @@ static void report_element(const struct running *r, size_t row, size_t col)
     running_report(r, what);
 }
 
-/* The element that the bit is about, if there is one. */
+/* Finds the element that a bit of the mask belongs to. False if there is none. */
 static bool find_bit(const struct running *r, size_t bit, size_t *row, size_t *col)
 {
-    for (*row = 0; *row < r->full.rows; ++*row)
-        for (*col = 0; *col < r->full.cols; ++*col)
-            if (layout_bit(&r->full, r->marks, *row, *col) == bit)
+    for (*row = 0; *row < r->filled.rows; ++*row)
+        for (*col = 0; *col < r->filled.cols; ++*col)
+            if (layout_bit(&r->filled, r->marks, *row, *col) == bit)
                 return true;
     return false;
 }
@@ -76,27 +75,27 @@ static void report_mask(const struct running *r, const unsigned char *p)
         report_element(r, row, col);
 }
 
-/* The first byte of a buffer, or around it, that is not as it ought to be. */
-static const unsigned char *wrong(const struct rows *rows)
+/* The first wrong byte in a buffer or in the memory around it, or NULL. */
+static const unsigned char *first_wrong(const struct rows *rows)
 {
     return rows->guard == NULL ? NULL : guard_difference(rows->guard);
 }
 
 void running_compare(const struct running *r)
 {
-    const unsigned char *p = wrong(&r->y);
+    const unsigned char *p = first_wrong(&r->y);
     size_t row, byte;
 
     if (p != NULL && rows_find(&r->y, p, &row, &byte))
         report_element(r, row, byte / r->bytes);
     else if (p != NULL)
         running_report(r, "written outside of the output");
-    p = wrong(&r->mask);
+    p = first_wrong(&r->mask);
     if (p != NULL && rows_find(&r->mask, p, &row, &byte) && running_writes_mask(r))
         report_mask(r, p);
     else if (p != NULL)
         running_report(r, running_writes_mask(r) ? "written outside of the mask" : "mask changed");
     for (int i = 0; i < INPUTS; i++)
-        if (!r->null[i] && !r->in_place[i] && wrong(&r->rows[i]) != NULL)
+        if (!r->null[i] && !r->in_place[i] && first_wrong(&r->rows[i]) != NULL)
             running_report(r, "an input changed");
 }

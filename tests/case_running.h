@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One operation of a case while it runs: what case.c, case_buffers.c and case_report.c share. */
+/* One call of a case while it runs, shared by case.c, case_buffers.c and case_report.c. */
 #ifndef BITDROP_TESTS_CASE_RUNNING_H
 #define BITDROP_TESTS_CASE_RUNNING_H
 
@@ -17,33 +17,34 @@ struct running {
     size_t bytes; /* of an element */
     bool marks;   /* operation_marks */
     bitdrop_config cfg;
-    bitdrop_2d shape, full; /* as the call gets it, and filled */
-    const bool *made;       /* the generator's bit for each mask row and column */
+    bitdrop_2d shape, filled; /* as the call gets it, and as layout_filled returns it */
+    const bool *made;         /* the generator's bit for each mask row and column */
 
-    /* The set of buffers. */
-    bool stored;            /* a mask is in memory */
-    bool null[INPUTS];      /* or not there at all */
+    /* Drawn by running_choose, and placed by running_place. */
+    bool stored;            /* the call has a mask in memory */
+    bool null[INPUTS];      /* the input is NULL, or the call does not read it */
     bool in_place[INPUTS];  /* the output is this input */
     const void *in[INPUTS]; /* what the call gets */
     struct rows rows[INPUTS], y, mask;
-    unsigned char *copy[INPUTS]; /* of the inputs as they were, row after row */
+    unsigned char *copy[INPUTS]; /* the inputs before the call, row after row without gaps */
 };
 
-/* Draws the set of buffers. */
+/* Draws which buffers there are, and which are the same. */
 void running_choose(struct running *r);
 
-/* Places and fills them: guards of each input, of y and of the mask. */
+/* Places the buffers in the guards of each input, of y and of the mask, and fills them. */
 void running_place(struct running *r, struct guard guards[INPUTS + 2][3]);
 
 bool running_reads_mask(const struct running *r);
 bool running_writes_mask(const struct running *r);
 
-/* Element (row, col), with what the call must make of it. */
+/* Element (row, col), with the result that the call must have. */
 struct element running_element(const struct running *r, size_t row, size_t col);
 
-/* Compares all buffers, and all around them, with their shadows, and reports the first fault. */
+/* Compares all buffers, and the memory around them, with their shadows. Reports differences. */
 void running_compare(const struct running *r);
 
+/* Reports a failure: the call's arguments, and `what` is wrong. */
 void running_report(const struct running *r, const char *what);
 
 #endif

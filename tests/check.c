@@ -125,7 +125,7 @@ bitdrop_isa check_isa_named(const char *name)
     return BITDROP_ISA_AUTO;
 }
 
-/* The tables that are built: each has a vocabulary, compiled with its flags. */
+/* The tables of kernels that are built. The checks of each are compiled with its flags. */
 static const struct table {
     bitdrop_isa isa;
     bitdrop_isa_set extensions;
@@ -154,7 +154,7 @@ static bool has_extensions(bitdrop_isa_set extensions)
         return false;
     extensions &= ~(UINT32_C(1) << BITDROP_AVX512_BF16);
 #endif
-    return extensions == 0; /* of another nobody has said here how to ask */
+    return extensions == 0; /* this function cannot ask for any other extension */
 }
 
 static bool runs_here(const struct check *c, const struct table *t)
@@ -176,7 +176,7 @@ void check_vocabulary(struct check *c)
             tables[i].vocabulary(c);
 }
 
-/* The tables of one ISA have one. */
+/* Once for each ISA: only its table without extensions has a kernel of mask rows. */
 void check_mask_rows(struct check *c)
 {
     for (size_t i = 0; i < TABLES; i++)

@@ -14,28 +14,28 @@
 #include "bitdrop/bitdrop.h"
 #include "isas.h"
 
-#ifdef __MINGW_PRINTF_FORMAT /* MinGW has two, and takes "printf" for the one without %zu */
+#ifdef __MINGW_PRINTF_FORMAT /* MinGW has two formats, and "printf" is the one without %zu */
 #define CHECK_PRINTF __MINGW_PRINTF_FORMAT
 #else
 #define CHECK_PRINTF printf
 #endif
 
 struct check {
-    bitdrop_isa isa; /* one that is built in */
-    uint64_t random; /* state of check_random; its start is printed with a failure */
-    uint64_t seed;   /* that start */
-    unsigned thin;   /* take 1 in so many samples: 1 natively, more under emulation */
+    bitdrop_isa isa; /* one that is built */
+    uint64_t random; /* the state of check_random */
+    uint64_t seed;   /* its first state, which is printed with a failure */
+    unsigned thin;   /* checks take 1 in `thin` samples: 1 natively, more under emulation */
     size_t cases;    /* compared so far */
     size_t failures;
 };
 
-/* X(name, what it shows) */
+/* X(name, what it checks) */
 #define CHECKS(X)                                                                                  \
     X(philox, "Random123's published answers, and Philox against the oracle")                      \
     X(vocabulary, "each operation of vec.h, specials included")                                    \
     X(golden_masks, "masks.txt, masks-hex.txt and masks-deep.txt")                                 \
-    X(mask_hash, "the one number that every machine prints, against the oracle")                   \
-    X(value_hash, "the same for the values of each operation, against the reference")              \
+    X(mask_hash, "a hash of masks, the same on every machine, against the oracle")                 \
+    X(value_hash, "a hash of the values of each operation, against the reference")                 \
     X(golden_values, "values.txt")                                                                 \
     X(every_length, "n from 0 to 4,200 and larger, all kernels and dtypes")                        \
     X(every_offset, "offsets around the edges of bytes, words, blocks, tiles and counters")        \
@@ -46,43 +46,42 @@ struct check {
     X(every_width, "rows of every width")                                                          \
     X(short_rows, "many rows of few columns")                                                      \
     X(half_values, "all 65,536 values of f16 and bf16 through each kernel")                        \
-    X(blocks, "blocks by themselves against the whole, by number of planes")                       \
-    X(cuts, "flat calls on parts against the whole")                                               \
-    X(parallel, "calls shared out among tasks against the same alone")                             \
-    X(tasks,                                                                                       \
-      "which bytes each task writes: none twice, and no tile twice where that can be helped")      \
+    X(blocks, "single blocks against a whole mask, by number of planes")                           \
+    X(cuts, "flat calls on parts against one call")                                                \
+    X(parallel, "calls cut into tasks against calls on one thread")                                \
+    X(tasks, "which bytes each task writes: none twice, and no tile twice if that is possible")    \
     X(shards, "rows and columns of a matrix against the whole")                                    \
     X(activations, "GELU and SiLU: errors, specials, flags, and the same on each ISA")             \
     X(softmax, "softmax and its backward pass: values, shapes, places, and the same on each ISA")  \
     X(attention, "attention and its backward pass: values, masks, strides, tasks and parts")       \
-    X(attention_statuses, "the same of its status table, and what counts as an overlap")           \
-    X(attention_gradients, "its backward pass against differences of its forward pass")            \
+    X(attention_statuses, "the status table of attention, and what counts as an overlap")          \
+    X(attention_gradients, "attention's backward pass against differences of its forward pass")    \
     X(gaussian, "noise: its distribution, the same on each ISA, and flags")                        \
     X(gradients, "backward calls against differences of forward calls")                            \
     X(unrelated, "neighbouring seeds, streams and offsets")                                        \
-    X(nested, "what p1 drops, every greater p drops too")                                          \
-    X(fp_control, "rounding, FTZ, DAZ and traps are left as they are")                             \
-    X(statuses, "each row of the status table, in its order, and nothing written")                 \
+    X(nested, "an element that one p drops, every greater p drops too")                            \
+    X(fp_control, "calls do not change rounding, FTZ, DAZ and traps")                              \
+    X(statuses, "each row of the status table, in order; calls that fail write nothing")           \
     X(overlaps, "what counts as an overlap")                                                       \
     X(masks, "bytes, counting, unpacking and packing of masks")                                    \
     X(mask_rows, "rows of mask bits for blocks of scores: narrow, far apart, and causal")          \
     X(dropblock, "masks of DropBlock")                                                             \
-    X(library, "names, versions, sizes, and activations that there are not")
+    X(library, "names, versions, sizes, and activations that do not exist")
 
 #define DECLARE_CHECK(name, what) void check_##name(struct check *c);
 CHECKS(DECLARE_CHECK)
 #undef DECLARE_CHECK
 
-/* Counts a failure, and prints the first few: ISA, seed, and the message. */
+/* Counts a failure. Prints the first ones: ISA, seed and message. */
 void check_fail(struct check *c, const char *format, ...)
     __attribute__((format(CHECK_PRINTF, 2, 3)));
 
-/* The ISA of that name, or AUTO. */
+/* The ISA with this name, or AUTO if there is none. */
 bitdrop_isa check_isa_named(const char *name);
 
 bool check_isa_built(bitdrop_isa isa);
 
-/* The numbers of check_hash.c, by the kernels of an ISA; 0 if they refuse. */
+/* Hashes of results of an ISA's kernels (check_hash.c); 0 if a call fails. */
 uint64_t check_hash_of_masks(bitdrop_isa isa);
 uint64_t check_hash_of_values(bitdrop_isa isa); /* of the operations that are exact */
 uint64_t check_hash_of_math(bitdrop_isa isa);   /* of the others */
@@ -95,17 +94,17 @@ static inline size_t check_below(struct check *c, size_t n)
     return (size_t)(check_random(c) % n);
 }
 
-/* In [-1, 1). */
+/* A random number in [-1, 1). */
 static inline double check_unit(struct check *c)
 {
     return (double)(int64_t)check_random(c) * 0x1p-63;
 }
 
-/* The run of a bitdrop_parallel: the last task first, one after the other. */
+/* A callback for bitdrop_parallel: runs the tasks one after the other, the last one first. */
 void check_run_backwards(void *context, size_t tasks, void (*task)(void *argument, size_t index),
                          void *argument);
 
-/* p from the list of hard ones, or a random one. */
+/* An element of check_probabilities, which has difficult values of p, or a random p. */
 double check_random_p(struct check *c);
 extern const double check_probabilities[];
 extern const size_t check_probability_count;
@@ -119,10 +118,10 @@ bitdrop_config check_random_config(struct check *c);
  */
 void check_fill(struct check *c, bitdrop_dtype t, void *x, size_t n);
 
-/* The first of n elements that differs once all NaNs are made one; n if none does. */
+/* The first of n elements that differs, or n. All NaNs count as the same. */
 size_t check_difference(bitdrop_dtype t, const void *a, const void *b, size_t n);
 
-/* The vocabulary, Philox and mask rows of each table that is built, compiled with its flags. */
+/* The checks of vec.h, Philox and mask rows, which are compiled for each table with its flags. */
 typedef void check_isa_function(struct check *c);
 #define CHECK_TABLE(table, have, isa, extensions)                                                  \
     check_isa_function check_vocabulary_##table, check_philox_##table, check_mask_rows_##table;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is made of vector math: GELU and SiLU. */
+/* Checks the operations that use vector math: GELU and SiLU. */
 #include <fenv.h>
 #include <inttypes.h>
 #include <math.h>
@@ -14,7 +14,7 @@ enum { N = 1 << 14, INPUTS = BITDROP_MAX_INPUTS };
 
 static unsigned char in[INPUTS][N * 8], y[N * 8], scalar_y[N * 8];
 
-/* The input that the activation is of. in[0] of a backward call is dy. */
+/* Which input is the argument of the activation. in[0] of a backward call is dy. */
 static int argument_of(enum bitdrop_operation op)
 {
     return operation_row(op)->bits == BITS_WRITTEN ? 0 : 1;
@@ -34,7 +34,7 @@ static void run(struct check *c, enum bitdrop_operation op, bitdrop_dtype t, bit
         check_fail(c, "%s is refused", operation_name(op));
 }
 
-/* y against the formula, and against what scalar makes of it. */
+/* Compares y with the reference, and with y of the scalar ISA. */
 static void expect_values(struct check *c, enum bitdrop_operation op, bitdrop_dtype t)
 {
     const bitdrop_config cfg = {.mask_use = BITDROP_MASK_REMADE};
@@ -54,7 +54,7 @@ static void expect_values(struct check *c, enum bitdrop_operation op, bitdrop_dt
                        oracle_number(t, e.high));
     }
     c->cases++;
-#ifdef __arm__ /* where denormals are zeros in NEON */
+#ifdef __arm__ /* NEON of ARMv7 takes denormals for 0 */
     return;
 #endif
     run(c, op, t, BITDROP_ISA_SCALAR, N, scalar_y);
@@ -66,7 +66,7 @@ static void expect_values(struct check *c, enum bitdrop_operation op, bitdrop_dt
                    oracle_bits(t, y + i * bytes), oracle_bits(t, scalar_y + i * bytes));
 }
 
-/* A sample of a million f32 of all signs and exponents, another one in each run. */
+/* A sample of the f32 of all signs and exponents. Each seed has another sample. */
 static void expect_all_f32(struct check *c, enum bitdrop_operation op)
 {
     const uint32_t chunks = (1 << 20) / N, step = UINT32_C(1) << 12;
@@ -84,7 +84,7 @@ static void expect_all_f32(struct check *c, enum bitdrop_operation op)
     }
 }
 
-/* Where it bends, densely, and anything. */
+/* Half of the elements lie near 0, where the function bends. The others are any elements. */
 static void expect_near_0(struct check *c, enum bitdrop_operation op, bitdrop_dtype t)
 {
     const size_t bytes = dtype_bytes(t);
@@ -97,7 +97,7 @@ static void expect_near_0(struct check *c, enum bitdrop_operation op, bitdrop_dt
     expect_values(c, op, t);
 }
 
-/* What is exact, in order: x, the activation of it, the derivative. */
+/* Exact values: x, the activation of x, its derivative at x. */
 static const double specials[][3] = {
     {0.0, 0.0, 0.5}, {-0.0, -0.0, 0.5}, {INFINITY, INFINITY, 1.0}, {-INFINITY, 0.0, 0.0},
     {60, 60, 1},     {-800, 0.0, 0.0},  {60000, 60000, 1},         {-60000, 0.0, 0.0},
@@ -118,21 +118,23 @@ static void expect_specials(struct check *c, enum bitdrop_operation op, bitdrop_
     for (size_t i = 0; i < COUNT; i++) {
         const double got = oracle_number(t, y + i * bytes),
                      exact = oracle_number(t, wanted + i * bytes);
-        const bool is_nan = exact != exact; /* isnan is a macro on MinGW, and warns of doubles */
+        const bool is_nan =
+            exact != exact; /* isnan is a macro on MinGW, which warns about doubles */
 
         if (is_nan ? got == got : !(got == exact))
             check_fail(c, "%s %s of %g is %g, not %g", operation_name(op), dtype_name(t),
                        specials[i][0], got, exact);
         if (argument_of(op) == 0 && specials[i][0] == 0 && copysign(1, got) != copysign(1, exact))
-            check_fail(c, "%s %s: a zero of the wrong sign", operation_name(op), dtype_name(t));
+            check_fail(c, "%s %s: a zero has the wrong sign", operation_name(op), dtype_name(t));
     }
     c->cases++;
 }
 
-/* No number raises invalid or divides by zero, nor does an infinity, if dy is no infinity. */
+/* Every x except a NaN raises neither invalid nor division by zero, if dy is finite. */
 static void expect_flags(struct check *c, enum bitdrop_operation op, bitdrop_dtype t)
 {
-#if defined(FE_INVALID) && defined(FE_DIVBYZERO) && !defined(_WIN32) /* MinGW forgets MXCSR */
+#if defined(FE_INVALID) && defined(FE_DIVBYZERO) &&                                                \
+    !defined(_WIN32) /* MinGW's functions do not see MXCSR */
     const size_t bytes = dtype_bytes(t);
     fenv_t before;
 

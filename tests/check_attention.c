@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention against attention.c, in guarded memory: random sizes, strides, grouped heads, biases,
- * causal rows, masks that are stored and remade. The same in tasks, by the other kind of mask, and
- * by parts of the heads must leave the same bytes.
+ * Compares attention with attention.c, in guarded memory: random sizes, strides, grouped heads,
+ * biases and causal rows, with stored and with remade masks. The library must write the same bytes
+ * when a call is cut into tasks, uses the other kind of mask, or has a part of the heads.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -20,7 +20,7 @@ enum { MOST_NUMBERS = 60000, MOST_SCORES = 120000 };
 enum { Q, K, V, BIAS, DOUT, OUT, DQ, DK, DV, TENSORS };
 static const char *const names[TENSORS] = {"q", "k", "v", "bias", "dout", "out", "dq", "dk", "dv"};
 
-struct run {
+struct trial {
     struct check *c;
     bitdrop_config cfg;
     bitdrop_dtype dtype;
@@ -35,8 +35,9 @@ struct run {
     size_t mask_bytes, rows;
 };
 
-/* Random elements. Some of the bias hide a score, and very few are no numbers. */
-static void fill(struct run *r, int which)
+/* Random elements. Some elements of the bias are -infinity, which hides a score, and very few are
+ * +infinity or NaN. */
+static void fill(struct trial *r, int which)
 {
     struct tensor *t = &r->t[which];
 
@@ -58,10 +59,10 @@ static size_t random_size(struct check *c, size_t most)
 }
 
 /*
- * More keys than a chunk of the backward pass, now and then more than eight chunks, and scores
- * enough for tasks that share a head.
+ * More keys than one chunk of the backward pass has, sometimes more than 4,096, from which on
+ * chunks are longer. There are enough scores for tasks that share a head.
  */
-static void choose_long_sizes(struct run *r)
+static void choose_long_sizes(struct trial *r)
 {
     struct check *c = r->c;
     const bool longest = check_below(c, 4) == 0;
@@ -73,13 +74,13 @@ static void choose_long_sizes(struct run *r)
     r->a.v_dim = 1 + check_below(c, longest ? 4 : 9);
 }
 
-/* Some are whole vectors on each ISA. */
+/* One in three is a multiple of 16, so that rows are whole vectors on each ISA. */
 static size_t random_dim(struct check *c)
 {
     return check_below(c, 3) == 0 ? (size_t)16 << check_below(c, 4) : random_size(c, 130);
 }
 
-static void choose_sizes(struct run *r)
+static void choose_sizes(struct trial *r)
 {
     bitdrop_attention *a = &r->a;
     struct check *c = r->c;
@@ -99,7 +100,7 @@ static void choose_sizes(struct run *r)
              a->batch * a->heads * (a->queries + a->keys) * (a->dim + a->v_dim) > MOST_NUMBERS);
 }
 
-static void choose(struct run *r)
+static void choose(struct trial *r)
 {
     static const double scales[] = {0, 0.125, -0.3, 1};
     bitdrop_attention *a = &r->a;
@@ -124,7 +125,7 @@ static void choose(struct run *r)
     r->mask_bytes = r->rows * ((a->keys + 7) / 8);
 }
 
-static void make_tensors(struct run *r)
+static void make_tensors(struct trial *r)
 {
     bitdrop_attention *a = &r->a;
 
@@ -160,7 +161,7 @@ static void make_tensors(struct run *r)
     r->mask = guard_back(&r->mask_guard, r->mask_bytes, 0);
 }
 
-static void free_tensors(struct run *r)
+static void free_tensors(struct trial *r)
 {
     for (int i = 0; i < TENSORS; i++)
         tensor_free(&r->t[i]);
@@ -171,7 +172,7 @@ static void free_tensors(struct run *r)
     guard_free(&r->mask_guard);
 }
 
-static void fail(const struct run *r, const char *what)
+static void fail(const struct trial *r, const char *what)
 {
     const bitdrop_attention *a = &r->a;
 
@@ -184,19 +185,20 @@ static void fail(const struct run *r, const char *what)
                r->cfg.offset, r->cfg.mask_use);
 }
 
-/* Where a call puts its results: the tensors of the run, or others. */
+/* Where a call writes its results: the tensors of the trial, or copies. */
 struct results {
     unsigned char *out, *lse, *dq, *dk, *dv;
     uint8_t *mask;
 };
 
-static struct results results_of(const struct run *r)
+static struct results results_of(const struct trial *r)
 {
     return (struct results){r->t[OUT].at, r->lse, r->t[DQ].at, r->t[DK].at, r->t[DV].at, r->mask};
 }
 
-/* Scratch memory ends at an unmapped page, and holds NaNs before each call. */
-static void call_both(struct run *r, const bitdrop_config *cfg, const struct results *to)
+/* Calls forward and backward. Scratch memory ends at an unmapped page, and is filled with NaNs
+ * before each call. */
+static void call_both(struct trial *r, const bitdrop_config *cfg, const struct results *to)
 {
     const bitdrop_attention *a = &r->a;
     uint8_t *mask = cfg->mask_use == BITDROP_MASK_STORED ? to->mask : NULL;
@@ -223,7 +225,7 @@ static void call_both(struct run *r, const bitdrop_config *cfg, const struct res
     guard_free(&guard);
 }
 
-static void expect_mask(struct run *r, const uint8_t *mask)
+static void expect_mask(struct trial *r, const uint8_t *mask)
 {
     const bitdrop_attention *a = &r->a;
     const size_t stride = (a->keys + 7) / 8;
@@ -244,7 +246,7 @@ static void expect_mask(struct run *r, const uint8_t *mask)
     }
 }
 
-/* Rounding to the dtype, and a unit of what is computed. */
+/* The relative error of rounding to the dtype, and the unit of attention_case. */
 static double rounding(bitdrop_dtype t)
 {
     return t == BITDROP_F64   ? 0x1p-52
@@ -253,10 +255,10 @@ static double rounding(bitdrop_dtype t)
                               : 0x1p-7;
 }
 
-static double unit_of(const struct run *r) { return r->dtype == BITDROP_F64 ? 0x1p-50 : 0x1p-21; }
+static double unit_of(const struct trial *r) { return r->dtype == BITDROP_F64 ? 0x1p-50 : 0x1p-21; }
 
-static void expect_numbers(struct run *r, const char *name, const double *got, const double *wanted,
-                           const double *error, size_t n, double round)
+static void expect_numbers(struct trial *r, const char *name, const double *got,
+                           const double *wanted, const double *error, size_t n, double round)
 {
     char what[200];
 
@@ -275,7 +277,7 @@ static void expect_numbers(struct run *r, const char *name, const double *got, c
     r->c->cases++;
 }
 
-static void expect_values(struct run *r)
+static void expect_values(struct trial *r)
 {
     const struct attention_case reference = {
         .cfg = &r->cfg,
@@ -283,7 +285,7 @@ static void expect_values(struct run *r)
         .in = {r->t[Q].number, r->t[K].number, r->t[V].number, r->t[DOUT].number, NULL,
                r->lse_number, r->a.bias == NULL ? NULL : r->t[BIAS].number},
         .unit = unit_of(r),
-        .factor = r->dtype == BITDROP_BF16 ? 0x1p-8 : 0}; /* AVX512_BF16 multiplies bf16 */
+        .rounding = r->dtype == BITDROP_BF16 ? 0x1p-8 : 0}; /* AVX512_BF16 multiplies bf16 */
     struct attention_case backward = reference;
     struct attention_result want[TENSORS];
     double *got[TENSORS];
@@ -292,7 +294,7 @@ static void expect_values(struct run *r)
         want[i] = (struct attention_result){r->t[i].number, r->t[i].error};
         got[i] = tensor_allocate(tensor_numbers(&r->t[i]) * sizeof(double));
         if (!tensor_read(&r->t[i], got[i]))
-            fail(r, "something is written between the rows");
+            fail(r, "a call wrote between the rows");
     }
     for (size_t i = 0; i < r->rows; i++)
         r->lse_number[i] = oracle_number(r->dtype == BITDROP_F64 ? BITDROP_F64 : BITDROP_F32,
@@ -314,7 +316,7 @@ struct copies {
     unsigned char *buffer[TENSORS];
 };
 
-static struct copies copies_new(const struct run *r)
+static struct copies copies_new(const struct trial *r)
 {
     struct copies c = {.to = results_of(r)};
     unsigned char **const at[TENSORS] = {
@@ -332,7 +334,7 @@ static struct copies copies_new(const struct run *r)
     return c;
 }
 
-static void copies_compare_and_free(struct run *r, struct copies *c, const char *what)
+static void copies_compare_and_free(struct trial *r, struct copies *c, const char *what)
 {
     bool same = memcmp(c->to.lse, r->lse, r->rows * (r->dtype == BITDROP_F64 ? 8 : 4)) == 0;
 
@@ -347,7 +349,7 @@ static void copies_compare_and_free(struct run *r, struct copies *c, const char 
     r->c->cases++;
 }
 
-static void expect_same_in_tasks(struct run *r)
+static void expect_same_in_tasks(struct trial *r)
 {
     const bitdrop_parallel parallel = {.run = check_run_backwards,
                                        .tasks = 2 + check_below(r->c, 6)};
@@ -359,11 +361,11 @@ static void expect_same_in_tasks(struct run *r)
     call_both(r, &cfg, &c.to);
     if (cfg.mask_use == BITDROP_MASK_STORED)
         expect_mask(r, c.to.mask);
-    copies_compare_and_free(r, &c, "in tasks, and by the other kind of mask, it differs");
+    copies_compare_and_free(r, &c, "a call in tasks with the other kind of mask differs");
 }
 
-/* The heads from `first` on of the last sample, as a call of its own. */
-static void expect_same_in_parts(struct run *r)
+/* Makes a separate call on the last sample, with the heads from `first` on. */
+static void expect_same_in_parts(struct trial *r)
 {
     const bitdrop_attention whole = r->a;
     const size_t group = whole.heads / whole.kv_heads, kv_first = check_below(r->c, whole.kv_heads);
@@ -399,10 +401,10 @@ static void expect_same_in_parts(struct run *r)
     call_both(r, &cfg, &part);
     memcpy(r->t, kept, sizeof kept);
     r->a = whole;
-    copies_compare_and_free(r, &c, "as a part it differs");
+    copies_compare_and_free(r, &c, "a call on a part of the heads differs");
 }
 
-static void check_one(struct run *r)
+static void check_one(struct trial *r)
 {
     const struct results results = results_of(r);
 
@@ -449,7 +451,7 @@ void check_attention(struct check *c)
 {
     expect_task_for_each_head(c);
     for (size_t i = 0; i < 120 / c->thin + 4; i++) {
-        struct run r = {.c = c};
+        struct trial r = {.c = c};
 
         choose(&r);
         make_tensors(&r);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The status table of attention: each row, and nothing written; what counts as an overlap; and the
- * backward pass against differences of the forward pass, in f64.
+ * Checks each row of the status table of attention, that a call which fails writes nothing, and
+ * what counts as an overlap. Compares the backward pass with differences of the forward pass, in
+ * f64.
  */
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@ enum {
     SCRATCH = 1 << 20
 };
 
-/* All arguments of a forward and a backward call, right until one is changed. */
+/* All arguments of a forward and a backward call. All are legal until a test changes one. */
 struct call {
     bitdrop_config cfg;
     bitdrop_attention a;
@@ -87,12 +88,12 @@ static void expect(struct check *check, const struct call *c, bitdrop_status wan
         check_fail(check, "attention_%s, %s: status %d, not %d",
                    c->backward ? "backward" : "forward", what, got, wanted);
     if (wanted != BITDROP_OK && memcmp(&memory, &untouched, sizeof memory) != 0)
-        check_fail(check, "attention_%s, %s: something is written",
+        check_fail(check, "attention_%s, %s: a call that fails wrote something",
                    c->backward ? "backward" : "forward", what);
     check->cases++;
 }
 
-/* One change of the arguments of both calls. */
+/* Makes `change` to the arguments of a forward and of a backward call, and compares the status. */
 #define EXPECT(change, status)                                                                     \
     for (int both = 0; both < 2; both++) {                                                         \
         struct call c;                                                                             \
@@ -169,11 +170,11 @@ static void expect_ranges(struct check *check)
     EXPECT(c.a.k_strides[2] = SIZE_MAX / 32, ERR_RANGE)
     EXPECT(c.q = (double *)(UINTPTR_MAX - 7), ERR_RANGE)
     EXPECT(c.q = (double *)(UINTPTR_MAX - 63), ERR_RANGE)
-    /* An output whose rows share elements; an input may. */
+    /* Rows of an output must not share elements; rows of an input may. */
     EXPECT_OF(false, (c.a.out_strides[0] = V_DIM, c.a.out_strides[2] = V_DIM), ERR_RANGE)
     EXPECT_OF(true, (c.a.q_strides[1] = DIM, c.a.q_strides[2] = DIM), ERR_RANGE)
     EXPECT_OF(false, (c.a.q_strides[1] = DIM, c.a.q_strides[2] = DIM), OK)
-    /* The last index of the whole is 2^64 - 1 or one more. */
+    /* The last index of the call is 2^64 - 1, then 2^64. */
     EXPECT_OF(false, c.cfg.offset = -(uint64_t)(ROWS * S), OK)
     EXPECT_OF(false, c.cfg.offset = -(uint64_t)(ROWS * S) + 1, ERR_RANGE)
     EXPECT_OF(true, c.cfg.offset = UINT64_MAX, OK) /* the mask is read */
@@ -201,7 +202,7 @@ static void expect_overlaps(struct check *check)
     EXPECT_OF(true, c.dout = c.out, OK)
 }
 
-/* q, k and v, and so their gradients, side by side in one buffer [batch, rows, 3, heads, DIM]. */
+/* q, k and v lie in one buffer [batch, rows, 3, heads, DIM], and so do their gradients. */
 static void expect_interleaved(struct check *check, bool too_near)
 {
     static double qkv[BATCH * S * 3 * HEADS * DIM], grads[BATCH * S * 3 * HEADS * DIM];
@@ -220,7 +221,8 @@ static void expect_interleaved(struct check *check, bool too_near)
     c.dq = grads;
     c.dk = grads + (size_t)HEADS * DIM - too_near;
     c.dv = grads + (size_t)2 * HEADS * DIM;
-    c.out = c.dout = (double *)(memory.scratch + SCRATCH / 2); /* OUT_N is too few of them */
+    c.out = c.dout = (double *)(memory.scratch +
+                                SCRATCH / 2); /* memory.out is too short: v_dim is larger here */
     expect(check, &c, too_near ? BITDROP_ERR_OVERLAP : BITDROP_OK,
            too_near ? "gradients in one buffer that overlap" : "gradients in one buffer");
 }
@@ -238,11 +240,11 @@ static void expect_sizes(struct check *check)
         check_fail(check, "scratch memory for wrong arguments");
     c.cfg.isa = 200;
     if (bitdrop_attention_scratch_bytes(&c.cfg, c.dtype, &c.a) != 0)
-        check_fail(check, "scratch memory for no ISA");
+        check_fail(check, "scratch memory for an ISA that does not exist");
     c.cfg.isa = (uint8_t)check->isa;
     c.a.kv_heads = 3;
     if (bitdrop_attention_scratch_bytes(&c.cfg, c.dtype, &c.a) != 0)
-        check_fail(check, "scratch memory for 3 of 4 heads");
+        check_fail(check, "scratch memory for 3 heads of keys and 4 of queries");
     for (int i = 0; i < 5; i++) {
         size_t *const sizes[] = {&c.a.batch, &c.a.heads, &c.a.queries, &c.a.keys, &c.a.dim};
 
@@ -308,7 +310,7 @@ void check_attention_gradients(struct check *check)
 {
     static double bias[T * S];
 
-    for (int turn = 0; turn < 8; turn++) {
+    for (int variant = 0; variant < 8; variant++) {
         double *const tensors[] = {memory.q, memory.k, memory.v, memory.dout};
         const int sizes[] = {Q_N, K_N, V_N, OUT_N};
         struct call c;
@@ -317,11 +319,11 @@ void check_attention_gradients(struct check *check)
         c.cfg = check_random_config(check);
         c.cfg.p = (double)check_below(check, 9) / 10;
         c.cfg.offset >>= 1;
-        c.cfg.mask_use = (uint8_t)(turn % 2);
+        c.cfg.mask_use = (uint8_t)(variant % 2);
         c.mask = c.cfg.mask_use == BITDROP_MASK_STORED ? memory.mask : NULL;
-        c.a.causal = (uint32_t)(turn / 2 % 2);
+        c.a.causal = (uint32_t)(variant / 2 % 2);
         c.a.causal_first = c.a.causal ? (int64_t)check_below(check, 5) - 2 : 0;
-        c.a.bias = turn / 4 ? bias : NULL;
+        c.a.bias = variant / 4 ? bias : NULL;
         c.a.bias_strides[2] = S;
         for (int i = 0; i < 4; i++)
             for (int k = 0; k < sizes[i]; k++)

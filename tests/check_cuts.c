@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls on parts against the whole: flat ones, and rows and columns of a matrix. */
+/* Compares calls on parts with one call on the whole: on a flat tensor, and on a matrix. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,19 +9,24 @@
 #include "layout.h"
 #include "oracle.h"
 
-enum { INPUTS = BITDROP_MAX_INPUTS, WHOLE = 20000, ROOM = 40000 /* elements, with gaps */ };
+enum {
+    INPUTS = BITDROP_MAX_INPUTS,
+    WHOLE = 20000,
+    BUFFER_ELEMENTS = 40000 /* elements, with gaps */
+};
 
-/* One operation on all of a matrix, or of a flat tensor, which is one row. */
+/* A call on a whole matrix, or on a whole flat tensor, which is one row. */
 struct whole {
     struct call call;
     bitdrop_config cfg;
-    bitdrop_2d shape, full; /* full has its zeros replaced */
-    size_t bytes;           /* of an element */
+    bitdrop_2d shape, filled; /* filled: by layout_filled */
+    size_t bytes;             /* of an element */
     bool marks, reads, writes;
 };
 
-static unsigned char in[INPUTS][ROOM * 8], y[ROOM * 8], part_y[ROOM * 8], part_prob[ROOM * 8];
-static uint8_t mask[ROOM], part_mask[ROOM];
+static unsigned char in[INPUTS][BUFFER_ELEMENTS * 8], y[BUFFER_ELEMENTS * 8],
+    part_y[BUFFER_ELEMENTS * 8], part_prob[BUFFER_ELEMENTS * 8];
+static uint8_t mask[BUFFER_ELEMENTS], part_mask[BUFFER_ELEMENTS];
 
 static bool get_bit(const uint8_t *m, size_t i) { return m[i / 8] >> (i % 8) & 1; }
 
@@ -30,13 +35,13 @@ static void set_bit(uint8_t *m, size_t i, bool to)
     m[i / 8] = (uint8_t)((m[i / 8] & ~(1 << (i % 8))) | to << (i % 8));
 }
 
-/* Fills in the rest of a call of which op, flat, dtype, n and shape are set, and runs it. */
+/* Runs the call. op, flat, dtype, n and shape must be set; this function sets everything else. */
 static void run_whole(struct check *c, struct whole *w)
 {
     const enum bitdrop_bits bits = operation_row(w->call.op)->bits;
     bool uses_mask;
 
-    w->full = layout_filled(&w->shape);
+    w->filled = layout_filled(&w->shape);
     w->cfg.p = operation_p(w->call.op, w->cfg.p);
     w->bytes = dtype_bytes(w->call.dtype);
     w->cfg.mask_use = check_below(c, 3) == 0 ? BITDROP_MASK_REMADE : BITDROP_MASK_STORED;
@@ -49,30 +54,33 @@ static void run_whole(struct check *c, struct whole *w)
     w->call.y = y;
     w->call.mask = uses_mask ? mask : NULL;
     for (int i = 0; i < INPUTS; i++) {
-        check_fill(c, w->call.dtype, in[i], ROOM);
+        check_fill(c, w->call.dtype, in[i], BUFFER_ELEMENTS);
         w->call.in[i] = operation_reads(w->call.op, w->cfg.mask_use, i) ? in[i] : NULL;
     }
-    for (size_t i = 0; i < ROOM; i++)
+    for (size_t i = 0; i < BUFFER_ELEMENTS; i++)
         mask[i] = (uint8_t)check_random(c);
     memset(y, 0x55, sizeof y);
     if (call_run(&w->call) != BITDROP_OK)
         check_fail(c, "%s is refused", operation_name(w->call.op));
 }
 
-/* A part: rows [row, ...) and columns [col, ...) of the whole, as many as its shape has. */
+/* A part of the whole, from row `row` and column `col` on. shape has its rows and columns. */
 struct part {
-    bitdrop_2d shape, full;
+    bitdrop_2d shape, filled;
     size_t row, col;
 };
 
-/* Copies bits between the masks of the whole and of the part; false if any differs instead. */
+/*
+ * If `copy`, copies the bits of a part from `mask` to part_mask. Else compares them, and returns
+ * false if one differs.
+ */
 static bool bits_of_part(const struct whole *w, const struct part *p, bool copy)
 {
-    for (size_t r = 0; r < p->full.rows; r++)
-        for (size_t col = 0; col < p->full.cols; col++) {
+    for (size_t r = 0; r < p->filled.rows; r++)
+        for (size_t col = 0; col < p->filled.cols; col++) {
             const bool bit =
-                get_bit(mask, layout_bit(&w->full, w->marks, p->row + r, p->col + col));
-            const size_t at = layout_bit(&p->full, w->marks, r, col);
+                get_bit(mask, layout_bit(&w->filled, w->marks, p->row + r, p->col + col));
+            const size_t at = layout_bit(&p->filled, w->marks, r, col);
 
             if (copy)
                 set_bit(part_mask, at, bit);
@@ -88,18 +96,18 @@ static void report(struct check *c, const struct whole *w, const struct part *p,
                "%s %s %s: %s; a part of %zu x %zu from (%zu, %zu) of %zu x %zu, pitch %" PRIu64
                ", repeat %zu, unit %u, first row %" PRIu64 "; p %a, offset %" PRIu64,
                operation_name(w->call.op), dtype_name(w->call.dtype), w->call.flat ? "flat" : "2d",
-               what, p->full.rows, p->full.cols, p->row, p->col, w->full.rows, w->full.cols,
-               w->full.pitch, w->full.mask_repeat, w->full.unit, w->full.first_row, w->cfg.p,
-               w->cfg.offset);
+               what, p->filled.rows, p->filled.cols, p->row, p->col, w->filled.rows, w->filled.cols,
+               w->filled.pitch, w->filled.mask_repeat, w->filled.unit, w->filled.first_row,
+               w->cfg.p, w->cfg.offset);
 }
 
 static void compare_values(struct check *c, const struct whole *w, const struct part *p)
 {
-    const size_t i = check_difference(w->call.dtype, part_y, y, ROOM);
-    const size_t row = i / w->full.y_stride, col = i % w->full.y_stride;
+    const size_t i = check_difference(w->call.dtype, part_y, y, BUFFER_ELEMENTS);
+    const size_t row = i / w->filled.y_stride, col = i % w->filled.y_stride;
     char what[160];
 
-    if (i == ROOM)
+    if (i == BUFFER_ELEMENTS)
         return;
     snprintf(what, sizeof what, "element (%zu, %zu) of the whole is %" PRIx64 ", not %" PRIx64, row,
              col, oracle_bits(w->call.dtype, part_y + i * w->bytes),
@@ -107,15 +115,15 @@ static void compare_values(struct check *c, const struct whole *w, const struct 
     report(c, w, p, what);
 }
 
-/* The call on the part writes what the whole call wrote there, and nothing around it. */
+/* A call on a part must write what the call on the whole wrote there, and nothing around it. */
 static void compare_part(struct check *c, const struct whole *w, struct part *p)
 {
     struct call call = w->call;
     bitdrop_config cfg = w->cfg;
-    const size_t at = (p->row * w->full.y_stride + p->col) * w->bytes;
+    const size_t at = (p->row * w->filled.y_stride + p->col) * w->bytes;
 
-    p->full = layout_filled(&p->shape);
-    if (w->full.unit == BITDROP_EACH_ELEMENT)
+    p->filled = layout_filled(&p->shape);
+    if (w->filled.unit == BITDROP_EACH_ELEMENT)
         cfg.offset += p->col;
     call.cfg = &cfg;
     call.n = p->shape.cols;
@@ -123,9 +131,9 @@ static void compare_part(struct check *c, const struct whole *w, struct part *p)
     for (int i = 0; i < INPUTS; i++) {
         const enum bitdrop_input kind = operation_row(call.op)->in[i];
         const size_t stride = kind == IN_BIAS       ? 0
-                              : kind == IN_FIRST    ? w->full.x_stride
-                              : kind == IN_ROW_BIAS ? w->full.cols
-                                                    : w->full.z_stride;
+                              : kind == IN_FIRST    ? w->filled.x_stride
+                              : kind == IN_ROW_BIAS ? w->filled.cols
+                                                    : w->filled.z_stride;
 
         if (call.in[i] != NULL)
             call.in[i] =
@@ -133,8 +141,8 @@ static void compare_part(struct check *c, const struct whole *w, struct part *p)
     }
     memcpy(part_prob, in[2], sizeof part_prob);
     memcpy(part_y, y, sizeof y);
-    for (size_t r = 0; r < p->full.rows; r++)
-        memset(part_y + at + r * w->full.y_stride * w->bytes, 0x33, p->full.cols * w->bytes);
+    for (size_t r = 0; r < p->filled.rows; r++)
+        memset(part_y + at + r * w->filled.y_stride * w->bytes, 0x33, p->filled.cols * w->bytes);
     call.y = part_y + at;
     memset(part_mask, 0, sizeof part_mask);
     if (w->reads)
@@ -145,10 +153,10 @@ static void compare_part(struct check *c, const struct whole *w, struct part *p)
         report(c, w, p, "refused");
     if (operation_has_data(call.op))
         compare_values(c, w, p);
-    if (check_difference(call.dtype, part_prob, in[2], ROOM) < ROOM)
-        report(c, w, p, "other prob");
+    if (check_difference(call.dtype, part_prob, in[2], BUFFER_ELEMENTS) < BUFFER_ELEMENTS)
+        report(c, w, p, "prob differs");
     if (w->writes && !bits_of_part(w, p, false))
-        report(c, w, p, "other mask bits");
+        report(c, w, p, "mask bits differ");
     c->cases++;
 }
 
@@ -179,12 +187,12 @@ void check_cuts(struct check *c)
             compare_part(c, &w, &p);
             if (w.writes && begin % 8 == 0 &&
                 memcmp(part_mask, mask + begin / 8, (end - begin) / 8) != 0)
-                report(c, &w, &p, "other mask bytes");
+                report(c, &w, &p, "mask bytes differ");
         }
     }
 }
 
-/* A matrix of some 37 x 501, 300 x 60 or 3,000 x 6 elements, with gaps. */
+/* A matrix of about 36 x 501, 308 x 60 or 3,083 x 6 elements, which may have gaps. */
 static bitdrop_2d random_whole(struct check *c)
 {
     static const size_t columns[] = {501, 60, 6};
@@ -202,20 +210,20 @@ static bitdrop_2d random_whole(struct check *c)
     return s;
 }
 
-/* Some rows of it, some columns, or both. */
+/* A part of the rows, of the columns, or of both. */
 static struct part random_part(struct check *c, const struct whole *w)
 {
-    struct part p = {.shape = w->full};
+    struct part p = {.shape = w->filled};
 
     if (check_below(c, 3) != 0)
-        p.row = check_below(c, w->full.rows);
+        p.row = check_below(c, w->filled.rows);
     if (check_below(c, 3) != 0)
-        p.col = check_below(c, w->full.cols);
+        p.col = check_below(c, w->filled.cols);
     if (operation_of_rows(w->call.op))
         p.col = 0;
-    p.shape.rows = 1 + check_below(c, w->full.rows - p.row);
+    p.shape.rows = 1 + check_below(c, w->filled.rows - p.row);
     p.shape.cols =
-        operation_of_rows(w->call.op) ? w->full.cols : 1 + check_below(c, w->full.cols - p.col);
+        operation_of_rows(w->call.op) ? w->filled.cols : 1 + check_below(c, w->filled.cols - p.col);
     p.shape.first_row += p.row;
     p.shape.mask_stride = 0;
     if (p.shape.unit == BITDROP_EACH_ROW)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The masks of DropBlock against squares dropped one by one. */
+/* Compares masks of DropBlock with masks in which each square is dropped by itself. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static void drop_square(const struct blocks *b, uint8_t *plane, size_t i, size_t
             plane[row * stride + col / 8] &= (uint8_t) ~(1 << (col % 8));
 }
 
-/* Writes the mask, and returns how many are kept. */
+/* Writes the mask, and returns how many elements are kept. */
 static size_t slow_blocks(const struct blocks *b, uint8_t *mask)
 {
     const size_t stride = (b->width + 7) / 8, rows = b->planes * b->height;
@@ -104,7 +104,7 @@ static void check_blocks_of_random_shapes(struct check *c)
         b.block = 1 + check_below(c, b.height < b.width ? b.height : b.width);
         if (check_below(c, 2) && b.block > 3)
             b.block = 3;
-        b.cfg.mask_use = (uint8_t)check_below(c, 2); /* only checked */
+        b.cfg.mask_use = (uint8_t)check_below(c, 2); /* the call only checks it */
         b.cfg.offset >>= 1;
         if (i % 10 == 0)
             b.cfg.offset = -(uint64_t)(b.planes * b.height * b.width);
@@ -112,7 +112,7 @@ static void check_blocks_of_random_shapes(struct check *c)
     }
 }
 
-/* Rows of more than a tile, and calls that are shared out. */
+/* Rows longer than a tile, and calls that are large enough to be cut into tasks. */
 static void check_large_blocks(struct check *c)
 {
     const bitdrop_config cfg = check_random_config(c);
@@ -182,7 +182,7 @@ static void check_block_statuses(struct check *c)
         a.byte[i] = (uint8_t)check_random(c);
     before = a;
     if (bitdrop_mask_dropblock(NULL, 2, 10, 12, 3, mask, kept) != BITDROP_ERR_NULL)
-        check_fail(c, "a config of NULL");
+        check_fail(c, "a config of NULL is accepted");
     EXPECT(mask = NULL, BITDROP_ERR_NULL);
     EXPECT((mask = NULL, b.cfg.p = 2), BITDROP_ERR_NULL);
     mask = a.byte;
@@ -206,11 +206,11 @@ static void check_block_statuses(struct check *c)
     EXPECT(kept = a.kept, BITDROP_ERR_OVERLAP);
     EXPECT(kept = a.kept + 39 / sizeof(size_t), BITDROP_ERR_OVERLAP);
     if (memcmp(&a, &before, sizeof a) != 0)
-        check_fail(c, "written on an error");
+        check_fail(c, "a call that fails wrote something");
     EXPECT((kept = NULL, mask = NULL, b.planes = 0), BITDROP_OK);
     EXPECT((kept = a.kept, b.planes = 0), BITDROP_OK);
     if (memcmp(&a, &before, sizeof a) != 0)
-        check_fail(c, "written without elements");
+        check_fail(c, "a call without elements wrote something");
     mask = a.byte;
     EXPECT(kept = a.kept + 40 / sizeof(size_t), BITDROP_OK);
     EXPECT((kept = NULL, b.cfg.offset = -(uint64_t)240), BITDROP_OK);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The floating-point controls after a call are those before it, and masks do not depend on them. */
+/* A call must not change the floating-point controls, and masks must not depend on them. */
 #include <fenv.h>
 #include <inttypes.h>
 #include <string.h>
@@ -21,7 +21,8 @@ static uint64_t controls(void)
     return (uint64_t)x87 << 32 | (_mm_getcsr() & ~(unsigned)STATUS_FLAGS);
 }
 
-/* Rounding down and toward zero; FTZ; DAZ; both; invalid, zero-divide and overflow trap. */
+/* The default; rounding down; rounding toward zero; FTZ; DAZ; both; traps for invalid, division by
+ * zero and overflow. */
 static const uint32_t settings[] = {0x1F80, 0x3F80, 0x7F80, 0x9F80, 0x1FC0, 0x9FC0, 0x1900};
 
 static void set_control(uint32_t value) { _mm_setcsr(value); }
@@ -34,7 +35,7 @@ static uint64_t controls(void)
     return fpcr;
 }
 
-/* Rounding down and toward zero; FZ; default NaN. */
+/* The default; rounding down; rounding toward zero; FZ; default NaN. */
 static const uint32_t settings[] = {0, 0x800000, 0xC00000, 0x1000000, 0x2000000};
 
 static void set_control(uint32_t value)
@@ -51,7 +52,7 @@ static uint64_t controls(void)
     return fpscr & CONTROL;
 }
 
-/* Rounding down and toward zero; FZ; default NaN. */
+/* The default; rounding down; rounding toward zero; FZ; default NaN. */
 static const uint32_t settings[] = {0, 0x800000, 0xC00000, 0x1000000, 0x2000000};
 
 static void set_control(uint32_t value) { __asm__ volatile("vmsr fpscr, %0" : : "r"(value)); }
@@ -63,14 +64,14 @@ static uint64_t controls(void) { return (uint64_t)fegetround(); }
 static void set_control(uint32_t value) { fesetround((int)value); }
 #endif
 
-enum { N = 5011 }; /* the last vector has lanes that are no elements */
+enum { N = 5011 }; /* the last vector has lanes beyond the last element */
 
 static unsigned char x[N * 8], y[N * 8], prob[N * 8];
 static uint8_t mask[(N + 7) / 8];
 
 /*
- * Nothing in the data traps: 0x3C3C... is an ordinary number in every dtype, and 0 may be among
- * them, except where the bits are given, for at p = 1 that multiplies by infinity.
+ * The data itself must not trap. 0x3C3C... is an ordinary number in every dtype. Half of the data
+ * is 0, but not where the mask is given: at p = 1 such a call multiplies by infinity.
  */
 static void call_one(struct check *c, const bitdrop_config *cfg, enum bitdrop_operation op,
                      bitdrop_dtype t)
@@ -101,8 +102,8 @@ static void call_one(struct check *c, const bitdrop_config *cfg, enum bitdrop_op
 }
 
 /*
- * Attention, both passes. Scratch memory holds signalling NaNs, which raise invalid if anything is
- * computed with them.
+ * Calls both passes of attention. Scratch memory is filled with signalling NaNs, which trap if the
+ * library computes with them.
  */
 static void call_attention(struct check *c, const bitdrop_config *cfg, bitdrop_dtype t,
                            uint32_t setting)
@@ -128,7 +129,7 @@ static void call_attention(struct check *c, const bitdrop_config *cfg, bitdrop_d
     stored.mask_use = BITDROP_MASK_STORED;
     memset(x, 0x3C, sizeof x);
     if (bitdrop_attention_scratch_bytes(&stored, t, &a) > SCRATCH) {
-        check_fail(c, "attention takes %zu bytes of scratch memory",
+        check_fail(c, "attention needs %zu bytes of scratch memory",
                    bitdrop_attention_scratch_bytes(&stored, t, &a));
         return;
     }
@@ -151,7 +152,8 @@ static void call_attention(struct check *c, const bitdrop_config *cfg, bitdrop_d
     c->cases++;
 }
 
-/* All operations by one setting. Those that write the generator's bits write the usual ones. */
+/* Runs all operations with one setting. The mask must be `usual` after those that store no marks.
+ */
 static void call_all(struct check *c, bitdrop_config *cfg, bitdrop_dtype t, uint32_t setting,
                      const uint8_t *usual)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gaussian noise as a whole. What each element gets is compared with the reference elsewhere. */
+/*
+ * Checks Gaussian noise as a whole: its distribution, that all ISAs make the same, and its flags.
+ * case_run compares each element with the reference.
+ */
 #include <fenv.h>
 #include <inttypes.h>
 #include <math.h>
@@ -46,7 +49,7 @@ static double distance_to_normal(double *sample)
     return most;
 }
 
-/* The mean of the products of two powers of numbers so far apart. */
+/* The mean of sample[i]^power * sample[i + apart]^other. */
 static double moment(const double *sample, size_t apart, int power, int other)
 {
     double sum = 0;
@@ -65,8 +68,9 @@ static void expect_near(struct check *c, const char *what, size_t apart, double 
 }
 
 /*
- * By one seed: another would fail at some time. The variances are those of the powers of a normal
- * number, and 4 standard deviations are allowed. At p = 1/2 y is 1 + N.
+ * The seed is fixed, because random ones would fail now and then. The variances are those of powers
+ * of a normally distributed number. 4 standard deviations are allowed. At p = 1/2 and x = 1, y is 1
+ * plus such a number.
  */
 static void expect_distribution(struct check *c)
 {
@@ -89,16 +93,16 @@ static void expect_distribution(struct check *c)
     }
     const double distance = distance_to_normal(sample);
 
-    if (!(distance <= 1.95 / sqrt(sample_size))) /* 1 in 1,000 */
+    if (!(distance <= 1.95 / sqrt(sample_size))) /* 1 seed in 1,000 exceeds it */
         check_fail(c, "noise: %g from the normal distribution", distance);
     if (!(fabs(sample[0]) < 6.67 && sample[SAMPLE - 1] < 6.67))
         check_fail(c, "noise: %g, %g", sample[0], sample[SAMPLE - 1]);
 }
 
-/* The same as scalar, to the bit. */
+/* The noise must have the same bits as that of scalar. */
 static void expect_scalar(struct check *c)
 {
-#ifndef __arm__ /* where denormals are zeros in NEON */
+#ifndef __arm__ /* NEON of ARMv7 takes denormals for 0 */
     static unsigned char x[N * 8], y[2][N * 8];
 
     for (size_t sample = 0; sample < 16; sample++) {
@@ -123,10 +127,11 @@ static void expect_scalar(struct check *c)
 #endif
 }
 
-/* x is 1. */
+/* Noise on x = 1 raises no flag except inexact. */
 static void expect_flags(struct check *c)
 {
-#if defined(FE_INVALID) && defined(FE_DIVBYZERO) && !defined(_WIN32) /* MinGW forgets MXCSR */
+#if defined(FE_INVALID) && defined(FE_DIVBYZERO) &&                                                \
+    !defined(_WIN32) /* MinGW's functions do not see MXCSR */
     static float x[N], y[N];
     const bitdrop_config cfg = {.p = 0.3, .seed = check_random(c)};
     fenv_t before;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Published and independent answers: the files of tests/vectors. A difference is never mended
- * there, so a failure says what to do.
+ * Compares results with the files of tests/vectors, which are published or made by independent
+ * programs. These files must never be changed to make a test pass, so a failure prints what to do.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -71,12 +71,12 @@ static void check_hashed(struct check *c, const char *line)
 }
 
 /*
- * One element by itself is made as a block: its bit again in a whole tile of runs, and in a part of
- * one run.
+ * A call on one element makes one block. The element must have the same bit in a whole tile, which
+ * is made in segments, and in a part of one segment.
  */
 static void check_deep(struct check *c, const char *line)
 {
-    enum { TILE = 8192, RUN = 2048 };
+    enum { TILE = 8192, SEGMENT = 2048 /* the longest of all ISAs */ };
     bitdrop_config cfg = {.isa = (uint8_t)c->isa};
     uint8_t one = 0, mask[TILE / 8];
     char *after_seed;
@@ -89,16 +89,16 @@ static void check_deep(struct check *c, const char *line)
         n != 1 || bitdrop_mask(&cfg, 1, &one) != BITDROP_OK)
         check_fail(c, "not one element: %s", line);
 
-    const size_t in_tile = cfg.offset % TILE, in_run = cfg.offset % RUN;
+    const size_t in_tile = cfg.offset % TILE, in_segment = cfg.offset % SEGMENT;
 
     cfg.offset -= in_tile;
     if (bitdrop_mask(&cfg, TILE, mask) != BITDROP_OK ||
         (mask[in_tile / 8] >> (in_tile % 8) & 1) != one)
-        check_fail(c, "golden mask: other in a tile than by itself: %s", line);
-    cfg.offset += in_tile - in_run;
-    if (bitdrop_mask(&cfg, in_run + 1, mask) != BITDROP_OK ||
-        (mask[in_run / 8] >> (in_run % 8) & 1) != one)
-        check_fail(c, "golden mask: other in a part of a run than by itself: %s", line);
+        check_fail(c, "golden mask: the bit differs in a whole tile: %s", line);
+    cfg.offset += in_tile - in_segment;
+    if (bitdrop_mask(&cfg, in_segment + 1, mask) != BITDROP_OK ||
+        (mask[in_segment / 8] >> (in_segment % 8) & 1) != one)
+        check_fail(c, "golden mask: the bit differs in a part of a segment: %s", line);
 }
 
 static void check_hex(struct check *c, const char *line)
@@ -120,7 +120,7 @@ static void check_hex(struct check *c, const char *line)
     free(mask);
 }
 
-/* Nothing if none of the failures is new. */
+/* Prints the advice if there are new failures. */
 static void advise(const struct check *c, size_t failures_before, const char *advice)
 {
     if (c->failures > failures_before)
@@ -139,17 +139,17 @@ void check_golden_masks(struct check *c)
         check_hex(c, *line);
     advise(
         c, before,
-        "\nMasks differ from tests/vectors/masks*.txt. docs/stream.md defines them, and programs\n"
+        "\nMasks differ from tests/vectors/masks*.txt. docs/stream.md defines masks, and programs\n"
         "remake masks of earlier versions. Do not change these files.\n"
         "- On one ISA, or with one compiler: its kernels are wrong, or were compiled wrong.\n"
         "- On all ISAs: undo the change that makes other bits.\n"
-        "- Are other bits meant? That is a new major version: first docs/stream.md, then vectors\n"
-        "  by a program that shares no code with src/.\n");
+        "- If other bits are intended, that is a new major version. Change docs/stream.md first,\n"
+        "  then make vectors with a program that shares no code with src/.\n");
 }
 
 enum { VALUES = 10007 };
 
-/* The input that the head of values.txt describes. */
+/* Number i of the input that the head of values.txt describes. */
 static uint64_t mix(uint64_t i)
 {
     uint64_t z = i + UINT64_C(0x9E3779B97F4A7C15);
@@ -188,7 +188,8 @@ static void fill_input(bitdrop_dtype t, unsigned char *x)
         for (size_t b = 0; b < bytes; b++)
             x[i * bytes + b] = (unsigned char)(v >> (8 * b));
     }
-    to_little_endian(x, bytes); /* and back: from the file's order to this machine's */
+    to_little_endian(x,
+                     bytes); /* the same reversal, from the file's byte order to this machine's */
 }
 
 /* The call that a line of values.txt describes. */
@@ -217,7 +218,10 @@ static bool read_golden(const char *line, struct golden *g)
     return t < 4 && o < BITDROP_OPERATION_COUNT;
 }
 
-/* Where an ISA may differ: the reference gives the answer, which each element may stand for. */
+/*
+ * For an ISA that may differ from the golden values: the reference must have the golden hash, and
+ * must accept each element of y.
+ */
 static bool accepts_all(const struct check *c, const struct golden *g, const unsigned char *x,
                         const unsigned char *y, const uint8_t *mask)
 {
@@ -280,7 +284,7 @@ void check_golden_values(struct check *c)
     advise(
         c, before,
         "\nOutputs differ from tests/vectors/values.txt. \"The values\" of docs/stream.md defines\n"
-        "them. Do not change this file.\n"
+        "outputs. Do not change this file.\n"
         "- On one ISA, or with one compiler: look for a fused multiply-add, fast math, a flushed\n"
         "  denormal, or a half type that is rounded twice.\n"
         "- On all ISAs: undo the change that makes other values.\n");

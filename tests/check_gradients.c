@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What forward_<name> and backward_<name> of the list promise one another: dx is the derivative of
- * sum(y * dy) by x, with the mask held. By differences in f64.
+ * Checks each pair forward_<name> and backward_<name> of the list: dx must be the derivative of
+ * sum(y * dy) with respect to x, for a fixed mask. It is compared with differences in f64.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -20,7 +20,7 @@ struct step {
     bool has_bias, has_residual, accumulates;
     uint8_t mask[MASK_BYTES]; /* of the forward call */
     bitdrop_softmax soft;
-    double prob[N]; /* of the forward call, if it has one */
+    double prob[N]; /* of the forward call, if that has a prob */
 };
 
 static double random_number(struct check *c)
@@ -28,7 +28,7 @@ static double random_number(struct check *c)
     return (double)(int64_t)check_random(c) * 0x1p-62; /* in [-2, 2) */
 }
 
-/* An activation may have a kink at 0, so x + bias keeps off it. */
+/* An activation may have a kink at 0, so x + bias is never near 0. */
 static struct step random_step(struct check *c)
 {
     struct step s = {.cfg = check_random_config(c), .shape = {.rows = ROWS, .cols = COLS}};
@@ -43,7 +43,7 @@ static struct step random_step(struct check *c)
     s.has_residual = check_below(c, 2) == 0;
     s.accumulates = check_below(c, 2) == 0;
     s.soft.scale = check_below(c, 2) ? 0.75 : 0;
-    s.soft.bias_block = 1; /* one row for all */
+    s.soft.bias_block = 1; /* one row of bias for all rows */
     s.soft.bias_repeat = 100;
     s.soft.causal_rows = check_below(c, 3);
     s.soft.causal_first = s.soft.causal_rows > 0 ? (int64_t)check_below(c, 9) - 1 : 0;
@@ -60,7 +60,7 @@ static struct step random_step(struct check *c)
     return s;
 }
 
-/* y of the forward call at x. A stored mask goes to `mask`. */
+/* Makes the forward call at x. Writes y, prob, and the mask if it is stored. */
 static void forward(struct check *c, const struct step *s, enum bitdrop_operation op,
                     const double *x, double *y, double *prob, uint8_t *mask)
 {
@@ -89,8 +89,8 @@ static void forward(struct check *c, const struct step *s, enum bitdrop_operatio
 }
 
 /*
- * The first input is dy, a third one that must be there the x of the forward call, or its prob if
- * it has one, and one that may be NULL is added to the gradient.
+ * Makes the backward call. Its first input is dy. A third input that must not be NULL is prob of a
+ * softmax call, else x of the forward call. One that may be NULL is added to the gradient.
  */
 static void backward(struct check *c, const struct step *s, enum bitdrop_operation op, double *dx)
 {
@@ -128,7 +128,7 @@ static bool adds(enum bitdrop_operation op)
     return false;
 }
 
-/* The derivative of sum(y * dy) by x[i]. */
+/* The derivative of sum(y * dy) with respect to x[i]. */
 static double difference(struct check *c, const struct step *s, enum bitdrop_operation op, int i)
 {
     const double h = 0x1p-16;
@@ -166,7 +166,7 @@ static void check_pair(struct check *c, enum bitdrop_operation to, enum bitdrop_
     c->cases++;
 }
 
-/* The backward operation of a forward one, or the number of operations. */
+/* The backward operation of a forward operation, or BITDROP_OPERATION_COUNT if there is none. */
 static int backward_of(enum bitdrop_operation op)
 {
     const char *name = operation_name(op), *word = "forward";

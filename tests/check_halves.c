@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All 65,536 values of the half types as each input of each operation. */
+/* Passes all 65,536 values of the half types as each input of each operation. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@ enum { HALVES = 65536, INPUTS = BITDROP_MAX_INPUTS };
 
 static bool bit(const uint8_t *mask, size_t i) { return mask[i / 8] >> (i % 8) & 1; }
 
-/* before has the inputs, of which one may have become the output. */
+/* `before` has the inputs before the call, which may have written its output over one of them. */
 static void expect_halves(struct check *c, const struct call *call, const uint8_t *made,
                           uint16_t before[INPUTS][HALVES])
 {
@@ -46,7 +46,7 @@ static void expect_halves(struct check *c, const struct call *call, const uint8_
     c->cases++;
 }
 
-/* All values go in at `input`; in place where the output may be that input. */
+/* Passes all values as in[input]. At random the output is that input, if the call allows it. */
 static void run_halves(struct check *c, enum bitdrop_operation op, bitdrop_dtype t, int input,
                        double p)
 {
@@ -63,7 +63,7 @@ static void run_halves(struct check *c, enum bitdrop_operation op, bitdrop_dtype
     call.mask = operation_uses_mask(op, cfg.mask_use) ? mask : NULL;
     if (bitdrop_mask(&cfg, HALVES, made) != BITDROP_OK)
         check_fail(c, "refused");
-    for (size_t i = 0; i < sizeof mask; i++) /* if it is read, it need not be of this p */
+    for (size_t i = 0; i < sizeof mask; i++) /* a mask that is read may be any */
         mask[i] = (uint8_t)~made[i] | all;
     for (int k = 0; k < INPUTS; k++) {
         check_fill(c, t, before[k], HALVES);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hash of masks: one number that is the same on every machine and ISA, for reports to be
- * compared by. It is the FNV-1a, 64 bits, of these masks one after the other, each of 10,007
- * elements and so 1,251 bytes:
- *
- *   for each p of probabilities, for each offset of offsets, for rounds 10 and 7,
- *   seed 0x0123456789ABCDEF, and stream 0, 1, 2, ... for one mask after the other.
+ * The hash of masks: a number that is the same on every machine and ISA, so that reports can be
+ * compared. It is the 64-bit FNV-1a of a sequence of masks of 10,007 elements, 1,251 bytes, each:
+ * for each p of probabilities, for each offset of offsets, for rounds 10 and 7. The seed is
+ * 0x0123456789ABCDEF, and the stream is the number of the mask, from 0 on.
  */
 #include <inttypes.h>
 
@@ -21,8 +19,7 @@ enum { ELEMENTS = 10007, BYTES = (ELEMENTS + 7) / 8 };
 
 static const double probabilities[] = {1e-9, 1.0 / 256, 0.1, 0.25, 0.5, 0.9};
 
-/* In the last two a carry leaves the lower word of the counter, of late planes and of early ones.
- */
+/* At the last two the lower word of the counter overflows: of late planes, and of early planes. */
 static const uint64_t offsets[] = {0, 12345, (UINT64_C(1) << 37) - 5000,
                                    (UINT64_C(1) << 39) - 5000};
 
@@ -83,11 +80,12 @@ void check_mask_hash(struct check *c)
 }
 
 /*
- * The hash of values: the FNV-1a of the hashes of the operations in the order of the list, each of
- * which reference.c has. That is the FNV-1a of what the operation writes, for each dtype in the
- * order of bitdrop_dtype, once with BITDROP_SCALE_TRAIN, ten rounds and a stored mask, and once
- * with BITDROP_SCALE_INFER, seven rounds and, if it reads a mask, a remade one: the output as
- * little-endian numbers, and the mask if it writes one.
+ * The hash of values is the FNV-1a of the hashes of the operations, in the order of the list.
+ * reference.c has the expected hash of each. The hash of an operation is the FNV-1a of everything
+ * that two calls for each dtype, in the order of bitdrop_dtype, write: the output as little-endian
+ * numbers, and the mask if the operation writes one. The first call has BITDROP_SCALE_TRAIN, ten
+ * rounds and a stored mask. The second has BITDROP_SCALE_INFER and seven rounds, and remakes the
+ * mask if the operation reads one.
  */
 enum { ROWS = 9, COLS = 1113, VALUES = ROWS * COLS, MASK_BYTES = ROWS * ((COLS + 7) / 8) };
 enum { INPUTS = BITDROP_MAX_INPUTS, WRITTEN = 2 * (16 * VALUES + 4 * MASK_BYTES) };
@@ -98,13 +96,13 @@ static const bitdrop_2d value_shape = {.rows = ROWS, .cols = COLS};
 static const bitdrop_softmax value_softmax = {
     .scale = 0.3, .causal_rows = 5, .causal_first = COLS - 5}; /* the bias is a matrix too */
 
-/* Bytes that are hashed, in a buffer that holds all of an operation. */
+/* The bytes that the calls of one operation have written. */
 struct written {
     unsigned char bytes[WRITTEN];
     size_t count;
 };
 
-/* The exponent field of 1 and the bits of the fraction. */
+/* The exponent field of 1.0, and how many bits the fraction has. */
 struct format {
     unsigned bias, fraction;
 };
@@ -129,9 +127,9 @@ static void put_element(bitdrop_dtype t, uint64_t bits, unsigned char *at)
 }
 
 /*
- * Numbers of 2^-4 to 2^4 of both signs, and here and there a zero, an infinity or a NaN; but before
- * element `special` no infinity and no NaN. Nothing that is computed of them in f32 or f64 is a
- * denormal, which ARMv7 would flush.
+ * Numbers from 2^-4 to 2^4 of both signs, and some zeros, infinities and NaNs. Infinities and NaNs
+ * begin only at element `special`. No operation computes a denormal from these numbers in f32 or
+ * f64: ARMv7 would flush it.
  */
 static void fill_values(bitdrop_dtype t, size_t special)
 {
@@ -165,13 +163,13 @@ static void append(struct written *w, bitdrop_dtype t, const void *element)
     const struct format f = format_of(t);
     uint64_t bits = oracle_bits(t, element);
 
-    if (oracle_is_nan(t, element)) /* one for all */
+    if (oracle_is_nan(t, element)) /* all NaNs count as one */
         bits = (uint64_t)(4 * f.bias + 3) << (f.fraction - 1);
     for (size_t b = 0; b < dtype_bytes(t); b++)
         w->bytes[w->count++] = (unsigned char)(bits >> (8 * b));
 }
 
-/* The mask that is read. */
+/* Fills the mask, for calls that read it. */
 static void fill_mask(void)
 {
     struct check c = {.random = 2027};
@@ -194,7 +192,7 @@ static struct call value_call(enum bitdrop_operation op, bitdrop_dtype t, const 
         call.in[i] = operation_reads(op, cfg->mask_use, i) ? inputs[i] : NULL;
     if (!operation_uses_mask(op, cfg->mask_use))
         call.mask = NULL;
-    fill_values(t, operation_of_rows(op) ? VALUES - COLS : 0); /* a NaN makes its row one */
+    fill_values(t, operation_of_rows(op) ? VALUES - COLS : 0); /* a NaN makes its whole row NaNs */
     fill_mask();
     return call;
 }
@@ -202,20 +200,20 @@ static struct call value_call(enum bitdrop_operation op, bitdrop_dtype t, const 
 static void reference_call(const struct call *call)
 {
     const size_t bytes = dtype_bytes(call->dtype);
-    const bitdrop_2d full = layout_filled(call->shape);
+    const bitdrop_2d filled = layout_filled(call->shape);
     const bool reads = operation_row(call->op)->bits == BITS_READ && call->mask != NULL;
 
     for (size_t row = 0; row < ROWS; row++)
         for (size_t col = 0; col < COLS; col++) {
-            const size_t at = row * COLS + col, bit = layout_bit(&full, false, row, col);
+            const size_t at = row * COLS + col, bit = layout_bit(&filled, false, row, col);
             const uint8_t in_mask = (uint8_t)(1 << (bit % 8));
             struct element e = {.op = call->op, .cfg = call->cfg, .dtype = call->dtype};
 
-            e.index = layout_index(&full, call->cfg->offset, row, col);
+            e.index = layout_index(&filled, call->cfg->offset, row, col);
             e.stored = reads;
-            e.keep = reads
-                         ? (value_mask[bit / 8] & in_mask) != 0
-                         : oracle_keep(call->cfg, layout_index(&full, call->cfg->offset, row, col));
+            e.keep =
+                reads ? (value_mask[bit / 8] & in_mask) != 0
+                      : oracle_keep(call->cfg, layout_index(&filled, call->cfg->offset, row, col));
             for (int i = 0; i < INPUTS; i++)
                 if (call->in[i] != NULL)
                     e.in[i] =
@@ -227,11 +225,11 @@ static void reference_call(const struct call *call)
                 value_mask[bit / 8] = (uint8_t)(e.bit ? value_mask[bit / 8] | in_mask
                                                       : value_mask[bit / 8] & ~in_mask);
         }
-    for (size_t row = 0; row < ROWS && !reads; row++) /* the bits past the last */
-        value_mask[(row + 1) * full.mask_stride - 1] &= (1 << COLS % 8) - 1;
+    for (size_t row = 0; row < ROWS && !reads; row++) /* the bits after the last column */
+        value_mask[(row + 1) * filled.mask_stride - 1] &= (1 << COLS % 8) - 1;
 }
 
-/* By the kernels of an ISA, or with AUTO by the reference; 0 if they refuse. */
+/* The hash by the kernels of an ISA, or by the reference if isa is AUTO. 0 if a call fails. */
 static uint64_t hash_of_operation(enum bitdrop_operation op, bitdrop_isa isa)
 {
     static struct written w;
@@ -303,7 +301,7 @@ static void expect_hash(struct check *c, enum bitdrop_operation op)
                    operation_name(op), by_kernels, by_reference);
 }
 
-/* Whether scalar, too, calls SLEEF. */
+/* Whether scalar calls SLEEF too. */
 static bool has_fma(void)
 {
 #ifdef __x86_64__
@@ -314,8 +312,8 @@ static bool has_fma(void)
 }
 
 /*
- * One version of SLEEF has one value for all machines. Those of another, or of libm, are the same
- * on all ISAs of this machine.
+ * With SLEEF 3.5.1 the hash is the same on all machines. With another version, or with libm, it is
+ * unknown, but must be the same on all ISAs of this machine.
  */
 static void expect_math_hash(struct check *c, enum bitdrop_operation op)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every kernel and dtype against the oracle, one axis in full at a time and the others sampled. */
+/* Compares every kernel and dtype with the reference. Each check covers one parameter completely
+ * and draws the others. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,7 @@ void check_every_probability(struct check *c)
             case_run(c, &t);
         }
     }
-    /* Each number of planes, early and late. */
+    /* Each number of planes that a p can have. */
     for (int planes = 1; planes <= 64; planes++) {
         struct test_case t = case_random(c, 2500 / c->thin);
         const int width = planes < 53 ? planes : 53; /* bits of a double */
@@ -90,7 +91,8 @@ void check_every_alignment(struct check *c)
     }
 }
 
-/* A random matrix of at most so many columns, with what may differ from the dense one. */
+/* A random shape with `rows` rows and `cols` columns. Its other members may differ from those of a
+ * dense matrix. */
 static bitdrop_2d random_shape(struct check *c, size_t rows, size_t cols)
 {
     bitdrop_2d s = {.rows = rows, .cols = cols};
@@ -99,7 +101,8 @@ static bitdrop_2d random_shape(struct check *c, size_t rows, size_t cols)
     if (s.unit == BITDROP_EACH_ELEMENT && check_below(c, 2))
         s.pitch = cols + check_below(c, check_below(c, 2) ? 3000 : 9);
     else if (s.unit == BITDROP_EACH_ELEMENT && check_below(c, 2) && cols <= 4096)
-        s.pitch = (uint64_t)4096 << check_below(c, 4); /* tiles that may take one another's place */
+        s.pitch =
+            (uint64_t)4096 << check_below(c, 4); /* rows begin at the same places in their tiles */
     if (check_below(c, 2))
         s.x_stride = cols + check_below(c, 70);
     if (check_below(c, 2))
@@ -113,8 +116,8 @@ static bitdrop_2d random_shape(struct check *c, size_t rows, size_t cols)
     return s;
 }
 
-/* Rows of whole words, without a pitch and at aligned places, can be applied as if they were one.
- */
+/* Rows of whole words without a pitch, in aligned buffers, which may be applied as if they were one
+ * row. */
 static void align_rows(struct check *c, struct test_case *t)
 {
     bitdrop_2d *s = &t->shape;
@@ -134,7 +137,7 @@ void check_matrices(struct check *c)
 
     for (size_t i = 0; i < 2000 / c->thin; i++) {
         const size_t rows = check_below(c, i % 50 == 0 ? 300 : 9);
-        const size_t unit = units[i % 5]; /* rows that end at a byte can be folded into one */
+        const size_t unit = units[i % 5]; /* rows of whole bytes may be folded into one */
         const size_t cols = check_below(c, widest[i % 3]) / unit * unit;
         struct test_case t = case_random(c, 0);
 
@@ -165,7 +168,7 @@ void check_every_width(struct check *c)
     }
 }
 
-/* Many short rows: of EACH_ROW and of shared masks so many that their bits fill tiles. */
+/* Many short rows, so that their bits fill tiles even if rows have one bit or share a mask. */
 void check_short_rows(struct check *c)
 {
     for (size_t i = 0; i < 40 / c->thin + 2; i++) {
@@ -182,7 +185,7 @@ void check_short_rows(struct check *c)
 
 enum { LARGE = (64 << 20) / 8 + 12345 };
 
-/* By streaming stores as through the caches. Inputs may be one buffer. */
+/* Streaming stores must write the same as stores through the caches. All inputs are one buffer. */
 static void compare_large(struct check *c, enum bitdrop_operation op, const float *x, float *y[2],
                           uint8_t *mask)
 {
@@ -202,11 +205,11 @@ static void compare_large(struct check *c, enum bitdrop_operation op, const floa
             check_fail(c, "%s is refused", operation_name(op));
     }
     if (memcmp(y[0], y[1], LARGE * sizeof *x) != 0)
-        check_fail(c, "%s of %d elements", operation_name(op), LARGE);
+        check_fail(c, "%s of %d elements: streaming stores differ", operation_name(op), LARGE);
     c->cases++;
 }
 
-/* Beyond the size from which STORES_AUTO streams. */
+/* Calls of more than 64 MiB, from which on BITDROP_STORES_AUTO always streams. */
 void check_large_calls(struct check *c)
 {
     float *x = malloc(LARGE * sizeof *x);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What needs no operation of the list: names, versions, sizes, and activations that there are not.
- */
+/* Checks that need no operation of the list: names, versions, sizes, and activations that do not
+ * exist. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ static void expect_strings(struct check *c)
         for (int j = 0; j < i; j++)
             if (strcmp(bitdrop_status_string((bitdrop_status)i),
                        bitdrop_status_string((bitdrop_status)j)) == 0)
-                check_fail(c, "statuses %d and %d have one sentence", i, j);
+                check_fail(c, "statuses %d and %d have the same string", i, j);
     if (strcmp(bitdrop_math(), "libm") != 0 && strncmp(bitdrop_math(), "sleef 3.", 8) != 0)
         check_fail(c, "math by %s", bitdrop_math());
     if (bitdrop_version_number() !=
@@ -33,7 +33,7 @@ static void expect_size(struct check *c, const char *what, size_t got, size_t si
     c->cases++;
 }
 
-/* Each pointer that GELU would need, until the activation is found not to be one. */
+/* An activation that does not exist is ERR_CONFIG. Pointers that GELU needs are checked first. */
 static void expect_no_activation(struct check *c, bitdrop_activation act)
 {
     static float in[3][8], y[8];
@@ -69,7 +69,7 @@ static void expect_no_activation(struct check *c, bitdrop_activation act)
 
 void check_library(struct check *c)
 {
-    static const int not_there[] = {0, 5, 6, 257, -1};
+    static const int unknown[] = {0, 5, 6, 257, -1};
 
     expect_strings(c);
     expect_size(c, "bitdrop_config", bitdrop_sizeof_config(), sizeof(bitdrop_config), 64);
@@ -77,6 +77,6 @@ void check_library(struct check *c)
     expect_size(c, "bitdrop_softmax", bitdrop_sizeof_softmax(), sizeof(bitdrop_softmax), 80);
     expect_size(c, "bitdrop_parallel", bitdrop_sizeof_parallel(), sizeof(bitdrop_parallel), 40);
     expect_size(c, "bitdrop_attention", bitdrop_sizeof_attention(), sizeof(bitdrop_attention), 264);
-    for (size_t i = 0; i < sizeof not_there / sizeof *not_there; i++)
-        expect_no_activation(c, (bitdrop_activation)not_there[i]);
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        expect_no_activation(c, (bitdrop_activation)unknown[i]);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What works on masks alone: their bytes, counting, unpacking and packing. */
+/* Checks the calls on masks alone: sizes in bytes, counting, unpacking and packing. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -32,10 +32,10 @@ static struct mask_buffers place(struct check *c, size_t n)
 
 static void fill(struct check *c, const struct rows *r)
 {
-    const size_t every = check_below(c, 3); /* none, some or most are 0 */
+    const size_t zero_thirds = check_below(c, 3); /* of the bytes */
 
     for (size_t i = 0; i < r->bytes; i++)
-        rows_shadow(r, 0)[i] = (uint8_t)(check_below(c, 3) < every ? 0 : check_random(c));
+        rows_shadow(r, 0)[i] = (uint8_t)(check_below(c, 3) < zero_thirds ? 0 : check_random(c));
     rows_settle(r);
 }
 
@@ -79,7 +79,7 @@ static void check_length(struct check *c, size_t n)
     expect_same(c, "packing", n, bitdrop_mask_pack(n, b.bytes.at, b.mask.at), &b);
 }
 
-/* Each byte value is not 0, or is. */
+/* Packs all byte values: only 0 becomes a bit 0. */
 static void check_byte_values(struct check *c)
 {
     uint8_t bytes[256], mask[32], wanted[32];
@@ -136,7 +136,7 @@ static void check_mask_statuses(struct check *c)
     EXPECT(bitdrop_mask_count(8 * sizeof(size_t), mask, a.kept), BITDROP_ERR_OVERLAP);
     EXPECT(bitdrop_mask_count(8 * sizeof(size_t) + 1, mask, a.kept + 1), BITDROP_ERR_OVERLAP);
     if (kept != 7 || memcmp(&a, &before, sizeof a) != 0)
-        check_fail(c, "written on an error");
+        check_fail(c, "a call that fails wrote something");
 
     EXPECT(bitdrop_mask_unpack(0, NULL, NULL), BITDROP_OK);
     EXPECT(bitdrop_mask_pack(0, NULL, NULL), BITDROP_OK);
@@ -173,8 +173,8 @@ static void check_bytes(struct check *c)
         s.first_row = check_below(c, 2) ? 0 : check_random(c) >> check_below(c, 64) >> 1;
         if (s.unit == BITDROP_EACH_ELEMENT && check_below(c, 2))
             s.mask_stride = (s.cols + 7) / 8 + check_below(c, 5);
-        const bitdrop_2d full = layout_filled(&s);
-        const struct layout_mask m = layout_mask(&full, false);
+        const bitdrop_2d filled = layout_filled(&s);
+        const struct layout_mask m = layout_mask(&filled, false);
 
         expect_bytes(c, "random", &s, rows_total(m.rows, m.bytes, m.stride));
     }

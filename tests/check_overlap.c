@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What counts as an overlap. Only what is written is checked: an output or a written mask overlaps
- * no other buffer of the call, but for the matrices that an output may be. Inputs and a mask that
- * is read may overlap one another, and what is not looked at does not count.
+ * Checks which overlaps are errors. An output or a written mask must not overlap any other buffer
+ * of the call; but the output may be one of certain inputs. Inputs and a mask that is read may
+ * overlap one another. A buffer that the call does not use does not count.
  */
 #include "good_call.h"
 
@@ -14,7 +14,7 @@ static size_t mask_bytes(const struct setting *s)
     return s->flat ? (N + 7) / 8 : ROWS * ((COLS + 7) / 8);
 }
 
-/* Which operations read in[i], if it is of one of these kinds: bit kind of each. */
+/* The operations that read in[i] and for which it is of one of `kinds`, a set of bits. */
 static operations of_kinds(const struct setting *s, int i, unsigned kinds)
 {
     operations set = 0;
@@ -25,7 +25,8 @@ static operations of_kinds(const struct setting *s, int i, unsigned kinds)
     return set;
 }
 
-/* As a bias of one row; as anything else; and as what the output must not be. */
+/* The operations that read in[i] as a bias of one row; as anything else; and as an input that the
+ * output must not be. */
 static operations as_bias(const struct setting *s, int i) { return of_kinds(s, i, 1U << IN_BIAS); }
 
 static operations as_matrix(const struct setting *s, int i)
@@ -38,7 +39,7 @@ static operations as_apart(const struct setting *s, int i)
     return of_kinds(s, i, 1U << IN_BIAS | 1U << IN_ROW_BIAS | 1U << IN_PROB);
 }
 
-/* One input against the output. */
+/* Overlaps of one input and the output. */
 static void expect_input(const struct setting *s, int i)
 {
     float *in = buffers.in[i];
@@ -58,7 +59,7 @@ static void expect_input(const struct setting *s, int i)
                 BITDROP_ERR_OVERLAP);
 }
 
-/* One input against a mask: only one that is written must lie apart. */
+/* Overlaps of one input and a mask. Only a mask that is written must lie apart. */
 static void expect_mask(const struct setting *s, int i)
 {
     float *in = buffers.in[i];
@@ -76,7 +77,7 @@ static void expect_mask(const struct setting *s, int i)
 static void expect_output(const struct setting *s)
 {
     const operations uses = that_use_mask(s) & with_data();
-    const operations inputs = ALL & ~that_read_kind(s, IN_PROB); /* that are all only read */
+    const operations inputs = ALL & ~that_read_kind(s, IN_PROB); /* which write no input */
     const size_t bytes = mask_bytes(s);
 
     EXPECT_ONLY(a.call.mask = (uint8_t *)buffers.y, uses, BITDROP_ERR_OVERLAP);
@@ -84,14 +85,14 @@ static void expect_output(const struct setting *s)
     EXPECT(a.call.mask = (uint8_t *)(buffers.y + N), ALL, BITDROP_OK);
     EXPECT_ONLY((a.call.y = buffers.y + N, a.call.mask = (uint8_t *)(buffers.y + N) - bytes + 1),
                 uses, BITDROP_ERR_OVERLAP);
-    /* All inputs in one place, and a mask that is read there too. */
+    /* All inputs overlap, and a mask that is read overlaps them. */
     EXPECT((a.call.in[1] = a.call.in[0], a.call.in[2] = buffers.in[0] + 1), inputs, BITDROP_OK);
     EXPECT((a.call.in[1] = a.call.in[0], a.call.in[2] = buffers.in[0] + 1,
             a.call.mask = (uint8_t *)buffers.in[0] + 3),
            inputs & ~that_write_mask(s), BITDROP_OK);
 }
 
-/* The output is several inputs at once: allowed where it may be each of them. */
+/* The output is all inputs at once. That is legal if it may be each of them. */
 static void expect_both(const struct setting *s)
 {
     operations biased = 0;
@@ -106,14 +107,14 @@ static void expect_both(const struct setting *s)
             biased & as_bias(s, i), BITDROP_OK);
 }
 
-/* Rows in the gaps of others do not overlap them. */
+/* Rows that lie in the gaps of another matrix do not overlap it. */
 static void expect_rows_of(const struct setting *s, int i)
 {
     float *in = buffers.in[i];
     const operations matrix = as_matrix(s, i), writes = matrix & that_write_mask(s);
     const operations bias = as_bias(s, i), apart = as_apart(s, i);
 
-    /* All input strides are set: which one it is depends on the operation. */
+    /* Sets all input strides: the operation decides which one is in[i]'s. */
 #define STRIDES(stride) a.shape.x_stride = a.shape.z_stride = a.soft.bias_stride = (stride)
     EXPECT_ONLY((a.call.y = in, STRIDES(60), a.shape.y_stride = 61), matrix | bias,
                 BITDROP_ERR_OVERLAP);
@@ -129,19 +130,19 @@ static void expect_rows_of(const struct setting *s, int i)
            BITDROP_OK);
     EXPECT_ONLY((STRIDES(60), a.call.mask = (uint8_t *)(in + COLS), a.shape.mask_stride = 239),
                 writes, BITDROP_ERR_OVERLAP);
-    /* One row has no stride. */
+    /* If there is only one row, strides do not matter. */
     EXPECT((a.call.y = in, a.shape.rows = 1, STRIDES(60)), ALL & ~apart, BITDROP_OK);
 #undef STRIDES
 }
 
-/* How far a mask reaches depends on the unit and mask_repeat, unless it is one of marks. */
-static void expect_reach(const struct setting *s)
+/* The size of a mask depends on the unit and mask_repeat, unless it stores marks. */
+static void expect_mask_sizes(const struct setting *s)
 {
     const operations uses = that_use_mask(s) & with_data(), marks = that_mark();
     uint8_t *end = (uint8_t *)(buffers.y + N);
     const size_t row = (COLS + 7) / 8;
 
-    /* The output begins where the mask would end, or a byte before. */
+    /* The output begins `bytes` bytes behind the beginning of the mask. */
 #define MASK(bytes) (a.call.y = buffers.y + N, a.call.mask = end - (bytes))
     EXPECT((MASK(2 * row), a.shape.mask_repeat = 2), uses & ~marks, BITDROP_OK);
     EXPECT((MASK(2 * row - 1), a.shape.mask_repeat = 2), uses, BITDROP_ERR_OVERLAP);
@@ -162,7 +163,8 @@ static void expect_reach(const struct setting *s)
 #undef MASK
 }
 
-/* prob, the log-sum-exps and the rows of the bias that a softmax call reads. */
+/* Overlaps of the other buffers of softmax calls: prob, the log-sum-exps, and the rows of the bias.
+ */
 static void expect_softmax(const struct setting *s)
 {
     const operations soft = that_read_kind(s, IN_PROB), mask = soft & that_write_mask(s);
@@ -181,7 +183,7 @@ static void expect_softmax(const struct setting *s)
     EXPECT((LSE(prob), a.call.in[2] = NULL), soft, BITDROP_OK);
     EXPECT((LSE(bias), a.call.in[1] = NULL), soft, BITDROP_OK);
 #undef LSE
-    /* prob may be x, with its stride, and nothing else. */
+    /* prob may be x, with the same stride, and overlap nothing else. */
     EXPECT(a.call.in[2] = x, soft, BITDROP_OK);
     EXPECT((a.call.in[2] = x, a.shape.x_stride = 30), soft, BITDROP_ERR_OVERLAP);
     EXPECT((a.call.in[2] = x, a.shape.x_stride = a.shape.z_stride = 30), soft, BITDROP_OK);
@@ -190,8 +192,9 @@ static void expect_softmax(const struct setting *s)
     EXPECT(a.call.in[2] = bias, soft, BITDROP_ERR_OVERLAP);
     EXPECT(a.call.mask = (uint8_t *)prob, mask, BITDROP_ERR_OVERLAP);
     /*
-     * Of a bias in blocks of 3 for 6 rows, rows 4 to 7 of the whole take rows 1, 2, 3, 4. Where the
-     * block is for all rows, they take rows 1, 2, 0, 1, and with blocks of 6, rows 4, 5, 0, 1.
+     * The call has rows 4 to 7 of the whole. With bias blocks of 3 rows, each repeated twice, they
+     * read rows 1, 2, 3, 4 of the bias. With one block of 3 that serves all rows they read rows 1,
+     * 2, 0, 1, and with blocks of 6 rows 4, 5, 0, 1.
      */
 #define BIAS(block, repeat)                                                                        \
     a.shape.first_row = 4, a.soft.bias_block = (block), a.soft.bias_repeat = (repeat)
@@ -230,7 +233,7 @@ void check_overlaps(struct check *c)
         expect_output(s);
         expect_both(s);
         if (!s->flat) {
-            expect_reach(s);
+            expect_mask_sizes(s);
             expect_softmax(s);
         }
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that are shared out among tasks leave the bytes of calls that are not. */
+/* Calls that are cut into tasks must write the same bytes as calls that are not. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +12,13 @@
 enum {
     INPUTS = BITDROP_MAX_INPUTS,
     ELEMENTS = 200000,
-    ROOM = 2 * ELEMENTS, /* with gaps */
-    STRIDE_MORE = 24,
-    TASK_ELEMENTS = 32768, /* or more */
+    BUFFER_ELEMENTS = 2 * ELEMENTS, /* with gaps */
+    MOST_GAP = 24,
+    TASK_ELEMENTS = 32768, /* tasks have at least this many on average */
     TILE = 8192
 };
 
-/* Runs the tasks from the last to the first, and counts. */
+/* How often run_backwards was called, and the most tasks that it got. */
 struct backwards {
     size_t runs, tasks;
 };
@@ -34,7 +34,8 @@ static void run_backwards(void *context, size_t tasks, void (*task)(void *argume
         task(argument, tasks);
 }
 
-/* The inputs are read; y and mask, with what lies around them, are written alone and by tasks. */
+/* Inputs, and the outputs of two calls: [0] on one thread, and [1] in tasks. Whole buffers are
+ * compared, with the bytes around the outputs. */
 struct buffers {
     unsigned char *in[INPUTS], *y[2], *prob[2];
     uint8_t *mask[2];
@@ -45,11 +46,11 @@ static struct buffers buffers_new(void)
     struct buffers b;
 
     for (int i = 0; i < INPUTS; i++)
-        b.in[i] = malloc(ROOM * 8);
+        b.in[i] = malloc(BUFFER_ELEMENTS * 8);
     for (int i = 0; i < 2; i++) {
-        b.y[i] = malloc(ROOM * 8);
-        b.prob[i] = malloc(ROOM * 8);
-        b.mask[i] = malloc(ROOM);
+        b.y[i] = malloc(BUFFER_ELEMENTS * 8);
+        b.prob[i] = malloc(BUFFER_ELEMENTS * 8);
+        b.mask[i] = malloc(BUFFER_ELEMENTS);
     }
     return b;
 }
@@ -77,21 +78,22 @@ static bitdrop_2d random_shape(struct check *c, size_t n, bool in_place)
     s.first_row = check_below(c, 2) ? 0 : check_below(c, 1000);
     if (s.unit == BITDROP_EACH_ELEMENT && check_below(c, 2) == 0)
         s.pitch = cols + check_below(c, 5000);
-    if (cols > STRIDE_MORE && check_below(c, 2) == 0) {
-        s.y_stride = cols + check_below(c, STRIDE_MORE);
-        s.x_stride = in_place ? s.y_stride : cols + check_below(c, STRIDE_MORE);
-        s.z_stride = cols + check_below(c, STRIDE_MORE);
+    if (cols > MOST_GAP && check_below(c, 2) == 0) {
+        s.y_stride = cols + check_below(c, MOST_GAP);
+        s.x_stride = in_place ? s.y_stride : cols + check_below(c, MOST_GAP);
+        s.z_stride = cols + check_below(c, MOST_GAP);
         if (s.unit == BITDROP_EACH_ELEMENT)
             s.mask_stride = bitdrop_mask_bytes(cols) + check_below(c, 3);
     }
     return s;
 }
 
-/* A flat call, or one on a matrix, of which op, dtype and buffers are still open. */
+/* A flat call or a call on a matrix, without its operation, dtype and buffers. */
 struct plan {
     bitdrop_config cfg;
     bitdrop_2d shape;
-    size_t n, elements, tasks; /* at most */
+    size_t n, elements;
+    size_t tasks; /* at most */
     bool flat, in_place;
 };
 
@@ -111,10 +113,10 @@ static struct plan random_plan(struct check *c, bool flat)
     return p;
 }
 
-/* The same elements again and again, an odd number of them. */
+/* Random elements that repeat with an odd period, because drawing all of them takes long. */
 static void fill_inputs(struct check *c, const struct buffers *b, bitdrop_dtype t)
 {
-    const size_t size = ROOM * dtype_bytes(t), period = 9973 * dtype_bytes(t);
+    const size_t size = BUFFER_ELEMENTS * dtype_bytes(t), period = 9973 * dtype_bytes(t);
 
     for (int i = 0; i < INPUTS; i++) {
         check_fill(c, t, b->in[i], 9973);
@@ -135,14 +137,14 @@ static struct call call_of(const struct plan *p, const struct buffers *b, enum b
 }
 
 /*
- * A flat call takes as many tasks as it may, each of enough elements to be worth it; one is no
- * sharing. Where rows share a mask, run may be called for the mask and for the data. A row of which
- * each element depends on all is not shared out.
+ * A flat call must have as many tasks as it may, each of at least TASK_ELEMENTS elements, and must
+ * not call `run` for a single task. Where rows share a mask, `run` may be called twice: for the
+ * mask and for the data. A single row of an operation on whole rows is not cut.
  */
 static void expect_tasks(struct check *c, const struct backwards *b, const struct plan *p,
                          bool of_rows)
 {
-    const size_t worth = p->elements / TASK_ELEMENTS, tasks = worth < p->tasks ? worth : p->tasks;
+    const size_t most = p->elements / TASK_ELEMENTS, tasks = most < p->tasks ? most : p->tasks;
     const bool one_row = of_rows && p->flat;
     bool good = b->runs <= 2 && b->tasks <= tasks;
 
@@ -151,8 +153,8 @@ static void expect_tasks(struct check *c, const struct backwards *b, const struc
     else if (p->flat)
         good = b->runs == 1 && b->tasks == tasks;
     if (!good)
-        check_fail(c, "%zu elements, %zu tasks at most: %zu runs of %zu", p->elements, p->tasks,
-                   b->runs, b->tasks);
+        check_fail(c, "%zu elements, %zu tasks at most: %zu runs of %zu tasks", p->elements,
+                   p->tasks, b->runs, b->tasks);
 }
 
 static void compare_one(struct check *c, const struct buffers *b, const struct plan *p,
@@ -166,32 +168,32 @@ static void compare_one(struct check *c, const struct buffers *b, const struct p
     call.cfg = &cfg;
     cfg.p = operation_p(call.op, cfg.p);
     for (int i = 0; i < 2; i++) {
-        memcpy(b->y[i], b->in[0], ROOM * dtype_bytes(call.dtype));
-        memcpy(b->mask[i], b->in[0], ROOM); /* read by some */
+        memcpy(b->y[i], b->in[0], BUFFER_ELEMENTS * dtype_bytes(call.dtype));
+        memcpy(b->mask[i], b->in[0], BUFFER_ELEMENTS); /* some operations read it */
         cfg.parallel = i == 0 ? NULL : &parallel;
         if (p->in_place && call.in[0] != NULL)
             call.in[0] = b->y[i];
         call.y = b->y[i];
         call.mask = uses_mask ? b->mask[i] : NULL;
         if (operation_row(call.op)->in[2] == IN_PROB) {
-            memset(b->prob[i], 0x55, ROOM * 8);
+            memset(b->prob[i], 0x55, BUFFER_ELEMENTS * 8);
             call.in[2] = b->prob[i];
         }
         if (call_run(&call) != BITDROP_OK)
             check_fail(c, "%s is refused", operation_name(call.op));
     }
-    const size_t first = check_difference(call.dtype, b->y[0], b->y[1], ROOM);
+    const size_t first = check_difference(call.dtype, b->y[0], b->y[1], BUFFER_ELEMENTS);
 
     if (operation_row(call.op)->in[2] == IN_PROB &&
-        memcmp(b->prob[0], b->prob[1], ROOM * dtype_bytes(call.dtype)) != 0)
+        memcmp(b->prob[0], b->prob[1], BUFFER_ELEMENTS * dtype_bytes(call.dtype)) != 0)
         check_fail(c, "%s in %zu tasks: prob differs", operation_name(call.op), p->tasks);
-    if (first < ROOM || memcmp(b->mask[0], b->mask[1], ROOM) != 0)
+    if (first < BUFFER_ELEMENTS || memcmp(b->mask[0], b->mask[1], BUFFER_ELEMENTS) != 0)
         check_fail(c,
                    "%s %s %s, %zu elements, rows of %zu, pitch %" PRIu64 ", repeat %zu, unit %u, "
                    "offset %" PRIu64 ", differs in %zu tasks: %s, element %zu of the output",
                    operation_name(call.op), dtype_name(call.dtype), call.flat ? "flat" : "2d",
                    p->elements, p->shape.cols, p->shape.pitch, p->shape.mask_repeat, p->shape.unit,
-                   cfg.offset, p->tasks, first < ROOM ? "values" : "mask", first);
+                   cfg.offset, p->tasks, first < BUFFER_ELEMENTS ? "values" : "mask", first);
     expect_tasks(c, &count, p, operation_of_rows(call.op));
     c->cases++;
 }
@@ -213,10 +215,11 @@ void check_parallel(struct check *c)
 }
 
 /*
- * Where tasks that make bits meet. A tile that lies in two of them is made twice: so in one row
- * they meet at a tile, or before the next byte of the mask, and in several rows, whose tiles begin
- * anywhere, a whole number of tiles from the beginning of a row. The buffer consists of units of so
- * many elements and bytes. The stride is a number of units, and 0 for a single row.
+ * Checks where one task ends and the next begins, if they make bits. Two tasks that have parts of
+ * the same tile both make it. So in a single row they must meet at the beginning of a tile, or less
+ * than a mask byte after it. In several rows, whose tiles begin anywhere, they must meet a whole
+ * number of tiles after the beginning of a row. The buffer consists of units of `elements` elements
+ * and `bytes` bytes. The stride is in units, and 0 for a single row.
  */
 static void expect_cuts(struct check *c, const struct plan *p, enum bitdrop_operation op,
                         const struct watched *w, size_t stride, size_t elements, size_t bytes)
@@ -229,14 +232,14 @@ static void expect_cuts(struct check *c, const struct plan *p, enum bitdrop_oper
 
         if (!good)
             check_fail(c,
-                       "%s: tasks %d and %d meet in the midst of a tile, at column %zu of %zu x "
+                       "%s: tasks %d and %d meet within a tile, at column %zu of %zu x "
                        "%zu, offset %" PRIu64,
                        operation_name(op), w->owner[i - bytes], w->owner[i], col, p->shape.rows,
                        p->shape.cols, p->cfg.offset);
     }
 }
 
-/* The rows of a matrix may have gaps, in which nobody writes: they part no two tasks. */
+/* No task writes the gaps between rows. Counts a gap as written by the task in front of it. */
 static void fill_gaps(struct watched *w)
 {
     for (size_t i = 1; i < w->bytes; i++)
@@ -247,14 +250,14 @@ static void fill_gaps(struct watched *w)
 static void watch_one(struct check *c, const struct buffers *b, const struct plan *p,
                       enum bitdrop_operation op, bitdrop_dtype t, bool cuts)
 {
-    const bitdrop_2d full = layout_filled(&p->shape);
+    const bitdrop_2d filled = layout_filled(&p->shape);
     struct call call = call_of(p, b, op, t);
     bitdrop_config cfg = p->cfg;
     const bool uses_mask = operation_uses_mask(op, cfg.mask_use);
     const bool writes = uses_mask && operation_row(op)->bits == BITS_WRITTEN;
-    const size_t y_bytes = full.rows * full.y_stride * dtype_bytes(t);
+    const size_t y_bytes = filled.rows * filled.y_stride * dtype_bytes(t);
     struct watch w = {{{b->y[0], b->y[1], operation_has_data(op) ? y_bytes : 0, false},
-                       {b->mask[0], b->mask[1], writes ? ROOM : 0, false}}};
+                       {b->mask[0], b->mask[1], writes ? BUFFER_ELEMENTS : 0, false}}};
     const bitdrop_parallel parallel = {.run = watch_run, .context = &w, .tasks = p->tasks};
     struct watched *y = &w.buffer[0], *mask = &w.buffer[1];
 
@@ -270,20 +273,21 @@ static void watch_one(struct check *c, const struct buffers *b, const struct pla
         check_fail(c, "%s is refused", operation_name(op));
     if (y->shared || mask->shared)
         check_fail(c, "%s: two tasks write the same byte of the %s; %zu x %zu, repeat %zu, unit %u",
-                   operation_name(op), y->shared ? "output" : "mask", full.rows, full.cols,
-                   full.mask_repeat, full.unit);
+                   operation_name(op), y->shared ? "output" : "mask", filled.rows, filled.cols,
+                   filled.mask_repeat, filled.unit);
     if (cuts && operation_makes_bits(op, cfg.mask_use)) {
         fill_gaps(y);
         fill_gaps(mask);
         if (y->bytes > 0)
-            expect_cuts(c, p, op, y, full.rows == 1 ? 0 : full.y_stride, 1, dtype_bytes(t));
+            expect_cuts(c, p, op, y, filled.rows == 1 ? 0 : filled.y_stride, 1, dtype_bytes(t));
         if (mask->bytes > 0)
-            expect_cuts(c, p, op, mask, full.rows == 1 ? 0 : full.mask_stride, 8, 1);
+            expect_cuts(c, p, op, mask, filled.rows == 1 ? 0 : filled.mask_stride, 8, 1);
     }
     c->cases++;
 }
 
-/* A third is flat, a third are matrices that no call can take for one row, and a third is any. */
+/* A third of the calls are flat, a third are on matrices that cannot be folded into one row, and a
+ * third are on random matrices. */
 void check_tasks(struct check *c)
 {
     struct buffers b = buffers_new();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The softmax calls against softmax.c, in guarded memory: random shapes, biases, causal rows,
- * places, masks that are stored and remade. A call on some of the rows, one with the other kind of
- * mask and one of scalar must leave the same bits.
+ * Compares the softmax calls with softmax.c, in guarded memory: random shapes, biases, causal rows
+ * and places, with stored and with remade masks. A call on a part of the rows, a call with the
+ * other kind of mask and a call of scalar must write the same bits.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -16,23 +16,23 @@
 #include "rows.h"
 #include "softmax.h"
 
-enum { ELEMENTS = 24000, ROWS = 200, BIAS_ROWS = 220, ROOM = 400000, NO_PLACE = -1 };
+enum { ELEMENTS = 24000, ROWS = 200, BIAS_ROWS = 220, BUFFER_BYTES = 400000, NO_PLACE = -1 };
 enum { X, BIAS, PROB, Y, MASK, LSE, BUFFERS }; /* X is dy in backward calls, and Y dx */
 
 static struct guard guards[BUFFERS][3];
 
-struct run {
+struct trial {
     struct check *c;
     bool backward, reads_mask;
     bitdrop_dtype dtype;
     size_t bytes;
     bitdrop_config cfg;
-    bitdrop_2d shape, full;
+    bitdrop_2d shape, filled;
     bitdrop_softmax soft;
     size_t bias_rows;
-    int in_place; /* Y is this one, or forward PROB is X if it is PROB; or NO_PLACE */
+    int in_place; /* X: Y is X. PROB: Y is PROB, or in a forward call PROB is X. Or NO_PLACE */
     struct rows buffer[BUFFERS];
-    unsigned char *copy[BUFFERS]; /* of X and PROB, as dense rows */
+    unsigned char *copy[BUFFERS]; /* of the inputs, as dense rows */
 };
 
 static struct place random_place(struct check *c)
@@ -41,8 +41,8 @@ static struct place random_place(struct check *c)
 }
 
 /*
- * Most rows are of like numbers; some are far apart, some hold infinities and NaNs, and some
- * nothing else than one of these.
+ * The numbers of most rows are of similar size. In some rows they are far apart, in some there are
+ * infinities or NaNs too, and some rows are -infinity throughout.
  */
 static void fill_row(struct check *c, bitdrop_dtype t, unsigned char *x, size_t cols)
 {
@@ -63,14 +63,14 @@ static void fill_row(struct check *c, bitdrop_dtype t, unsigned char *x, size_t 
 
 static size_t random_cols(struct check *c)
 {
-    static const size_t some[] = {1,   8,    31,   32,   33,   64,   100,  512,
-                                  682, 1024, 1365, 2048, 2049, 4096, 4100, 9001};
+    static const size_t sizes[] = {1,   8,    31,   32,   33,   64,   100,  512,
+                                   682, 1024, 1365, 2048, 2049, 4096, 4100, 9001};
 
     return check_below(c, 2) ? 1 + check_below(c, 200)
-                             : some[check_below(c, sizeof some / sizeof *some)];
+                             : sizes[check_below(c, sizeof sizes / sizeof *sizes)];
 }
 
-static void choose_shape(struct run *r)
+static void choose_shape(struct trial *r)
 {
     struct check *c = r->c;
     bitdrop_2d *s = &r->shape;
@@ -90,33 +90,33 @@ static void choose_shape(struct run *r)
     s->first_row = check_below(c, 2)   ? 0
                    : check_below(c, 2) ? check_below(c, 50)
                                        : UINT64_C(1) << 40;
-    if (s->rows * (cols + 10) * 8 > ROOM / 2)
+    if (s->rows * (cols + 10) * 8 > BUFFER_BYTES / 2)
         s->rows = 1;
 }
 
-/* Blocks of the bias such that its rows fit in the room; no bias if it does not. */
-static void choose_bias(struct run *r)
+/* Draws the blocks of the bias. There is no bias if its rows do not fit in the buffer. */
+static void choose_bias(struct trial *r)
 {
     struct check *c = r->c;
     bitdrop_softmax *s = &r->soft;
-    struct softmax_row last = {.soft = s, .first_row = r->full.first_row};
+    struct softmax_row last = {.soft = s, .first_row = r->filled.first_row};
 
-    s->bias_stride = check_below(c, 2) ? 0 : r->full.cols + check_below(c, 20);
+    s->bias_stride = check_below(c, 2) ? 0 : r->filled.cols + check_below(c, 20);
     s->bias_block = check_below(c, 3) == 0 ? 0 : 1 + check_below(c, 9);
     s->bias_repeat = check_below(c, 3);
-    if (s->bias_block > 0 && r->full.first_row > BIAS_ROWS)
+    if (s->bias_block > 0 && r->filled.first_row > BIAS_ROWS)
         s->bias_repeat = SIZE_MAX / s->bias_block;
     r->bias_rows = 0;
-    for (size_t row = 0; row < r->full.rows; row++) {
-        last.R = r->full.first_row + row;
+    for (size_t row = 0; row < r->filled.rows; row++) {
+        last.R = r->filled.first_row + row;
         if (softmax_bias_row(&last) >= r->bias_rows)
             r->bias_rows = (size_t)softmax_bias_row(&last) + 1;
     }
-    if (check_below(c, 3) == 0 || r->bias_rows * (r->full.cols + 20) * r->bytes > ROOM)
+    if (check_below(c, 3) == 0 || r->bias_rows * (r->filled.cols + 20) * r->bytes > BUFFER_BYTES)
         r->bias_rows = 0;
 }
 
-static void choose(struct run *r)
+static void choose(struct trial *r)
 {
     static const double scales[] = {0, 1, 0.125, -0.5, 0.3, 1e-3, 1e300};
     struct check *c = r->c;
@@ -134,11 +134,11 @@ static void choose(struct run *r)
         r->shape.z_stride = r->shape.y_stride;
     else if (r->in_place == PROB)
         r->shape.x_stride = r->shape.z_stride;
-    r->full = layout_filled(&r->shape);
+    r->filled = layout_filled(&r->shape);
     *s = (bitdrop_softmax){.scale = scales[check_below(c, check_below(c, 30) ? 6 : 7)]};
     choose_bias(r);
     if (check_below(c, 2)) {
-        s->causal_rows = 1 + check_below(c, check_below(c, 2) ? r->full.cols : 9);
+        s->causal_rows = 1 + check_below(c, check_below(c, 2) ? r->filled.cols : 9);
         s->causal_first = (int64_t)check_below(c, 40) - 20;
         if (check_below(c, 10) == 0)
             s->causal_first = check_below(c, 2) ? INT64_MAX : INT64_MIN;
@@ -147,45 +147,45 @@ static void choose(struct run *r)
     }
 }
 
-/* A buffer that is read: filled, and copied. */
-static void place_input(struct run *r, int b, size_t stride, size_t rows)
+/* Places an input, fills it, and copies its rows to r->copy. */
+static void place_input(struct trial *r, int b, size_t stride, size_t rows)
 {
     struct rows *buffer = &r->buffer[b];
-    const size_t row_bytes = r->full.cols * r->bytes;
+    const size_t row_bytes = r->filled.cols * r->bytes;
 
     *buffer = rows_new(guards[b], rows, row_bytes, stride * r->bytes, random_place(r->c));
     for (size_t row = 0; row < rows; row++) {
         unsigned char *at = rows_shadow(buffer, row);
 
-        fill_row(r->c, r->dtype, at, r->full.cols);
+        fill_row(r->c, r->dtype, at, r->filled.cols);
         memcpy(r->copy[b] + row * row_bytes, at, row_bytes);
     }
     rows_settle(buffer);
 }
 
-static void place(struct run *r)
+static void place(struct trial *r)
 {
-    const struct layout_mask m = layout_mask(&r->full, false);
-    const size_t rows = r->full.rows, row_bytes = r->full.cols * r->bytes;
-    const size_t number = r->dtype == BITDROP_F64 ? 8 : 4;
+    const struct layout_mask m = layout_mask(&r->filled, false);
+    const size_t rows = r->filled.rows, row_bytes = r->filled.cols * r->bytes;
+    const size_t lse_bytes = r->dtype == BITDROP_F64 ? 8 : 4;
     const bool has_prob = r->backward || r->in_place == PROB || check_below(r->c, 2);
 
     memset(r->buffer, 0, sizeof r->buffer);
-    place_input(r, X, r->full.x_stride, rows);
+    place_input(r, X, r->filled.x_stride, rows);
     if (r->backward)
-        place_input(r, PROB, r->full.z_stride, rows);
+        place_input(r, PROB, r->filled.z_stride, rows);
     else if (r->in_place == PROB)
         r->buffer[PROB] = r->buffer[X];
     else if (has_prob)
-        r->buffer[PROB] = rows_new(guards[PROB], rows, row_bytes, r->full.z_stride * r->bytes,
+        r->buffer[PROB] = rows_new(guards[PROB], rows, row_bytes, r->filled.z_stride * r->bytes,
                                    random_place(r->c));
     if (r->in_place == X || (r->in_place == PROB && r->backward))
         r->buffer[Y] = r->buffer[r->in_place];
     else
         r->buffer[Y] =
-            rows_new(guards[Y], rows, row_bytes, r->full.y_stride * r->bytes, random_place(r->c));
+            rows_new(guards[Y], rows, row_bytes, r->filled.y_stride * r->bytes, random_place(r->c));
     if (r->bias_rows > 0 && !r->backward) {
-        const size_t stride = r->soft.bias_stride == 0 ? r->full.cols : r->soft.bias_stride;
+        const size_t stride = r->soft.bias_stride == 0 ? r->filled.cols : r->soft.bias_stride;
 
         place_input(r, BIAS, stride, r->bias_rows);
         r->soft.bias = r->buffer[BIAS].at;
@@ -197,13 +197,14 @@ static void place(struct run *r)
             rows_shadow(&r->buffer[MASK], row)[i] = (uint8_t)check_random(r->c);
     rows_settle(&r->buffer[MASK]);
     if (!r->backward && check_below(r->c, 2)) {
-        r->buffer[LSE] = rows_new(guards[LSE], 1, rows * number, 0, random_place(r->c));
+        r->buffer[LSE] = rows_new(guards[LSE], 1, rows * lse_bytes, 0, random_place(r->c));
         r->soft.lse = r->buffer[LSE].at;
     }
 }
 
-static bitdrop_status call(const struct run *r, const bitdrop_config *cfg, const bitdrop_2d *shape,
-                           const bitdrop_softmax *soft, unsigned char *const at[BUFFERS])
+static bitdrop_status call(const struct trial *r, const bitdrop_config *cfg,
+                           const bitdrop_2d *shape, const bitdrop_softmax *soft,
+                           unsigned char *const at[BUFFERS])
 {
     if (r->backward)
         return bitdrop_backward_softmax(cfg, r->dtype, shape, soft, at[X], at[PROB], at[Y],
@@ -211,9 +212,9 @@ static bitdrop_status call(const struct run *r, const bitdrop_config *cfg, const
     return bitdrop_forward_softmax(cfg, r->dtype, shape, soft, at[X], at[PROB], at[Y], at[MASK]);
 }
 
-static void report(const struct run *r, const char *what, size_t row, size_t col)
+static void report(const struct trial *r, const char *what, size_t row, size_t col)
 {
-    const bitdrop_2d *s = &r->full;
+    const bitdrop_2d *s = &r->filled;
 
     check_fail(r->c,
                "%s_softmax %s: %s, (%zu, %zu) of %zu x %zu; pitch %" PRIu64
@@ -228,7 +229,7 @@ static void report(const struct run *r, const char *what, size_t row, size_t col
                r->soft.bias_repeat, r->soft.causal_rows, r->soft.causal_first);
 }
 
-/* Whether a stored element lies between two numbers, once these are rounded to its type. */
+/* Whether a stored element lies in `range`, the ends of which are rounded to its type first. */
 static bool is_between(bitdrop_dtype t, const void *at, struct softmax_range range)
 {
     unsigned char low[8], high[8];
@@ -238,18 +239,18 @@ static bool is_between(bitdrop_dtype t, const void *at, struct softmax_range ran
         return oracle_is_quiet_nan(t, at);
     oracle_put(t, range.low, low);
     oracle_put(t, range.high, high);
-    if (range.low == 0 && range.high == 0) /* +0 */
+    if (range.low == 0 && range.high == 0) /* must be +0 */
         return oracle_bits(t, at) == 0;
     return got >= oracle_number(t, low) && got <= oracle_number(t, high);
 }
 
-/* What a buffer holds is what it must hold. */
+/* Copies an element that was checked to the shadow, so that guard_difference accepts it. */
 static void accept(const struct rows *b, size_t row, size_t at, size_t bytes)
 {
     memcpy(rows_shadow(b, row) + at, b->at + row * b->stride + at, bytes);
 }
 
-static bool is_armv7_neon(const struct run *r)
+static bool is_armv7_neon(const struct trial *r)
 {
 #ifdef __arm__
     return r->c->isa == BITDROP_ISA_NEON && r->dtype != BITDROP_F64;
@@ -259,14 +260,14 @@ static bool is_armv7_neon(const struct run *r)
 #endif
 }
 
-static void check_forward_row(const struct run *r, const struct softmax_row *row, size_t i)
+static void check_forward_row(const struct trial *r, const struct softmax_row *row, size_t i)
 {
     static struct softmax_range prob[SOFTMAX_COLS], y[SOFTMAX_COLS];
     const struct rows *p = &r->buffer[PROB], *out = &r->buffer[Y];
     struct softmax_range lse;
 
     softmax_forward(row, prob, y, &lse);
-    for (size_t c = 0; c < r->full.cols; c++) {
+    for (size_t c = 0; c < r->filled.cols; c++) {
         const unsigned char *at_y = out->at + i * out->stride + c * r->bytes;
         const unsigned char *at_p = p->at + i * p->stride + c * r->bytes;
 
@@ -289,21 +290,21 @@ static void check_forward_row(const struct run *r, const struct softmax_row *row
     }
     if (r->soft.lse != NULL) {
         const bitdrop_dtype t = r->dtype == BITDROP_F64 ? BITDROP_F64 : BITDROP_F32;
-        const size_t number = dtype_bytes(t);
+        const size_t lse_bytes = dtype_bytes(t);
 
-        if (!is_between(t, r->buffer[LSE].at + i * number, lse))
+        if (!is_between(t, r->buffer[LSE].at + i * lse_bytes, lse))
             report(r, "lse", i, 0);
-        accept(&r->buffer[LSE], 0, i * number, number);
+        accept(&r->buffer[LSE], 0, i * lse_bytes, lse_bytes);
     }
 }
 
-static void check_backward_row(const struct run *r, const struct softmax_row *row, size_t i)
+static void check_backward_row(const struct trial *r, const struct softmax_row *row, size_t i)
 {
     static double dx[SOFTMAX_COLS];
     const struct rows *out = &r->buffer[Y];
 
     softmax_backward(row, dx);
-    for (size_t c = 0; c < r->full.cols; c++) {
+    for (size_t c = 0; c < r->filled.cols; c++) {
         const unsigned char *at = out->at + i * out->stride + c * r->bytes;
         unsigned char wanted[8];
 
@@ -315,41 +316,41 @@ static void check_backward_row(const struct run *r, const struct softmax_row *ro
     }
 }
 
-static bool keep_of(const struct run *r, size_t row, size_t col)
+static bool keep_of(const struct trial *r, size_t row, size_t col)
 {
-    const size_t bit = layout_bit(&r->full, false, row, col);
+    const size_t bit = layout_bit(&r->filled, false, row, col);
 
     if (r->reads_mask)
         return rows_shadow(&r->buffer[MASK], 0)[bit / 8] >> (bit % 8) & 1;
-    return oracle_keep(&r->cfg, layout_index(&r->full, r->cfg.offset, row, col));
+    return oracle_keep(&r->cfg, layout_index(&r->filled, r->cfg.offset, row, col));
 }
 
-/* All rows; then what is left are the bytes around them, and the mask. */
-static void check_rows(const struct run *r)
+/* Checks all rows, and then the mask and the bytes around the buffers. */
+static void check_rows(const struct trial *r)
 {
     static struct softmax_row row;
-    const size_t row_bytes = r->full.cols * r->bytes;
+    const size_t row_bytes = r->filled.cols * r->bytes;
     const bool writes = !r->backward && r->cfg.mask_use == BITDROP_MASK_STORED;
 
     row = (struct softmax_row){.dtype = r->dtype,
                                .cfg = &r->cfg,
                                .soft = &r->soft,
-                               .first_row = r->full.first_row,
-                               .cols = r->full.cols};
+                               .first_row = r->filled.first_row,
+                               .cols = r->filled.cols};
     for (size_t i = 0; i < r->buffer[MASK].count && writes; i++)
         memset(rows_shadow(&r->buffer[MASK], i), 0, r->buffer[MASK].bytes);
-    for (size_t i = 0; i < r->full.rows; i++) {
-        row.R = r->full.first_row + i;
+    for (size_t i = 0; i < r->filled.rows; i++) {
+        row.R = r->filled.first_row + i;
         row.x = row.dy = r->copy[X] + i * row_bytes;
         row.prob = r->copy[PROB] + i * row_bytes;
         row.bias = r->soft.bias == NULL
                        ? NULL
                        : r->copy[BIAS] + (size_t)softmax_bias_row(&row) * row_bytes;
-        for (size_t c = 0; c < r->full.cols; c++) {
-            const size_t bit = layout_bit(&r->full, false, i, c);
+        for (size_t c = 0; c < r->filled.cols; c++) {
+            const size_t bit = layout_bit(&r->filled, false, i, c);
 
             row.keep[c] =
-                r->full.unit == BITDROP_EACH_ROW && c > 0 ? row.keep[0] : keep_of(r, i, c);
+                r->filled.unit == BITDROP_EACH_ROW && c > 0 ? row.keep[0] : keep_of(r, i, c);
             if (writes)
                 rows_shadow(&r->buffer[MASK], 0)[bit / 8] |= (uint8_t)(row.keep[c] << (bit % 8));
         }
@@ -358,41 +359,42 @@ static void check_rows(const struct run *r)
     for (int b = 0; b < BUFFERS; b++)
         if (r->buffer[b].guard != NULL && guard_difference(r->buffer[b].guard) != NULL)
             report(r,
-                   b == MASK  ? "the mask"
-                   : b == LSE ? "around lse"
-                              : "around the output",
+                   b == MASK  ? "mask is wrong"
+                   : b == LSE ? "written outside of lse"
+                              : "written outside of the output",
                    (size_t)b, 0);
 }
 
-/* The same rows, or some of them, by another call: as the first one left them. */
-static void check_again(const struct run *r, bitdrop_isa isa, bool other_mask, bool some)
+/* Makes the call again: by `isa`, with the other kind of mask, or on a part of the rows. The result
+ * must be the same. */
+static void check_again(const struct trial *r, bitdrop_isa isa, bool other_mask, bool part)
 {
-    static unsigned char out[2][ROOM + 8], lse[ROWS * 8 + 8];
+    static unsigned char out[2][BUFFER_BYTES + 8], lse[ROWS * 8 + 8];
     bitdrop_config cfg = r->cfg;
-    bitdrop_2d shape = r->full;
+    bitdrop_2d shape = r->filled;
     bitdrop_softmax soft = r->soft;
-    const size_t first = some ? check_below(r->c, shape.rows) : 0;
-    const size_t number = r->dtype == BITDROP_F64 ? 8 : 4, bytes = r->bytes;
-    const size_t group = layout_group(&r->full, first);
+    const size_t first = part ? check_below(r->c, shape.rows) : 0;
+    const size_t lse_bytes = r->dtype == BITDROP_F64 ? 8 : 4, bytes = r->bytes;
+    const size_t group = layout_group(&r->filled, first);
     unsigned char *at[BUFFERS] = {
         [X] = r->copy[X] + first * shape.cols * bytes,
         [PROB] = r->backward ? r->copy[PROB] + first * shape.cols * bytes : out[1],
         [Y] = out[0],
         [MASK] = r->buffer[MASK].at,
     };
-    static uint8_t mask[ROOM];
+    static uint8_t mask[BUFFER_BYTES];
 
     shape.x_stride = shape.y_stride = shape.z_stride = 0;
-    shape.rows = some ? 1 + check_below(r->c, shape.rows - first) : shape.rows;
+    shape.rows = part ? 1 + check_below(r->c, shape.rows - first) : shape.rows;
     shape.first_row += first;
     if (shape.unit == BITDROP_EACH_ROW)
         shape.pitch = shape.mask_stride = 0;
     cfg.isa = (uint8_t)isa;
     if (r->reads_mask && shape.unit == BITDROP_EACH_ROW && group > 0)
-        return; /* a mask of its own would be needed */
+        return; /* the part would need a mask that begins at another bit */
     if (r->reads_mask)
         at[MASK] += group * shape.mask_stride;
-    else if (r->backward || other_mask) /* there it is nothing, or the other of the two */
+    else if (r->backward || other_mask) /* a backward call that reads no mask remakes it */
         cfg.mask_use = r->backward ? BITDROP_MASK_REMADE : (uint8_t)!cfg.mask_use;
     if (!r->reads_mask)
         at[MASK] = cfg.mask_use == BITDROP_MASK_STORED ? mask : NULL;
@@ -414,21 +416,21 @@ static void check_again(const struct run *r, bitdrop_isa isa, bool other_mask, b
                 check_difference(r->dtype, out[Y - b] + i * shape.cols * bytes, before, shape.cols);
             if (c < shape.cols)
                 report(r,
-                       some         ? "a part differs"
-                       : other_mask ? "by the other mask"
-                                    : "in scalar",
+                       part         ? "a part differs"
+                       : other_mask ? "differs with the other kind of mask"
+                                    : "differs from scalar",
                        first + i, c);
         }
     for (size_t i = 0; i < shape.rows && soft.lse != NULL; i++)
-        if (check_difference(number == 8 ? BITDROP_F64 : BITDROP_F32, lse + i * number,
-                             r->buffer[LSE].at + (first + i) * number, 1) == 0)
+        if (check_difference(lse_bytes == 8 ? BITDROP_F64 : BITDROP_F32, lse + i * lse_bytes,
+                             r->buffer[LSE].at + (first + i) * lse_bytes, 1) == 0)
             report(r, "lse differs", first + i, 0);
 }
 
 static void run_random(struct check *c, bool backward, bitdrop_dtype t)
 {
-    static unsigned char copies[BUFFERS][ROOM];
-    struct run r = {.c = c, .backward = backward, .dtype = t, .bytes = dtype_bytes(t)};
+    static unsigned char copies[BUFFERS][BUFFER_BYTES];
+    struct trial r = {.c = c, .backward = backward, .dtype = t, .bytes = dtype_bytes(t)};
     unsigned char *at[BUFFERS];
 
     for (int b = 0; b < BUFFERS; b++)
@@ -449,7 +451,7 @@ static void run_random(struct check *c, bool backward, bitdrop_dtype t)
     c->cases++;
 }
 
-/* A row of which the last visible column is past 2^64 - 1 sees all columns. */
+/* If the last visible column of a row would be beyond 2^64 - 1, the row sees all columns. */
 static void check_last_column(struct check *c)
 {
     enum { COLS = 40 };
@@ -478,7 +480,7 @@ void check_softmax(struct check *c)
     for (int b = 0; b < BUFFERS && guards[b][0].size == 0; b++) {
         guards[b][0] = guard_new(1);
         guards[b][1] = guard_new(40000);
-        guards[b][2] = guard_new(ROOM + 1024);
+        guards[b][2] = guard_new(BUFFER_BYTES + 1024);
     }
     for (unsigned i = 0; i < 1200 / c->thin; i++)
         run_random(c, i % 2, (bitdrop_dtype)(i / 2 % 4));

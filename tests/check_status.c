@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The status table: each row, in its order, and nothing written on an error. */
+/* Checks each row of the status table, in order, and that a call which fails writes nothing. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +35,8 @@ static void expect_pointers(const struct setting *s)
         EXPECT_ONLY(a.mask_as_given = true, data_and_mask, BITDROP_ERR_NULL);
 }
 
-/* mask_use is checked with the config, and until then an unknown one is the first. */
+/* mask_use is checked with the config. Until then an unknown value counts as BITDROP_MASK_STORED.
+ */
 static void expect_unknown_mask_use(const struct setting *s)
 {
     if (s->mask_use != BITDROP_MASK_STORED)
@@ -94,7 +95,7 @@ static void expect_config(const struct setting *s)
     EXPECT_ONLY(a.cfg.offset = UINT64_MAX, that_make_bits(s), BITDROP_ERR_RANGE);
 }
 
-/* Of two faults the one that stands higher in the table is told. */
+/* If two arguments are wrong, the status is the one that is higher in the table. */
 static void expect_order(const struct setting *s)
 {
     float *within = buffers.in[0] + 1;
@@ -119,7 +120,7 @@ static void expect_order(const struct setting *s)
     EXPECT((a.shape.pitch = 1, a.call.y = within), ALL, BITDROP_ERR_RANGE);
 }
 
-/* Without elements no buffer is needed, but the rest is still checked. */
+/* A call without elements needs no buffer, but its other arguments are still checked. */
 static void expect_empty(const struct setting *s)
 {
 #define EMPTY                                                                                      \
@@ -160,13 +161,13 @@ static void expect_strides(const struct setting *s)
     const operations third = that_read_kind(s, IN_THIRD) | that_read_kind(s, IN_THIRD_OR_NULL) |
                              that_read_kind(s, IN_PROB);
 
-    /* Below the row that they step over, used or not. */
+    /* A stride less than a row is an error, even if the call does not use it. */
     EXPECT(a.shape.pitch = COLS - 1, ALL, BITDROP_ERR_RANGE);
     EXPECT(a.shape.x_stride = COLS - 1, ALL, BITDROP_ERR_RANGE);
     EXPECT(a.shape.y_stride = COLS - 1, ALL, BITDROP_ERR_RANGE);
     EXPECT(a.shape.z_stride = COLS - 1, ALL, BITDROP_ERR_RANGE);
     EXPECT(a.shape.mask_stride = (COLS + 7) / 8 - 1, ALL, BITDROP_ERR_RANGE);
-    /* Beyond the address space, where there is a buffer. */
+    /* A buffer must not reach beyond the address space. */
     EXPECT_ONLY(a.shape.x_stride = SIZE_MAX / 8, with_data(), BITDROP_ERR_RANGE);
     EXPECT_ONLY(a.shape.y_stride = SIZE_MAX, with_data(), BITDROP_ERR_RANGE);
     EXPECT_ONLY(a.shape.z_stride = SIZE_MAX / 4, third, BITDROP_ERR_RANGE);
@@ -177,7 +178,7 @@ static void expect_strides(const struct setting *s)
     EXPECT((a.shape.rows = SIZE_MAX / 2, a.shape.cols = 16), ALL, BITDROP_ERR_RANGE);
 }
 
-/* The last index is 2^64 - 1, and so is the last row. */
+/* The last legal index is 2^64 - 1, and so is the last legal row. */
 static void expect_indices(const struct setting *s)
 {
     const operations makes = that_make_bits(s);
@@ -188,7 +189,7 @@ static void expect_indices(const struct setting *s)
     EXPECT((a.shape.mask_repeat = 2, a.cfg.offset = -(uint64_t)(2 * COLS)), ALL, BITDROP_OK);
     EXPECT_ONLY((a.shape.mask_repeat = 2, a.cfg.offset = -(uint64_t)(2 * COLS) + 1), makes,
                 BITDROP_ERR_RANGE);
-    /* Rows 3 to 6 are of the groups 1 to 3. */
+    /* Rows 3 to 6 belong to groups 1 to 3. */
     EXPECT((a.shape.first_row = 3, a.shape.mask_repeat = 2, a.cfg.offset = -(uint64_t)(4 * COLS)),
            ALL, BITDROP_OK);
     EXPECT_ONLY(
@@ -258,7 +259,7 @@ static void expect_softmax(const struct setting *s)
     EXPECT((a.soft.bias_block = SIZE_MAX / 2 + 1, a.soft.bias_repeat = 2, a.cfg.isa = 99), soft,
            BITDROP_ERR_ISA);
     EXPECT((a.soft.bias_block = 2, a.soft.bias_repeat = SIZE_MAX / 2), ALL, BITDROP_OK);
-    /* The whole of the bias begins a long way before the row that is taken. */
+    /* The row of the bias that is read lies beyond the address space. */
     EXPECT_ONLY(
         (a.soft.bias_block = 1, a.shape.first_row = SIZE_MAX / 64, a.shape.mask_repeat = SIZE_MAX),
         bias, BITDROP_ERR_RANGE);

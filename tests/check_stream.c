@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the stream promises across masks: blocks, nesting, and unrelated neighbours. */
+/* Checks properties of the stream that concern several masks: single blocks, nested masks, and
+ * masks of neighbouring seeds, streams and offsets. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,15 +12,16 @@ enum { WHOLE = 20000 };
 
 static bool bit(const uint8_t *mask, size_t i) { return mask[i / 8] >> (i % 8) & 1; }
 
-static void must(struct check *c, bitdrop_status status)
+static void expect_ok(struct check *c, bitdrop_status status)
 {
     if (status != BITDROP_OK)
         check_fail(c, "refused: %s", bitdrop_status_string(status));
 }
 
 /*
- * Blocks by themselves against the whole that they are of, for each number of planes up to beyond
- * those that a block runs at once. Of 2^18 elements 4 are still open after 16 planes.
+ * Compares calls on single blocks with one call on all of them, for 1 to 18 planes. A block makes
+ * 16 planes at once (BLOCK_PLANES in template/block.h). Of 2^18 elements about 4 are still open
+ * then.
  */
 void check_blocks(struct check *c)
 {
@@ -36,10 +38,10 @@ void check_blocks(struct check *c)
         const uint64_t offset = cfg.offset;
 
         cfg.p = ldexp((double)(check_random(c) >> (64 - planes) | 1), -planes);
-        must(c, bitdrop_mask(&cfg, ELEMENTS, whole));
+        expect_ok(c, bitdrop_mask(&cfg, ELEMENTS, whole));
         for (size_t i = 0; i < ELEMENTS; i += BLOCK) {
             cfg.offset = offset + i;
-            must(c, bitdrop_mask(&cfg, BLOCK, part));
+            expect_ok(c, bitdrop_mask(&cfg, BLOCK, part));
             if (memcmp(part, whole + i / 8, BLOCK / 8) != 0)
                 check_fail(c, "block at %" PRIu64 " of p = %a", cfg.offset, cfg.p);
         }
@@ -59,9 +61,9 @@ void check_nested(struct check *c)
 
         cfg.offset >>= 1;
         cfg.p = fmin(p1, p2);
-        must(c, bitdrop_mask(&cfg, WHOLE, less));
+        expect_ok(c, bitdrop_mask(&cfg, WHOLE, less));
         cfg.p = fmax(p1, p2);
-        must(c, bitdrop_mask(&cfg, WHOLE, more));
+        expect_ok(c, bitdrop_mask(&cfg, WHOLE, more));
         for (size_t i = 0; i < WHOLE / 8; i++)
             if (more[i] & ~less[i]) {
                 check_fail(c, "kept at p %a but not at %a: byte %zu", fmax(p1, p2), fmin(p1, p2),
@@ -95,28 +97,28 @@ void check_unrelated(struct check *c)
 
         cfg.p = 0.5;
         cfg.offset >>= 2;
-        must(c, bitdrop_mask(&cfg, WHOLE, a));
+        expect_ok(c, bitdrop_mask(&cfg, WHOLE, a));
         for (size_t shift = 1; shift < 300; shift += 1 + shift / 4)
             expect_unrelated(c, "a mask and itself shifted", a, a, shift);
 
         bitdrop_config other = cfg;
         other.seed ^= UINT64_C(1) << check_below(c, 64);
-        must(c, bitdrop_mask(&other, WHOLE, b));
+        expect_ok(c, bitdrop_mask(&other, WHOLE, b));
         expect_unrelated(c, "neighbouring seeds", a, b, 0);
 
         other = cfg;
         other.stream ^= UINT32_C(1) << check_below(c, 32);
-        must(c, bitdrop_mask(&other, WHOLE, b));
+        expect_ok(c, bitdrop_mask(&other, WHOLE, b));
         expect_unrelated(c, "neighbouring streams", a, b, 0);
 
         other = cfg;
         other.offset += WHOLE + (UINT64_C(1) << check_below(c, 61));
-        must(c, bitdrop_mask(&other, WHOLE, b));
+        expect_ok(c, bitdrop_mask(&other, WHOLE, b));
         expect_unrelated(c, "neighbouring offsets", a, b, 0);
 
         other = cfg;
         other.rounds = cfg.rounds == 7 ? 10 : 7;
-        must(c, bitdrop_mask(&other, WHOLE, b));
+        expect_ok(c, bitdrop_mask(&other, WHOLE, b));
         expect_unrelated(c, "seven and ten rounds", a, b, 0);
     }
 }

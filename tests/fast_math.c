@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A caller for tools/check_compilers.sh, which compiles it with -ffast-math and without. Linked
- * with -ffast-math a program flushes denormals to zero from its start. Masks do not depend on that,
- * nor what bitdrop makes of numbers that are far from denormals, nor bitdrop/apply.h. Prints
- * whether denormals are flushed, and hashes.
+ * tools/check_compilers.sh compiles this caller of the library with and without -ffast-math. A
+ * program linked with -ffast-math flushes denormals to zero from its start. This must change
+ * neither masks, nor outputs far from denormals, nor the results of bitdrop/apply.h. The program
+ * prints whether denormals are flushed, and hashes.
  */
 #include <float.h>
 #include <inttypes.h>
@@ -21,7 +21,7 @@ static union {
     uint32_t f32[N];
     uint64_t f64[N];
 } x, z;
-static double y[N], applied[N]; /* of any dtype */
+static double y[N], applied[N]; /* large enough for any dtype */
 static uint8_t mask[(N + 7) / 8];
 
 static uint64_t hash_of(uint64_t hash, const void *data, size_t bytes)
@@ -57,17 +57,17 @@ static void fill(bitdrop_dtype t, uint64_t random)
     }
 }
 
-/* y = D(x) again, by a loop of the caller's own. */
+/* Applies the mask in a loop of its own, and compares with y. */
 static int applies(float scale)
 {
     float *out = (float *)applied;
 
     for (size_t i = 0; i < N; i += BITDROP_KEEP_BLOCK) {
-        const size_t some = N - i < BITDROP_KEEP_BLOCK ? N - i : BITDROP_KEEP_BLOCK;
+        const size_t count = N - i < BITDROP_KEEP_BLOCK ? N - i : BITDROP_KEEP_BLOCK;
         uint32_t keep[BITDROP_KEEP_BLOCK];
 
-        bitdrop_keep_words(keep, mask, i, some);
-        for (size_t k = 0; k < some; k++) {
+        bitdrop_keep_words(keep, mask, i, count);
+        for (size_t k = 0; k < count; k++) {
             float v;
 
             memcpy(&v, &x.f32[i + k], sizeof v);

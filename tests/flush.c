@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sets flush-to-zero before main(), as what gcc links in for -ffast-math does. */
+/* Sets flush-to-zero before main(), as the object that gcc links for -ffast-math does. */
 #include <immintrin.h>
 
 __attribute__((constructor)) static void set_flush(void)

@@ -7,16 +7,16 @@ struct arguments_buffers buffers;
 
 struct arguments arguments_good(const struct setting *s)
 {
-    static const bitdrop_config some_config;
-    static const bitdrop_2d some_shape;
+    static const bitdrop_config placeholder_config;
+    static const bitdrop_2d placeholder_shape;
 
     return (struct arguments){
-        /* The pointers stand for the config and shape beside them, unless a test sets them NULL. */
+        /* Unless a test sets these pointers to NULL, `run` points them to cfg and shape below. */
         .call = {.flat = s->flat,
-                 .cfg = &some_config,
+                 .cfg = &placeholder_config,
                  .dtype = BITDROP_F32,
                  .n = ARGUMENTS_N,
-                 .shape = &some_shape,
+                 .shape = &placeholder_shape,
                  .in = {buffers.in[0], buffers.in[1], buffers.in[2]},
                  .y = buffers.y,
                  .mask = buffers.mask},
@@ -109,7 +109,7 @@ void arguments_expect(const struct setting *s, const char *what, const struct ar
             check_fail(s->c, "%s, %s, mask_use %d, %s: status %d, not %d", operation_name(op),
                        s->flat ? "flat" : "2d", s->mask_use, what, got, wanted);
         if (got != BITDROP_OK && memcmp(before, &buffers, sizeof buffers) != 0)
-            check_fail(s->c, "%s, %s: written on an error", operation_name(op), what);
+            check_fail(s->c, "%s, %s: a call that fails wrote something", operation_name(op), what);
         s->c->cases++;
     }
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A good call of every operation, to be changed in one place or two: what check_status.c and
- * check_overlap.c share. */
+/* A legal call of every operation. check_status.c and check_overlap.c change its arguments. */
 #ifndef BITDROP_TESTS_GOOD_CALL_H
 #define BITDROP_TESTS_GOOD_CALL_H
 
@@ -9,23 +8,24 @@
 
 enum { ARGUMENTS_N = 100, ARGUMENTS_ROWS = 4, ARGUMENTS_COLS = 25, INPUTS = BITDROP_MAX_INPUTS };
 
-/* Buffers of four times N elements each, and a mask of as many bytes. */
+/* Buffers of 4 * ARGUMENTS_N elements each, and a mask of as many bytes. */
 struct arguments_buffers {
     float in[INPUTS][4 * ARGUMENTS_N], y[4 * ARGUMENTS_N];
     uint8_t mask[4 * ARGUMENTS_N];
 };
 extern struct arguments_buffers buffers;
 
-/* A call with its config and shape, either of which a test may change, or set to NULL in call. */
+/* A call and the structs that it points to. A test may change a struct, or set its pointer in
+ * `call` to NULL. */
 struct arguments {
     struct call call;
     bitdrop_config cfg;
     bitdrop_2d shape;
     bitdrop_softmax soft;
-    bool mask_as_given; /* else there is none where mask_use wants none */
+    bool mask_as_given; /* else the mask is NULL for operations that do not use one */
 };
 
-/* What the loops over flat and mask_use have come to. */
+/* The current values of a check's loops over flat and mask_use. */
 struct setting {
     struct check *c;
     bool flat;
@@ -34,30 +34,30 @@ struct setting {
 
 struct arguments arguments_good(const struct setting *s);
 
-/* Sets of operations, bit op of each. */
+/* A set of operations: bit op is 1 if it has operation op. */
 typedef unsigned long operations;
 
 #define ALL ((operations)((1UL << BITDROP_OPERATION_COUNT) - 1))
 operations with_data(void);
-operations with_mask(void); /* a mask argument */
+operations with_mask(void); /* that have a mask argument */
 operations that_mark(void);
 operations of_rows(void); /* that have a bitdrop_softmax */
 operations that_make_noise(void);
 operations that_use_mask(const struct setting *s);
 operations that_write_mask(const struct setting *s);
 operations that_make_bits(const struct setting *s);
-operations that_read(const struct setting *s, int i); /* in[i] */
-operations that_need(const struct setting *s, int i); /* in[i], which must not be NULL */
+operations that_read(const struct setting *s, int i); /* that read in[i] */
+operations that_need(const struct setting *s, int i); /* whose in[i] must not be NULL */
 operations that_read_kind(const struct setting *s, enum bitdrop_input kind);
 
 /*
- * Each operation of the set returns the status; if that is an error, nothing is written. No other
- * operation is run.
+ * Runs each operation of the set. It must return the status, and write nothing if that is an error.
  */
 void arguments_expect(const struct setting *s, const char *what, const struct arguments *a,
                       operations set, bitdrop_status wanted);
 
-/* A good call with a change. The rest of the operations must accept it. */
+/* A legal call with a change. After EXPECT_ONLY, all operations outside of the set must accept it.
+ */
 #define EXPECT(change, set, status)                                                                \
     do {                                                                                           \
         struct arguments a = arguments_good(s);                                                    \

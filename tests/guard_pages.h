@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What guard.c needs of the OS: guard_posix.c or guard_windows.c. */
+/* The functions of the OS that guard.c needs. guard_posix.c or guard_windows.c has them. */
 #ifndef BITDROP_TESTS_GUARD_PAGES_H
 #define BITDROP_TESTS_GUARD_PAGES_H
 
@@ -7,7 +7,9 @@
 
 size_t guard_page(void); /* bytes */
 
-/* size bytes, whole pages, between two that fault. Exits if there is no memory. */
+/* Maps size bytes, which are whole pages, between two pages that fault. Exits if there is no
+ * memory.
+ */
 unsigned char *guard_map(size_t size);
 void guard_unmap(unsigned char *base, size_t size);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a library says of itself in a few lines: the hashes of masks and values that
- * bitdrop-selftest prints, for each ISA that it runs, and its default ISA. Not the hash of vector
- * math, which depends on SLEEF. For check_by_hand.sh and tools/check_cpus.sh, which compare
- * libraries and CPUs.
+ * Prints the hashes of masks and values, as bitdrop-selftest does, for each ISA that the library
+ * runs here, and the default ISA. It does not print the hash of vector math, which depends on
+ * SLEEF. check_by_hand.sh and tools/check_cpus.sh compare this output between libraries and between
+ * CPUs.
  */
 #include <inttypes.h>
 #include <stdio.h>

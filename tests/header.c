@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nothing but the header, as C99, C11, C++17 and C++20: that it compiles is the test. */
+/* The test is that the public header alone compiles, as C99, C11, C++17 and C++20. */
 #include <bitdrop/bitdrop.h>
 
 #define HAS_BYTES(type, bytes) (sizeof(void *) != 8 || sizeof(type) == (bytes))
@@ -10,7 +10,7 @@ typedef char sizes_are_documented[HAS_BYTES(bitdrop_config, 64) && HAS_BYTES(bit
                                           HAS_BYTES(bitdrop_attention, 264)
                                       ? 1
                                       : -1];
-/* Those that no function names, so that abidiff does not see them: docs/abi.md. */
+/* abidiff does not see these enumerators, because no function has their types (docs/abi.md). */
 typedef char enumerators_stay[BITDROP_SCALE_TRAIN == 0 && BITDROP_SCALE_INFER == 1 &&
                                       BITDROP_STORES_AUTO == 0 && BITDROP_STORES_CACHED == 1 &&
                                       BITDROP_STORES_STREAMING == 2 && BITDROP_MASK_STORED == 0 &&
@@ -24,7 +24,8 @@ extern enumerators_stay bitdrop_test_enumerators;
 size_t bitdrop_test_header(const bitdrop_config *cfg);
 
 #if !defined(__cplusplus) || __cplusplus >= 202002L
-/* The members stand in the order in which people write them: C++20 refuses any other. */
+/* C++20 requires designated initialisers in the order of the members. This order must stay legal.
+ */
 static const bitdrop_config in_order = {
     .p = 0.1, .seed = 42, .stream = 3, .offset = 7, .rounds = 7, .mask_use = BITDROP_MASK_REMADE};
 static const bitdrop_2d part = {

@@ -2,8 +2,8 @@
 /*
  * usage: large ISA
  *
- * Calls of more than 2^32 elements against the same elements in small calls, which other tests
- * check. Takes 10 GiB of memory and minutes.
+ * Compares calls on more than 2^32 elements with small calls on the same elements, which other
+ * tests check. Needs 10 GiB of memory and several minutes.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -18,7 +18,8 @@ enum { PART = 1 << 20 };
 static const size_t N = ((size_t)1 << 32) + 4100;
 static const uint16_t one = 0x3F80; /* bf16 */
 
-/* Late planes count 2^32 words of 32 elements, and early ones 2^32 blocks of 128. */
+/* The lower counter word overflows after 2^32 words of 32 elements in late planes, and after 2^32
+ * blocks of 128 elements in early planes. The last two calls go across these indices. */
 static const uint64_t offsets[] = {0, (UINT64_C(1) << 37) - (UINT64_C(1) << 31) - 5,
                                    (UINT64_C(1) << 39) - (UINT64_C(1) << 31) - 5};
 
@@ -38,7 +39,7 @@ static bitdrop_config config(uint64_t offset)
     return (bitdrop_config){.p = 0.3, .seed = 11, .offset = offset, .isa = (uint8_t)isa};
 }
 
-/* Compares mask, and data if values is set, with parts of `count` elements. */
+/* Compares mask, and if `values` data too, `count` elements, with calls on PART elements each. */
 static bool parts_agree(const char *what, const bitdrop_config *whole, size_t count, bool values)
 {
     static uint16_t x[PART], y[PART];
@@ -93,7 +94,7 @@ static void run_backwards(void *context, size_t tasks, void (*task)(void *argume
         task(argument, tasks);
 }
 
-/* Rows of one column, each a decision by itself, and tasks that begin anywhere. */
+/* Rows of one column with one decision each, in tasks, which may begin anywhere. */
 static bool rows_are_right(uint64_t offset)
 {
     const bitdrop_parallel parallel = {.run = run_backwards, .tasks = 3};
@@ -117,7 +118,7 @@ static bool matrix_is_right(void)
     bitdrop_config cfg = config(3);
 
     if (N % 3 != 0)
-        return fail("N is no multiple of 3", 0, 0);
+        return fail("N is not a multiple of 3", 0, 0);
     fill_data();
     cfg.parallel = &parallel;
     cfg.mask_use = BITDROP_MASK_REMADE;
@@ -223,7 +224,7 @@ static bool attention_is_right(void)
            fail("attention, its values", 9, 0);
 }
 
-/* A byte for each element, and back. */
+/* Unpacks the mask to a byte for each element, and packs it again. */
 static bool bytes_are_right(void)
 {
     uint8_t *const bytes = (uint8_t *)data;
@@ -237,8 +238,8 @@ static bool bytes_are_right(void)
         ones += bytes[i];
     memset(mask, 0x55, bitdrop_mask_bytes(N));
     if (ones != kept || bitdrop_mask_pack(N, bytes, mask) != BITDROP_OK)
-        return fail("count, or pack is refused", 77, 0);
-    return parts_agree("mask, unpacked and packed", &cfg, N, false);
+/* Compares mask, and if `values` data too, `count` elements, with calls on PART elements each. */
+static bool parts_agree(const char *what, const bitdrop_config *whole, size_t count, bool values)
 }
 
 int main(int argc, char **argv)
@@ -255,7 +256,7 @@ int main(int argc, char **argv)
     data = malloc(N * sizeof *data);
     mask = malloc(bitdrop_mask_bytes(N) + (1 << 20)); /* attention has more than N probabilities */
     if (data == NULL || mask == NULL) {
-        fputs("large: 10 GiB of memory are not to be had\n", stderr);
+        fputs("large: cannot allocate 10 GiB of memory\n", stderr);
         return 77;
     }
     for (size_t i = 0; i < sizeof offsets / sizeof *offsets && right; i++)

@@ -23,8 +23,7 @@ bitdrop_2d layout_filled(const bitdrop_2d *shape)
     return s;
 }
 
-/* m of the contract. Most rows share nothing, and a division takes long where it is done so often.
- */
+/* m of docs/reference.md. Most masks are not shared, and then the slow division is not needed. */
 static uint64_t mask_row(const bitdrop_2d *s, uint64_t row)
 {
     return s->mask_repeat == 1 ? row : row / s->mask_repeat;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the elements of a shape and their mask bits are: "Index" of docs/reference.md, said again.
- */
+/* Computes where the elements of a shape and their mask bits are, as "Index" of docs/reference.md
+ * says. */
 #ifndef BITDROP_TESTS_LAYOUT_H
 #define BITDROP_TESTS_LAYOUT_H
 
@@ -10,15 +10,15 @@
 
 #include "bitdrop/bitdrop.h"
 
-/* The shape with its zeros replaced by what they stand for. */
+/* The shape with each 0 replaced by the default that it stands for. */
 bitdrop_2d layout_filled(const bitdrop_2d *shape);
 
 /* Below, s is a filled shape, and r a row of the call. */
 
-/* The mask row of row r: the first is 0. */
+/* The number of row r's mask row. Row 0 has mask row 0. */
 size_t layout_group(const bitdrop_2d *s, size_t r);
 
-/* How many indices there are from offset to the last one of the call. */
+/* How many indices the call spans, from offset to its last one. */
 uint64_t layout_indices(const bitdrop_2d *s);
 
 /* The absolute index of element (r, c). */
@@ -34,7 +34,7 @@ struct layout_mask {
 
 struct layout_mask layout_mask(const bitdrop_2d *s, bool marks);
 
-/* The mask bit of element (r, c): which bit of the mask, counted from its first byte. */
+/* The mask bit of element (r, c), counted from bit 0 of the mask's first byte. */
 size_t layout_bit(const bitdrop_2d *s, bool marks, size_t r, size_t c);
 
 #endif

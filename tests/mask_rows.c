@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows of mask bits (struct bitdrop_mask_rows) against the oracle: narrow pieces of wide matrices,
- * and what causal rows see of them. No exported call has causal rows of bits, so this includes the
- * kernel. Compiled once for each ISA, with
+ * Compares rows of mask bits (struct bitdrop_mask_rows) with the oracle: a part of the columns of a
+ * wide matrix, also with causal rows. No exported call makes causal rows of bits, so this file
+ * includes the kernel. It is compiled once for each ISA, with
  *
  *   VEC_H            its vec.h
  *   CHECK_MASK_ROWS  check_mask_rows_<isa>
@@ -15,10 +15,10 @@
 #include "check.h"
 #include "oracle.h"
 
-#pragma GCC diagnostic ignored "-Wunused-function" /* what applies bits */
+#pragma GCC diagnostic ignored "-Wunused-function" /* those that apply bits */
 #include "template/mask_rows.h"
 
-enum { MOST_BYTES = 1 << 16, AROUND = 64 };
+enum { MOST_BYTES = 1 << 16, MARGIN = 64 };
 
 static uint8_t got[MOST_BYTES], wanted[MOST_BYTES];
 
@@ -40,16 +40,16 @@ static void expect_rows(struct check *c, const bitdrop_config *cfg,
 {
     const struct bitdrop_stream stream =
         bitdrop_stream_make(cfg->seed, cfg->stream, cfg->rounds == 7 ? 7 : 10, cfg->p);
-    const size_t bytes = m->rows * m->stride + 2 * AROUND;
+    const size_t bytes = m->rows * m->stride + 2 * MARGIN;
     struct bitdrop_mask_rows made = *m;
 
     if (bytes > MOST_BYTES)
         return;
     memset(got, 0x55, bytes);
     memset(wanted, 0x55, bytes);
-    fill(cfg, m, wanted + AROUND);
+    fill(cfg, m, wanted + MARGIN);
     made.stream = &stream;
-    made.mask = got + AROUND;
+    made.mask = got + MARGIN;
     kernel_mask_rows(&made);
     for (size_t i = 0; i < bytes; i++)
         if (got[i] != wanted[i]) {
@@ -58,14 +58,14 @@ static void expect_rows(struct check *c, const bitdrop_config *cfg,
                        ", p %a, seed %" PRIu64 ", stream %" PRIu32
                        ", rounds %d: byte %zd of %zu a row is %02x, not %02x",
                        m->rows, m->cols, m->first, m->pitch, m->causal, m->seen, cfg->p, cfg->seed,
-                       cfg->stream, cfg->rounds, (ptrdiff_t)i - AROUND, m->stride, got[i],
+                       cfg->stream, cfg->rounds, (ptrdiff_t)i - MARGIN, m->stride, got[i],
                        wanted[i]);
             break;
         }
     c->cases++;
 }
 
-/* Of any size up to some tiles. */
+/* Rows of bits that need up to several tiles. */
 static struct bitdrop_mask_rows random_rows(struct check *c, size_t sample)
 {
     static const size_t most_rows[] = {3, 20, 70, 9}, most_cols[] = {3000, 300, 130, 300};
@@ -87,16 +87,16 @@ static struct bitdrop_mask_rows random_rows(struct check *c, size_t sample)
 
 void CHECK_MASK_ROWS(struct check *c)
 {
-    /* Counter words 1 change here: of late planes at 2^37, of early ones at 2^39. */
+    /* Counter word 1 changes here: of late planes at 2^37, of early planes at 2^39. */
     static const uint64_t edges[] = {UINT64_C(1) << 37, UINT64_C(1) << 39};
-    static const int64_t far[] = {INT64_MIN, -1, 0, INT64_MAX};
+    static const int64_t extremes[] = {INT64_MIN, -1, 0, INT64_MAX};
 
     for (size_t sample = 0; sample < 600 / c->thin; sample++) {
         struct bitdrop_mask_rows m = random_rows(c, sample);
         bitdrop_config cfg = check_random_config(c);
 
         m.first = cfg.offset >> 1;
-        if (sample % 3 == 0) { /* the edge among the elements */
+        if (sample % 3 == 0) { /* an edge lies among the elements */
             const uint64_t back = check_below(c, 1 + m.rows) * m.pitch + check_below(c, m.cols);
 
             m.first = edges[check_below(c, 2)] - (back < edges[0] ? back : 0);
@@ -104,7 +104,7 @@ void CHECK_MASK_ROWS(struct check *c)
         if (sample % 3 == 1)
             m.first = m.first / 128 * 128;
         if (sample % 50 == 0)
-            m.seen = far[check_below(c, 4)];
+            m.seen = extremes[check_below(c, 4)];
         expect_rows(c, &cfg, &m);
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scalar on a CPU without FMA, which qemu plays: vector math is libm's there. */
+/* Checks scalar on a CPU without FMA, which qemu emulates. There it takes vector math from libm. */
 #include <stdio.h>
 
 #include "check.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A buffer of rows in guarded memory. */
+/* Rows of bytes in guarded memory. */
 #ifndef BITDROP_TESTS_ROWS_H
 #define BITDROP_TESTS_ROWS_H
 
@@ -7,7 +7,7 @@
 
 #include "guard.h"
 
-/* Bytes between the buffer and the unmapped page, which is in front or behind. */
+/* `gap` bytes lie between the buffer and an unmapped page, which is behind it or in front of it. */
 struct place {
     size_t gap;
     bool behind;
@@ -16,22 +16,22 @@ struct place {
 struct rows {
     struct guard *guard;
     unsigned char *at;
-    size_t count, bytes /* of a row */, stride;
+    size_t count, bytes /* of a row */, stride /* from row to row, in bytes */;
 };
 
-/* From the first byte to the last. */
+/* The bytes from the start of the first row to the end of the last. */
 size_t rows_total(size_t count, size_t bytes, size_t stride);
 
-/* In the smallest of three guards in which it fits, the contents of which are lost. */
+/* Places rows in the first of three guards that is large enough, and resets that guard. */
 struct rows rows_new(struct guard guards[3], size_t count, size_t bytes, size_t stride,
                      struct place place);
 
 unsigned char *rows_shadow(const struct rows *r, size_t row);
 
-/* Makes the real rows equal to their shadow. */
+/* Copies the shadow to the rows. */
 void rows_settle(const struct rows *r);
 
-/* The row and byte in which p lies. False if it lies in none. */
+/* The row that p lies in, and which byte of the row it is. False if it lies in none. */
 bool rows_find(const struct rows *r, const unsigned char *p, size_t *row, size_t *byte);
 
 #endif
