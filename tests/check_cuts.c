@@ -12,7 +12,7 @@
 enum {
     INPUTS = BITDROP_MAX_INPUTS,
     WHOLE = 20000,
-    BUFFER_ELEMENTS = 40000 /* elements, with gaps */
+    BUFFER_ELEMENTS = 40000 /* with gaps */
 };
 
 /* A call on a whole matrix, or on a whole flat tensor, which is one row. */

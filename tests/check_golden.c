@@ -188,8 +188,7 @@ static void fill_input(bitdrop_dtype t, unsigned char *x)
         for (size_t b = 0; b < bytes; b++)
             x[i * bytes + b] = (unsigned char)(v >> (8 * b));
     }
-    to_little_endian(x,
-                     bytes); /* the same reversal, from the file's byte order to this machine's */
+    to_little_endian(x, bytes); /* the same reversal brings x to this machine's order */
 }
 
 /* The call that a line of values.txt describes. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // usage: cxx [terminate]
-// bitdrop.hpp: each call writes what the C call writes, in each dtype; each buffer of each call
-// that is one element too short is refused, and nothing is written then.
+// Checks bitdrop.hpp. Each call must write the same as the C call, in each dtype. If a buffer of a
+// call is one element too short, the call must fail and write nothing.
 #include <bitdrop/bitdrop.hpp>
 
 #include <algorithm>
@@ -29,35 +29,35 @@ void expect(bool right, const char *what)
     }
 }
 
-// ---- What does not compile.
+// ---- Calls that must compile, and calls that must not.
 
-template <class X, class Y, class = void> constexpr bool takes = false;
+template <class X, class Y, class = void> constexpr bool accepts = false;
 template <class X, class Y>
-constexpr bool takes<X, Y,
-                     std::void_t<decltype(bitdrop::recompute(
-                         std::declval<bitdrop_config>(), std::declval<X>(), std::declval<Y>()))>> =
-    true;
+constexpr bool
+    accepts<X, Y,
+            std::void_t<decltype(bitdrop::recompute(std::declval<bitdrop_config>(),
+                                                    std::declval<X>(), std::declval<Y>()))>> = true;
 using floats = std::vector<float>;
-static_assert(takes<floats &, floats &> && takes<const floats &, floats &>);
-static_assert(takes<const float (&)[3], std::array<float, 3> &>);
-static_assert(takes<bitdrop::span<const bitdrop::bf16>, bitdrop::span<bitdrop::bf16>>);
-static_assert(!takes<floats &, const floats &>, "the output is const");
-static_assert(!takes<floats &, std::vector<double> &>, "two dtypes");
-static_assert(!takes<std::vector<bitdrop::f16> &, std::vector<bitdrop::bf16> &>, "two dtypes");
-static_assert(!takes<floats &, float *>, "no size");
-static_assert(!takes<floats &, std::nullptr_t>, "the output cannot be left out");
-static_assert(!takes<int &, floats &>, "no buffer");
+static_assert(accepts<floats &, floats &> && accepts<const floats &, floats &>);
+static_assert(accepts<const float (&)[3], std::array<float, 3> &>);
+static_assert(accepts<bitdrop::span<const bitdrop::bf16>, bitdrop::span<bitdrop::bf16>>);
+static_assert(!accepts<floats &, const floats &>, "the output is const");
+static_assert(!accepts<floats &, std::vector<double> &>, "two dtypes");
+static_assert(!accepts<std::vector<bitdrop::f16> &, std::vector<bitdrop::bf16> &>, "two dtypes");
+static_assert(!accepts<floats &, float *>, "no size");
+static_assert(!accepts<floats &, std::nullptr_t>, "the output cannot be left out");
+static_assert(!accepts<int &, floats &>, "no buffer");
 #if __cplusplus >= 202002L
-static_assert(takes<std::span<const float>, std::span<float>>);
+static_assert(accepts<std::span<const float>, std::span<float>>);
 #endif
 #if defined(__STDCPP_FLOAT16_T__)
-static_assert(takes<std::vector<std::float16_t> &, std::vector<std::float16_t> &>);
+static_assert(accepts<std::vector<std::float16_t> &, std::vector<std::float16_t> &>);
 #elif defined(__clang__) && __clang_major__ >= 17 && defined(__SSE2__)
-static_assert(takes<std::vector<_Float16> &, std::vector<_Float16> &>);
-static_assert(takes<std::vector<__bf16> &, std::vector<__bf16> &>);
+static_assert(accepts<std::vector<_Float16> &, std::vector<_Float16> &>);
+static_assert(accepts<std::vector<__bf16> &, std::vector<__bf16> &>);
 #endif
 
-struct own_half { // an engine's type
+struct own_half { // a type of the caller's own
     unsigned short word;
 };
 
@@ -69,9 +69,9 @@ template <> struct bitdrop::dtype_of<own_half> : bitdrop::dtype_constant<BITDROP
 namespace
 {
 
-static_assert(takes<std::vector<own_half> &, std::vector<own_half> &>);
+static_assert(accepts<std::vector<own_half> &, std::vector<own_half> &>);
 
-// ---- Each call and the C call.
+// ---- Each call is compared with the C call.
 
 // Numbers of both signs below 2, from words that are in this range in both half types.
 template <class T> T number(std::size_t i)
@@ -91,7 +91,7 @@ template <class T> std::vector<T> numbers(std::size_t n, std::size_t first)
     return result;
 }
 
-template <class T> struct outputs { // of a call, each of the size that the call needs
+template <class T> struct outputs { // each buffer has the size that the call needs
     std::vector<T> a, b, c;
     std::vector<bitdrop::lse_element<T>> lse;
     std::vector<std::uint8_t> mask;
@@ -107,7 +107,7 @@ template <class T> struct outputs { // of a call, each of the size that the call
     }
 };
 
-// Buffers on their way into a call, of which one is an element shorter.
+// Passes buffers on to a call. Number `which` becomes one element shorter; -1: none does.
 class cutter
 {
   public:
@@ -131,7 +131,7 @@ void expect_call(const char *name, const outputs<T> &before, InC in_c, InCxx in_
     std::printf("%s, dtype %d\n", name, static_cast<int>(bitdrop::dtype_of<T>::value));
     expect(in_c(wanted) == BITDROP_OK, "the C call fails");
     expect(in_cxx(got, whole).ok(), "the call fails");
-    expect(got == wanted, "other values than those of the C call");
+    expect(got == wanted, "the outputs differ from those of the C call");
     expect(!(wanted == before), "nothing is written");
     for (int i = 0; i < whole.count(); i++) {
         cutter cut(i);
@@ -139,9 +139,9 @@ void expect_call(const char *name, const outputs<T> &before, InC in_c, InCxx in_
         const bitdrop::status status = in_cxx(untouched, cut);
 
         expect(status.code() == BITDROP_ERR_RANGE, "a buffer that is too short is not refused");
-        expect(untouched == before, "something is written in spite of the error");
+        expect(untouched == before, "a call that fails wrote something");
         expect(std::strcmp(status.message(), bitdrop::status_string(BITDROP_ERR_RANGE)) != 0,
-               "a message that does not say which buffer");
+               "the message does not say which buffer is too short");
     }
 }
 
@@ -308,20 +308,20 @@ template <class T> void expect_2d()
     }
 }
 
-// Rows of the bias that a softmax call reads, by the formula of the reference, row for row.
+// How many rows of the bias a softmax call reads, by the formula of docs/reference.md.
 std::size_t bias_rows(const bitdrop_2d &shape, const bitdrop_softmax &soft)
 {
     std::size_t rows = 0;
 
     for (std::size_t r = 0; r < shape.rows; r++) {
         const std::size_t row = static_cast<std::size_t>(shape.first_row) + r;
-        const std::size_t taken =
+        const std::size_t bias_row =
             soft.bias_block == 0
                 ? r
                 : row / (soft.bias_block * std::max<std::size_t>(soft.bias_repeat, 1)) *
                           soft.bias_block +
                       row % soft.bias_block;
-        rows = std::max(rows, taken + 1);
+        rows = std::max(rows, bias_row + 1);
     }
     return rows;
 }
@@ -453,7 +453,7 @@ template <class T> void expect_attention()
         for (std::size_t *strides : {a.q_strides, a.out_strides}) {
             strides[0] = 3 * 4 * 5;
             strides[1] = 5;
-            strides[2] = 4 * 5 + 1; // past the next sample's first row, so apart from its others
+            strides[2] = 4 * 5 + 1; // rows of different samples do not overlap
         }
         for (std::size_t *strides : {a.k_strides, a.v_strides}) {
             strides[0] = 200;
@@ -500,12 +500,12 @@ void expect_masks()
             return bitdrop::mask_dropblock(cfg, planes, height, width, 3, cut(o.mask), &kept,
                                            quiet);
         });
-    expect(kept == kept_c && kept > 0, "mask_dropblock kept another number");
+    expect(kept == kept_c && kept > 0, "mask_dropblock counts other kept elements");
     expect(bitdrop_mask_count(n, bits.data(), &kept_c) == BITDROP_OK, "mask_count");
     bitdrop::mask_count(n, bits, kept);
-    expect(kept == kept_c && kept > 0, "mask_count counts another number");
+    expect(kept == kept_c && kept > 0, "mask_count counts other kept elements");
     expect(bitdrop::mask_count(n + 4, bits, kept, quiet).code() == BITDROP_ERR_RANGE,
-           "mask_count of a mask that is too short");
+           "mask_count accepts a mask that is too short");
 }
 
 // ---- Arguments, errors, threads.
@@ -522,13 +522,13 @@ void expect_left_out()
     std::vector<std::uint8_t> mask(5);
 
     expect(bitdrop::forward(cfg, x, y, nullptr, quiet).code() == BITDROP_ERR_NULL,
-           "a stored mask is left out");
+           "a call accepts nullptr for a stored mask");
     bitdrop::forward_add(cfg, shape, x, nullptr, nullptr, y, mask);
     bitdrop::forward_2d(cfg, shape, x, z, mask);
-    expect(y == z, "forward_add without a bias and a residual");
+    expect(y == z, "forward_add without a bias and a residual differs from forward_2d");
     expect(bitdrop::forward_add(cfg, shape, x, empty, x, y, mask, quiet).code() ==
                BITDROP_ERR_RANGE,
-           "an empty bias is taken for none");
+           "a call accepts an empty bias");
     bitdrop::forward_act(cfg, shape, BITDROP_RELU, x, nullptr, y, mask);
     bitdrop::backward_act(cfg, shape, BITDROP_RELU, x, nullptr, nullptr, z, mask);
     bitdrop::forward_softmax(cfg, shape, {}, x, nullptr, nullptr, y, nullptr, mask);
@@ -537,14 +537,14 @@ void expect_left_out()
     soft.bias = x.data();
     expect(bitdrop::forward_softmax(cfg, shape, soft, x, nullptr, nullptr, y, nullptr, mask, quiet)
                    .code() == BITDROP_ERR_CONFIG,
-           "a bias without a size");
+           "a call accepts a bias without a size");
 
     cfg.mask_use = BITDROP_MASK_REMADE;
     bitdrop::forward(cfg, x, y, nullptr);
     bitdrop::recompute(cfg, x, z);
-    expect(y == z, "a mask that is remade");
+    expect(y == z, "forward with a remade mask differs from recompute");
     expect(bitdrop::forward(cfg, x, y, mask, quiet).code() == BITDROP_ERR_NULL,
-           "a mask where it is remade");
+           "a call that remakes the mask accepts a mask");
     bitdrop::recompute(cfg, empty, bitdrop::span<float>());
     expect(bitdrop::mask_bytes(40) == 5 && bitdrop::mask_2d_bytes(shape) == 5, "bytes of a mask");
 }
@@ -557,10 +557,10 @@ void expect_words()
 
     bitdrop::recompute(cfg, bitdrop::as_bf16(x), bitdrop::as_bf16(y));
     expect(bitdrop_recompute(&cfg, BITDROP_BF16, 9, x.data(), z.data()) == BITDROP_OK && y == z,
-           "words of bf16");
+           "as_bf16 differs from the C call");
     bitdrop::recompute(cfg, bitdrop::as_f16(x), bitdrop::as_f16(y));
     expect(bitdrop_recompute(&cfg, BITDROP_F16, 9, x.data(), z.data()) == BITDROP_OK && y == z,
-           "words of f16");
+           "as_f16 differs from the C call");
 }
 
 void expect_reports()
@@ -572,27 +572,28 @@ void expect_reports()
 
     const int code = bitdrop::recompute(
         wrong, x, y, [](bitdrop::status s) { return static_cast<int>(s.code()); });
-    expect(code == BITDROP_ERR_PROBABILITY, "a callable that is given the status");
+    expect(code == BITDROP_ERR_PROBABILITY, "a callable does not get the status");
     const auto thrown = [&](const bitdrop_config &cfg, bitdrop::span<float> out) {
         try {
             bitdrop::recompute(cfg, x, out);
         } catch (const bitdrop::error &error) {
             expect(std::strncmp(error.what(), "bitdrop: ", 9) == 0, "what() does not say bitdrop");
-            expect(std::strcmp(error.what() + 9, error.status().message()) == 0, "what()");
+            expect(std::strcmp(error.what() + 9, error.status().message()) == 0,
+                   "what() does not have the message");
             return error.status().code();
         }
         return BITDROP_OK;
     };
-    expect(thrown(config(), y) == BITDROP_OK, "an exception without an error");
-    expect(thrown(wrong, y) == BITDROP_ERR_PROBABILITY, "no exception of the library's status");
+    expect(thrown(config(), y) == BITDROP_OK, "an exception although there is no error");
+    expect(thrown(wrong, y) == BITDROP_ERR_PROBABILITY, "no exception for the library's status");
     expect(thrown(config(), bitdrop::span(y.data(), 2)) == BITDROP_ERR_RANGE,
-           "no exception of a wrong size");
+           "no exception for a wrong size");
 #if __cplusplus >= 202002L
     std::vector<std::uint8_t> mask(1), wanted(1);
     bitdrop::mask({.p = 0.5, .seed = 42}, 3, mask);
     wrong = {.p = 0.5, .seed = 42};
     expect(bitdrop_mask(&wrong, 3, wanted.data()) == BITDROP_OK && mask == wanted,
-           "designated initialisers");
+           "designated initialisers make another mask");
 #endif
 }
 
@@ -611,11 +612,11 @@ void expect_parallel()
     bitdrop::recompute(cfg, x, y);
     cfg.parallel = threads;
     bitdrop::recompute(cfg, x, z);
-    expect(ran == 3, "another number of tasks");
-    expect(y == z, "other values by tasks");
+    expect(ran == 3, "run did not run 3 tasks");
+    expect(y == z, "a call in tasks differs");
 }
 
-// An exception leaves run: the handler ends the program with status 0.
+// An exception leaves `run`. std::terminate must be called: its handler exits with status 0.
 int terminate()
 {
     const floats x(1 << 18);
@@ -629,11 +630,12 @@ int terminate()
         bitdrop::recompute(cfg, x, y);
     } catch (...) {
     }
-    std::puts("the program goes on after an exception of run");
+    std::puts("the program goes on after an exception has left run");
     return 1;
 }
 
-// Calls other than the flat ones differ by dtype in nothing but lse, and templates compile slowly.
+// Of calls that are not flat, only the type of lse depends on the dtype. So one dtype is enough,
+// because templates compile slowly.
 static_assert(std::is_same_v<bitdrop::lse_element<double>, double>);
 static_assert(std::is_same_v<bitdrop::lse_element<float>, float>);
 template <class T> void expect_shaped()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// bitdrop.hpp with -fno-exceptions: calls return their status, which the compiler does not let a
-// caller ignore.
+// Checks bitdrop.hpp with -fno-exceptions: calls return their status, and the compiler warns a
+// caller that ignores it.
 #include <bitdrop/bitdrop.hpp>
 
 int main()

@@ -39,7 +39,7 @@ static bitdrop_config config(uint64_t offset)
     return (bitdrop_config){.p = 0.3, .seed = 11, .offset = offset, .isa = (uint8_t)isa};
 }
 
-/* Compares mask, and if `values` data too, `count` elements, with calls on PART elements each. */
+/* Compares `count` elements of mask, and if `values` of data, with calls on PART elements each. */
 static bool parts_agree(const char *what, const bitdrop_config *whole, size_t count, bool values)
 {
     static uint16_t x[PART], y[PART];
@@ -238,7 +238,7 @@ static bool bytes_are_right(void)
         ones += bytes[i];
     memset(mask, 0x55, bitdrop_mask_bytes(N));
     if (ones != kept || bitdrop_mask_pack(N, bytes, mask) != BITDROP_OK)
-/* Compares mask, and if `values` data too, `count` elements, with calls on PART elements each. */
+/* Compares `count` elements of mask, and if `values` of data, with calls on PART elements each. */
 static bool parts_agree(const char *what, const bitdrop_config *whole, size_t count, bool values)
 }
 

@@ -26,7 +26,7 @@ void oracle_philox(const uint32_t counter[4], const uint32_t key[2], int rounds,
     out[3] = c3;
 }
 
-/* Bit b_j of U(e): the table of "One uniform for each element". */
+/* Bit b_j of U(e), by the table of "One uniform for each element" in docs/stream.md. */
 static int uniform_bit(const bitdrop_config *cfg, uint64_t e, unsigned j)
 {
     const uint64_t group = j < 8 ? e / 128 : e / 32;
@@ -52,7 +52,7 @@ bool oracle_keep(const bitdrop_config *cfg, uint64_t e)
         if (u != t)
             return u > t;
     }
-    return true; /* equal is not below */
+    return true; /* U(e) is equal to the threshold, so it is not below it */
 }
 
 double oracle_noise(const bitdrop_config *cfg, uint64_t e)
@@ -69,13 +69,14 @@ double oracle_noise(const bitdrop_config *cfg, uint64_t e)
     const float u = (float)((float)(w[0] >> 1) * 0x1p-31 + 0x1p-32);
     const double t = (float)(int32_t)w[1] * 0x1p-31, r = sqrt(-2 * log((double)u));
 
-    /* Of arguments near 0, and there relative errors are small. */
+    /* Calls sin with arguments near 0 where the result is near 0, so that relative errors are
+     * small. */
     if (quarter % 2 == 0)
         return r * sin(pi * (0.5 - fabs(t)));
     return r * copysign(sin(pi * (fabs(t) > 0.5 ? 1 - fabs(t) : fabs(t))), t);
 }
 
-/* A format: bits of its fraction, and the exponents of its least and greatest normal numbers. */
+/* How many bits the fraction has, and the exponents of the least and greatest normal numbers. */
 struct format {
     int fraction, least, greatest;
 };
@@ -128,14 +129,14 @@ uint16_t oracle_narrow(bitdrop_dtype t, float x)
         exponent = f.least;
     /* In units of the last place; the default rounding of nearbyint is to nearest even. */
     const int units = (int)nearbyint(ldexp(fabs((double)x), f.fraction - exponent));
-    /* A carry out of the fraction, or out of the denormals, moves on to the next exponent. */
+    /* A carry out of the fraction, or out of the denormals, increments the exponent. */
     const int encoded = units + (exponent - f.least) * (1 << f.fraction);
     if (encoded >= top << f.fraction)
         return (uint16_t)(sign | top << f.fraction);
     return (uint16_t)(sign | encoded);
 }
 
-/* The bits of an element, and those of its infinity. */
+/* The bits of an element. *infinity gets the bits of its dtype's infinity. */
 static uint64_t bits_of(bitdrop_dtype t, const void *x, uint64_t *infinity)
 {
     uint64_t u64;
@@ -157,8 +158,7 @@ static uint64_t bits_of(bitdrop_dtype t, const void *x, uint64_t *infinity)
     return u16;
 }
 
-/* Not (float)(a + b): where these are double, gcc 12.2 at -O3 leaves some of those roundings out.
- */
+/* Not (float)(a + b) with a and b in double: gcc 12.2 at -O3 leaves out some of those roundings. */
 double oracle_sum(bitdrop_dtype t, double a, double b)
 {
     const float a_32 = (float)a, b_32 = (float)b;

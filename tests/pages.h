@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The variables that the C of docs/ takes from the engine of its reader: check_pages.py. */
+/* Variables that the C examples of docs/ use without a declaration (check_pages.py). */
 size_t n, batch, inputs, features, channels, height, width, cols, R, r, k;
 size_t heads, kv_heads, tokens, new_tokens, length, capacity, dim;
 size_t threads, workers, worker, first, planes, block;

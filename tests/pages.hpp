@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The variables that the C++ of docs/ takes from the engine of its reader: check_pages.py.
+// Variables that the C++ examples of docs/ use without a declaration (check_pages.py).
 std::uint32_t layer = 0;
 std::uint64_t step = 0;
 std::vector<float> x, y, dx, dy;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * First calls from many threads at once, forced and by default, each on its part of one tensor; and
- * calls shared out among threads. A program of its own, because ThreadSanitizer and the test
- * framework do not go together.
+ * Makes the first calls of the process from many threads at the same time, each on its part of one
+ * tensor. Half of them name an ISA. Then makes calls that are cut into tasks for threads. This is a
+ * separate program, because Criterion aborts under ThreadSanitizer.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <stdbool.h>
@@ -12,7 +12,11 @@
 #include "bitdrop/bitdrop.h"
 #include "runs.h"
 
-enum { THREADS = 32, PART = 1000, WHOLE = THREADS * PART }; /* PART is a multiple of 8, no more */
+enum {
+    THREADS = 32,
+    PART = 1000,
+    WHOLE = THREADS * PART
+}; /* PART is a multiple of 8, but not of 16 */
 
 static const bitdrop_config config = {.p = 0.1, .seed = 1, .offset = 77};
 static pthread_barrier_t start;
@@ -35,7 +39,8 @@ static void *first_call(void *index)
     return NULL;
 }
 
-/* Odd in offset and length, so that tasks would meet in a byte of the mask if they could. */
+/* Offset and length are odd, so that cuts at multiples of 8 of the index would lie within mask
+ * bytes. */
 static bool shared_call_is_right(void)
 {
     enum { N = 1 << 20, ODD = N - 3, TASKS = 5 };
@@ -53,7 +58,7 @@ static bool shared_call_is_right(void)
            memcmp(out, alone, sizeof out) == 0 && memcmp(bits, bits_alone, sizeof bits) == 0;
 }
 
-/* Rows that share a mask, which must be there before any task reads it. */
+/* Rows that share a mask: the mask must be complete before any task reads it. */
 static bool shared_rows_are_right(uint32_t unit)
 {
     enum { ROWS = 1030, COLS = 1001, TASKS = 5 };
@@ -102,7 +107,7 @@ int main(void)
     }
     if (!shared_call_is_right() || !shared_rows_are_right(BITDROP_EACH_ELEMENT) ||
         !shared_rows_are_right(BITDROP_EACH_ROW)) {
-        fputs("a call shared out among threads differs from the same alone\n", stderr);
+        fputs("a call in tasks differs from the same call on one thread\n", stderr);
         right = false;
     }
     return right ? 0 : 1;

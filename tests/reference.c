@@ -9,9 +9,9 @@
 #include "oracle.h"
 
 /*
- * Numbers are held as doubles, whatever they are computed in. One operation on two f32 is exact
- * here, or rounded at 53 bits, of which 50 suffice for the second rounding to give what a single
- * one would (Figueroa, "When is double rounding innocuous?", 1995).
+ * All numbers are doubles, also those that the library computes in f32. One operation on two f32 is
+ * exact here, or is rounded to 53 bits and then to 24. That gives the same as a single rounding,
+ * for which 50 bits would suffice (Figueroa, "When is double rounding innocuous?", 1995).
  */
 
 enum { F32_LEAST = -126 }; /* exponent of the smallest normal f32 */
@@ -26,12 +26,12 @@ static double operand(const struct element *e, double x)
     return e->flush && is_small(e, x) ? copysign(0, x) : x;
 }
 
-/* isnan and isinf are macros on MinGW, and warn of doubles. */
+/* isnan and isinf are macros on MinGW, which warn about doubles. */
 static bool is_nan(double x) { return x != x; }
 
 static bool is_infinite(double x) { return fabs(x) > DBL_MAX; }
 
-/* A result of a and b. NEON flushes it before it is rounded. */
+/* Rounds the exact result of an operation on a and b. NEON of ARMv7 flushes it before rounding. */
 static double result(struct element *e, double exact, double a, double b)
 {
     if (is_nan(exact) && is_nan(a) == is_nan(b))
@@ -53,7 +53,7 @@ static double multiply(struct element *e, double a, double b)
 
 static bool at_most_zero(const struct element *e, double x) { return operand(e, x) <= 0; }
 
-/* A constant that was computed in double. */
+/* Rounds a constant, which was computed in double, to the compute type. */
 static double constant(const struct element *e, double x)
 {
     return e->dtype == BITDROP_F64 ? x : (float)x;
@@ -63,7 +63,7 @@ static double input(const struct element *e, int i) { return oracle_number(e->dt
 
 static void output(struct element *e, double x) { oracle_put(e->dtype, x, e->y); }
 
-/* x + in[i], or x where that is left out. */
+/* x + in[i], or x if in[i] is NULL. */
 static double with(struct element *e, double x, int i)
 {
     return e->in[i] == NULL ? x : add(e, x, input(e, i));
@@ -74,7 +74,7 @@ static double scale_of(const struct element *e)
     return constant(e, e->cfg->scaling == BITDROP_SCALE_INFER ? 1.0 : 1.0 / (1.0 - e->cfg->p));
 }
 
-/* D, and D' too. */
+/* D of docs/reference.md, and its derivative. */
 static double dropout(struct element *e, bool keep, double x)
 {
     return keep ? multiply(e, x, scale_of(e)) : 0.0;
@@ -130,13 +130,13 @@ static void reference_backward_relu(struct element *e)
 
     if (!e->stored)
         bit = e->keep && !at_most_zero(e, with(e, input(e, 1), 2));
-    e->any_nan = false; /* of the sum, which is only compared */
+    e->any_nan = false; /* the sum set it, but the sum is only compared */
     output(e, dropout(e, bit, input(e, 0)));
 }
 
 /*
- * The other activations are not exact. Their formulas are computed in double, which is exact enough
- * for f64 too: the largest error that docs/reference.md allows there is 1e-14.
+ * The other activations have tolerances. Their formulas are computed in double, which is accurate
+ * enough for f64 too: docs/reference.md allows an error of 1e-14 there.
  */
 struct activated {
     double value, slope;
@@ -169,7 +169,7 @@ static struct activated silu(double x)
 
 typedef struct activated activation(double x);
 
-/* The formulas, but not for NaNs and where they would come to inf * 0. */
+/* Uses the formulas except for NaNs, and for large x, where they would compute inf * 0. */
 static struct activated activate(activation *of, double x)
 {
     if (is_nan(x))
@@ -179,7 +179,7 @@ static struct activated activate(activation *of, double x)
     return of(x);
 }
 
-/* How far an activation of x, or its derivative, may be from these: docs/reference.md. */
+/* The error of an activation of x, or of its derivative, that docs/reference.md allows. */
 static double error_at(const struct element *e, double x)
 {
     const double at_1 = e->dtype == BITDROP_F64 ? 1e-14 : 3e-7;
@@ -187,7 +187,7 @@ static double error_at(const struct element *e, double x)
     return is_infinite(x) ? 0 : at_1 * fmax(1, fabs(x));
 }
 
-/* Adds what rounding twice makes of x, which may be a denormal. */
+/* Moves x in the direction of `sign` by the error of two roundings. x may be a denormal. */
 static double further(const struct element *e, double x, double sign)
 {
     const double epsilon = e->dtype == BITDROP_F64 ? DBL_EPSILON : FLT_EPSILON;
@@ -196,7 +196,7 @@ static double further(const struct element *e, double x, double sign)
     return is_infinite(x) ? x : x + sign * (epsilon * fabs(x) + denormal);
 }
 
-/* y may be what lies between a and b. If they are NaNs, or infinite and not the same, or a NaN. */
+/* y may be any number between a and b. It may be a NaN if these are NaNs or opposite infinities. */
 static void output_between(struct element *e, double a, double b)
 {
     output(e, further(e, fmin(a, b), -1));
@@ -276,11 +276,15 @@ static void reference_backward_alpha(struct element *e)
     output(e, e->keep ? multiply(e, input(e, 0), constant(e, c.a)) : 0.0);
 }
 
-/* An element of softmax depends on its row: softmax.c says what it is. Here it has a tolerance. */
+/*
+ * softmax.c computes softmax, because an element depends on its whole row. These functions only
+ * make reference_by_math true for it.
+ */
 static void reference_forward_softmax(struct element *e) { output_between(e, 0, 0); }
 
 static void reference_backward_softmax(struct element *e) { output_between(e, 0, 0); }
-/* The noise is right but for the error of docs/reference.md; the steps from there on are exact. */
+
+/* x times the factor that comes from the noise. Each step is exact, that is rounded once. */
 static double gaussian(struct element *e, double noise)
 {
     const double p = e->cfg->p, s = constant(e, sqrt(p / (1 - p)));
@@ -290,6 +294,7 @@ static double gaussian(struct element *e, double noise)
 
 static void reference_gaussian(struct element *e)
 {
+    /* The noise may have the error that docs/reference.md allows. */
     const double noise = oracle_noise(e->cfg, e->index), error = 5e-7 * fabs(noise);
     const double a = gaussian(e, noise - error), b = gaussian(e, noise + error);
 
@@ -302,8 +307,8 @@ static void reference_gaussian(struct element *e)
 }
 
 /*
- * What an operation brings: its function above, and what check_hash.c finds of its values. If they
- * have tolerances, it is what SLEEF 3.5.1 makes them.
+ * For each operation, its function above, and the hash of its values that check_hash.c must find.
+ * If the values have tolerances, it is the hash with SLEEF 3.5.1.
  */
 #define HASH_mask UINT64_C(0x136C8DBFF724BA62)
 #define HASH_forward UINT64_C(0xADC561A61E92CF6A)
@@ -336,7 +341,7 @@ static const struct {
 void reference(struct element *e)
 {
     e->any_nan = e->copied = e->between = false;
-    e->bit = e->keep; /* unless the operation knows better */
+    e->bit = e->keep; /* unless the operation stores marks */
     references[e->op].function(e);
 }
 
@@ -353,7 +358,7 @@ bool reference_by_math(enum bitdrop_operation op)
 }
 
 /*
- * Whether the hardware keeps the sign and payload of a NaN, but for the bit that makes it quiet.
+ * Whether the hardware keeps the sign and payload of a NaN, and changes only the quiet bit.
  */
 #if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__) || defined(__s390x__)
 enum { KEEPS_NANS = true };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What each operation makes of one element: the formulas of docs/reference.md, said again slowly
- * and plainly. It takes the names of the operations from the list, and nothing else from src/.
+ * Computes what each operation must do with one element: a simple and slow implementation of the
+ * formulas of docs/reference.md. It uses the list of operations, and nothing else from src/.
  */
 #ifndef BITDROP_TESTS_REFERENCE_H
 #define BITDROP_TESTS_REFERENCE_H
@@ -16,37 +16,40 @@ struct element {
     enum bitdrop_operation op;
     const bitdrop_config *cfg;
     bitdrop_dtype dtype;
-    const void *in[BITDROP_MAX_INPUTS]; /* NULL where the call's is; at any address */
-    uint64_t index;                     /* absolute, where numbers are made of it */
-    bool stored;                        /* keep was read from a mask, else made */
+    const void *in[BITDROP_MAX_INPUTS]; /* the element of each input, or NULL; at any address */
+    uint64_t index;                     /* absolute; only noise uses it */
+    bool stored;                        /* keep was read from a mask; else the generator made it */
     bool keep;
 
-    /* What comes out. */
+    /* The results. */
     unsigned char y[8];
-    bool bit;     /* of a written mask */
-    bool any_nan; /* y, if it is a NaN, was made from numbers, or of two NaNs that met */
+    bool bit;     /* of the mask, if the operation writes one */
+    bool any_nan; /* a NaN in y may be any: it was made from numbers, or from two NaNs */
 
-    bool between; /* y may be any number from low to high; what it is means nothing */
-    unsigned char low[8], high[8]; /* but if it is a NaN, y may be one */
+    bool between; /* y may be any number from low to high. y itself only says if it may be a NaN */
+    unsigned char low[8], high[8];
 
-    bool flush; /* compute as NEON of ARMv7 does: denormals of f32 are zeros. Set by accepts() */
-    bool copied;
+    /* Compute as NEON of ARMv7 does, which takes denormals of f32 for 0. Set by reference_accepts.
+     */
+    bool flush;
+    bool copied; /* y has the bits of the input, even if that is a signalling NaN */
 };
 
-/* Fills in what comes out. */
+/* Computes the results of an element. */
 void reference(struct element *e);
 
 /*
- * Whether an ISA may write y, and the mask bit unless that is NULL, for an element that went
- * through reference(): the same, or another NaN where any may stand, or what ARMv7's NEON makes of
- * denormals.
+ * Whether an ISA may write y, and the mask bit unless `bit` is NULL, for an element that
+ * reference() has computed. It may write the same, or another NaN if any_nan allows that. NEON of
+ * ARMv7 may also take denormals for 0.
  */
 bool reference_accepts(bitdrop_isa isa, const struct element *e, const void *y, const bool *bit);
 
-/* What check_hash.c must find for an operation, on every machine; if by math, with SLEEF 3.5.1. */
+/* The hash that check_hash.c must find for an operation. If it is by math, then with SLEEF 3.5.1.
+ */
 uint64_t reference_hash(enum bitdrop_operation op);
 
-/* Whether an operation is made of vector math, so that its values have tolerances. */
+/* Whether an operation uses vector math, so that its values have tolerances. */
 bool reference_by_math(enum bitdrop_operation op);
 
 #endif

@@ -6,8 +6,10 @@
 
 #include "oracle.h"
 
-/* A number of the type that is computed in. One operation on two f32 is exact in double, or rounded
- * so that a second rounding changes nothing (reference.c). */
+/*
+ * Rounds x to the compute type. x is the result of one operation in double. If the operands are
+ * f32, it is exact, or rounding it twice gives the same as rounding once (reference.c).
+ */
 static double rounded(const struct softmax_row *row, double x)
 {
     return row->dtype == BITDROP_F64 ? x : (double)(float)x;
@@ -41,7 +43,7 @@ size_t softmax_seen(const struct softmax_row *row)
     const uint64_t in_block = row->R % row->soft->causal_rows;
     const int64_t first = row->soft->causal_first;
 
-    for (size_t c = 0; c < row->cols; c++) { /* c <= first + in_block, without a sum */
+    for (size_t c = 0; c < row->cols; c++) { /* c <= first + in_block, but the sum may overflow */
         if (first >= 0 ? c <= (uint64_t)first || c - (uint64_t)first <= in_block
                        : in_block >= -(uint64_t)first && c <= in_block - -(uint64_t)first)
             seen++;
@@ -68,7 +70,7 @@ static double score(const struct softmax_row *row, size_t c)
     return row->bias == NULL ? t : rounded(row, t + element(row, row->bias, c));
 }
 
-/* The scores that are seen: their greatest, and the sum of exp. */
+/* The greatest of the scores that are seen, and the sum of exp(score - greatest). */
 struct facts {
     bool is_nan, is_empty;
     double greatest;
@@ -119,7 +121,7 @@ static struct softmax_range prob_range(const struct softmax_row *row, const stru
     return (struct softmax_range){exact - error < 0 ? 0 : exact - error, exact + error};
 }
 
-/* One more rounding. */
+/* The range of y, which is prob * scale with one more rounding. */
 static struct softmax_range scaled(const struct softmax_row *row, struct softmax_range prob)
 {
     const struct errors e = errors_of(row);

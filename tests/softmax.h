@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The softmax calls of docs/reference.md said again, one row at a time, in doubles. Shares nothing
- * with src/ but the public header's types.
+ * A second implementation of the softmax calls of docs/reference.md, one row at a time, in double.
+ * It shares only the types of the public header with src/.
  */
 #ifndef BITDROP_TESTS_SOFTMAX_H
 #define BITDROP_TESTS_SOFTMAX_H
@@ -21,28 +21,28 @@ struct softmax_row {
     const bitdrop_softmax *soft;
     uint64_t R, first_row;
     size_t cols;
-    const void *x, *bias;  /* of this row; bias NULL: none */
-    const void *dy, *prob; /* of backward calls */
+    const void *x, *bias;  /* of this row. bias is NULL if there is none */
+    const void *dy, *prob; /* of this row, for backward calls */
     bool keep[SOFTMAX_COLS];
 };
 
-/* Numbers between which something must lie. If both are NaN it is a NaN. */
+/* The least and the greatest number that a result may be. If both are NaNs it must be a NaN. */
 struct softmax_range {
     double low, high;
 };
 
-/* The columns that the row sees, and the row of the bias that it takes. */
+/* How many columns the row sees, and which row of the bias it reads. */
 size_t softmax_seen(const struct softmax_row *row);
 uint64_t softmax_bias_row(const struct softmax_row *row);
 
-/* What the forward call makes of the row. y and prob have cols ranges. */
+/* The results of the forward call. prob and y have `cols` ranges. */
 void softmax_forward(const struct softmax_row *row, struct softmax_range *prob,
                      struct softmax_range *y, struct softmax_range *lse);
 
-/* What the backward call makes of it, exactly. */
+/* The results of the backward call, which are exact: no other bits are allowed. */
 void softmax_backward(const struct softmax_row *row, double *dx);
 
-/* The scale of D, as it is multiplied. */
+/* The scale of D, rounded to the compute type. */
 double softmax_dropout_scale(const struct softmax_row *row);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streaming stores are made where a call asks for them and nowhere else, and no task ends before a
- * fence is behind them: a plain store of another thread could overtake them. Values do not show
- * that. So these are the kernels of scalar with streaming stores that count. This table takes the
- * place of the archive's. Kernels of other ISAs are compiled from the same text, and
- * check_streaming.sh looks for their instructions.
+ * Checks that a call makes streaming stores if and only if it is told to, and that every task ends
+ * with a fence after them: without it a plain store of another thread could overtake them. Values
+ * do not show a missing fence. So this file compiles the kernels of scalar with streaming stores
+ * that count, and its table is linked instead of the library's. Kernels of other ISAs are compiled
+ * from the same templates; check_streaming.sh looks for their instructions.
  *
- * A CPU may gain by prefetching, or by going through pages in turn. Each call is also made as on
- * such a CPU, and must write the same.
+ * Also checks that the outputs are the same by each way through memory that src/cpu/tuning.c may
+ * choose.
  */
 #include <stdio.h>
 #include <string.h>
@@ -91,7 +91,7 @@ static void run_tasks(void *context, size_t tasks, void (*task)(void *argument, 
     }
 }
 
-/* Rows with gaps, of elements or of units of a row, so that every loop of a kernel is taken. */
+/* A call on rows with gaps, with one decision for each element or each row. */
 static void check_call(enum bitdrop_operation op, bitdrop_dtype t, bitdrop_config *cfg,
                        unsigned unit, size_t way)
 {
@@ -126,13 +126,13 @@ static void check_call(enum bitdrop_operation op, bitdrop_dtype t, bitdrop_confi
     if (status != BITDROP_OK)
         fail(&call, bitdrop_status_string(status));
     if (wanted ? streamed < N * dtype_bytes(t) / 10 * 9 : streamed > 0)
-        fail(&call, wanted ? "too few" : "not asked for");
+        fail(&call, wanted ? "too few streaming stores" : "streaming stores not asked for");
     if (tasks_run < 2)
-        fail(&call, "not in tasks");
+        fail(&call, "not cut into tasks");
     if (unfenced || task_ends_unfenced)
-        fail(&call, "without a fence behind");
+        fail(&call, "no fence after streaming stores");
     if (memcmp(y[0], y[way], sizeof y[0]) != 0 || memcmp(mask[0], mask[way], N / 8) != 0)
-        fail(&call, "not what is written through the caches");
+        fail(&call, "differs from the first way");
     cases++;
 }
 
@@ -142,11 +142,12 @@ int main(void)
 
     for (int i = 0; i < BITDROP_OPERATION_COUNT * BITDROP_DTYPE_COUNT * 4; i++) {
         const enum bitdrop_operation op = (enum bitdrop_operation)(i / 4 / BITDROP_DTYPE_COUNT);
-        bitdrop_config cfg = {.p = operation_p(op, 0.3),
-                              .scaling = BITDROP_SCALE_INFER, /* or inference copies */
-                              .isa = BITDROP_ISA_SCALAR,
-                              .mask_use = (uint8_t)(i % 2),
-                              .parallel = &parallel};
+        bitdrop_config cfg = {
+            .p = operation_p(op, 0.3),
+            .scaling = BITDROP_SCALE_INFER, /* with the other scaling inference only copies */
+            .isa = BITDROP_ISA_SCALAR,
+            .mask_use = (uint8_t)(i % 2),
+            .parallel = &parallel};
 
         for (size_t way = 0; operation_has_data(op) && way < WAYS; way++)
             check_call(op, (bitdrop_dtype)(i / 4 % BITDROP_DTYPE_COUNT), &cfg, i / 2 % 2, way);

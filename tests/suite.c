@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The checks of check.h as Criterion tests, for the one ISA that BITDROP_ISA names. A machine that
- * does not run it shows each test as skipped.
+ * Runs the checks of check.h as Criterion tests, for the ISA that BITDROP_ISA names. If this
+ * machine does not run that ISA, each test is skipped.
  */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -27,7 +27,7 @@ static uint64_t test_seed(void)
     return seed != NULL ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
 }
 
-/* Take 1 in so many samples, where the compiler makes slow code. */
+/* `thin` of struct check. Slow builds set BITDROP_TEST_THIN. */
 static unsigned test_thin(void)
 {
     const char *thin = getenv("BITDROP_TEST_THIN");
@@ -54,7 +54,7 @@ static void run(void (*check)(struct check *))
     Test(isa, name, .description = what) { run(check_##name); }
 CHECKS(SUITE_TEST)
 
-/* AUTO goes through the table that BITDROP_ISA chose, and that is the one under test. */
+/* AUTO must make the same masks as the ISA that BITDROP_ISA names. */
 Test(isa, automatic)
 {
     uint8_t by_default[128], forced[128];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Criterion finds its tests in a linker section, which can be lost silently: so they are counted.
- */
+/* Runs Criterion's tests, and counts them: it finds them in a linker section, which may get lost
+ * without any message. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 

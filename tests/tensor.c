@@ -33,7 +33,7 @@ unsigned char *tensor_element(const struct tensor *t, size_t dense)
                        dtype_bytes(t->dtype);
 }
 
-/* Dense, or levels in one of the usual orders, the innermost first, with gaps at random. */
+/* Draws strides: dense, or samples, heads and rows in one of the usual orders, with random gaps. */
 static void choose_strides(struct check *c, struct tensor *t)
 {
     static const int orders[3][3] = {{2, 1, 0}, {1, 2, 0}, {1, 0, 2}};

@@ -11,29 +11,29 @@ struct tensor {
     struct guard guard;
     unsigned char *at;
     size_t count[3], strides[3], cols; /* strides in elements */
-    double *number, *error;            /* dense, for whoever wants them */
+    double *number, *error;            /* dense, for the caller's use */
 };
 
-/* Exits if there is no memory. */
+/* malloc that exits if there is no memory. */
 void *tensor_allocate(size_t bytes);
 
-/* With these strides, or with random ones if they are NULL. */
+/* A tensor with these strides, or with random ones if strides is NULL. */
 struct tensor tensor_new(struct check *c, bitdrop_dtype t, const size_t count[3], size_t cols,
                          const size_t strides[3]);
 void tensor_free(struct tensor *t);
 
-size_t tensor_numbers(const struct tensor *t); /* how many there are */
+size_t tensor_numbers(const struct tensor *t); /* how many elements it has */
 
 /* Where element `dense` of a dense tensor lies in this one. */
 unsigned char *tensor_element(const struct tensor *t, size_t dense);
 
-void tensor_put(struct tensor *t, size_t dense, double x); /* sets number[] to what it became */
+void tensor_put(struct tensor *t, size_t dense,
+                double x); /* number[dense] becomes x rounded to dtype */
 
-/* Reads all elements. False if anything outside of the rows was written since the tensor was made.
- */
+/* Reads all elements. False if anything between or around the rows was written since tensor_new. */
 bool tensor_read(struct tensor *t, double *number);
 
-/* Nothing may be written from here on. */
+/* Copies the tensor to its shadow: guard_difference then finds any later write. */
 void tensor_settle(struct tensor *t);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The choice of an ISA: made-up CPUs, the environment, first calls from many threads. Criterion
- * runs each test in a process of its own, so each makes its own first call.
+ * Tests the choice of an ISA and of a tuning, for made-up CPUs and for the environment of the
+ * process. Criterion runs each test in a process of its own, so each test makes a first call.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <criterion/criterion.h>
@@ -24,7 +24,7 @@
 #define F (1U << 16)
 #define BF16 (1U << 5) /* of leaf 7, subleaf 1, EAX */
 #define DQ_BW_VL (1U << 17 | 1U << 30 | 1U << 31)
-#define FMA (1U << BITDROP_FMA) /* in the set: what scalar needs to call SLEEF */
+#define FMA (1U << BITDROP_FMA) /* in a set of ISAs: scalar needs it to call SLEEF */
 
 static const struct {
     const char *name;
@@ -76,13 +76,13 @@ Test(dispatch, made_up_x86_cpus)
                      bitdrop_x86_isas(&cpus[i].words));
 }
 
-/* Each bit that a tier asks for is needed. */
-Test(dispatch, each_bit_counts)
+/* Without any one of the bits that an ISA needs, the set is smaller. */
+Test(dispatch, each_bit_is_needed)
 {
     const struct bitdrop_x86_words zen4 = {16, OSXSAVE | FMA_AVX_F16C, AVX2_BMI2 | F | DQ_BW_VL,
                                            0xE6, BF16};
     const bitdrop_isa_set all = bitdrop_x86_isas(&zen4);
-    enum { F16C_BIT = 29 }; /* not for FMA */
+    enum { F16C_BIT = 29 }; /* FMA does not need it */
 
     for (int bit = 0; bit < 32; bit++) {
         struct bitdrop_x86_words w = zen4;
@@ -107,8 +107,8 @@ Test(dispatch, each_bit_counts)
 }
 
 /*
- * A CPU that answers CPUID by a table, and for leaves that it does not have by other bits than 0,
- * as Intel's do. What must not be executed here fails the test.
+ * A made-up CPU answers CPUID from a table. For leaves that are not in the table it returns bits
+ * other than 0, as Intel's CPUs do. If it has no OSXSAVE, XGETBV fails the test.
  */
 struct answer {
     uint32_t leaf, subleaf, registers[4]; /* EAX, EBX, ECX, EDX */
@@ -118,7 +118,7 @@ static const struct answer *answers;
 static size_t answers_count;
 static bool has_osxsave;
 
-static void play_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
+static void made_up_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
 {
     for (size_t i = 0; i < answers_count; i++)
         if (answers[i].leaf == leaf && answers[i].subleaf == subleaf) {
@@ -128,20 +128,20 @@ static void play_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
     memset(registers, 0xEE, 4 * sizeof *registers);
 }
 
-static uint64_t play_xgetbv0(void)
+static uint64_t made_up_xgetbv0(void)
 {
     cr_expect(has_osxsave, "XGETBV is an illegal instruction on this CPU");
     return 0xE7;
 }
 
-static const struct bitdrop_x86_reader played = {play_cpuid, play_xgetbv0};
+static const struct bitdrop_x86_reader made_up = {made_up_cpuid, made_up_xgetbv0};
 
-#define PLAY(table, osxsave)                                                                       \
+#define MAKE_UP(table, osxsave)                                                                    \
     (answers = table, answers_count = sizeof(table) / sizeof *(table), has_osxsave = (osxsave))
 
 static void expect_words(struct bitdrop_x86_words wanted)
 {
-    const struct bitdrop_x86_words got = bitdrop_x86_read(&played);
+    const struct bitdrop_x86_words got = bitdrop_x86_read(&made_up);
 
     cr_expect_eq(got.max_leaf, wanted.max_leaf);
     cr_expect_eq(got.leaf1_ecx, wanted.leaf1_ecx);
@@ -150,7 +150,7 @@ static void expect_words(struct bitdrop_x86_words wanted)
     cr_expect_eq(got.leaf7_1_eax, wanted.leaf7_1_eax);
 }
 
-Test(dispatch, what_is_read_of_a_cpu)
+Test(dispatch, reading_cpuid)
 {
     static const struct answer zen4[] = {{0, 0, {16, 1, 2, 3}},
                                          {1, 0, {4, 5, OSXSAVE | FMA_AVX_F16C, 6}},
@@ -163,20 +163,20 @@ Test(dispatch, what_is_read_of_a_cpu)
     static const struct answer penryn[] = {{0, 0, {6, 0, 0, 0}}, {1, 0, {0, 0, 0x0408E3FD, 0}}};
     static const struct answer no_leaf_1[] = {{0, 0, {0, 0, 0, 0}}};
 
-    PLAY(zen4, true);
+    MAKE_UP(zen4, true);
     expect_words((struct bitdrop_x86_words){16, OSXSAVE | FMA_AVX_F16C, 0xF1BF97A9, 0xE7, BF16});
-    PLAY(skylake, true); /* it has no subleaf 1 */
+    MAKE_UP(skylake, true); /* it has no subleaf 1 */
     expect_words((struct bitdrop_x86_words){22, OSXSAVE, AVX2_BMI2, 0xE7, 0});
-    PLAY(without_xsave, false);
+    MAKE_UP(without_xsave, false);
     expect_words((struct bitdrop_x86_words){7, FMA_AVX_F16C, AVX2_BMI2, 0, 0});
-    PLAY(penryn, false);
+    MAKE_UP(penryn, false);
     expect_words((struct bitdrop_x86_words){6, 0x0408E3FD, 0, 0, 0});
-    PLAY(no_leaf_1, false);
+    MAKE_UP(no_leaf_1, false);
     expect_words((struct bitdrop_x86_words){0, 0, 0, 0, 0});
 }
 
-/* The last cache is meant, not the largest, and not all of them together. */
-Test(dispatch, the_last_cache)
+/* The size of the last cache counts, not that of the largest, nor the sum of all. */
+Test(dispatch, last_level_cache)
 {
 #define CACHE(type, ways, sets)                                                                    \
     {                                                                                              \
@@ -207,24 +207,25 @@ Test(dispatch, the_last_cache)
                                             {0x80000000, 0, {0x80000008, 0, 0, 0}}};
     const uint64_t last = 12 * 2048 * 64; /* the one before has 2 MiB */
 
-    PLAY(intel, false);
-    cr_expect_eq(bitdrop_x86_last_level_cache(&played), last);
-    PLAY(amd, false);
-    cr_expect_eq(bitdrop_x86_last_level_cache(&played), last);
-    PLAY(old_intel, false);
-    cr_expect_eq(bitdrop_x86_last_level_cache(&played), 0, "it has no leaf 4");
-    PLAY(old_amd, false);
-    cr_expect_eq(bitdrop_x86_last_level_cache(&played), 0, "it has no leaf 0x8000001D");
-    PLAY(both, false);
-    cr_expect_eq(bitdrop_x86_last_level_cache(&played), last, "leaf 4 is enough");
-    PLAY(endless, false);
-    cr_expect_neq(bitdrop_x86_last_level_cache(&played), 0, "a list without an end is given up");
+    MAKE_UP(intel, false);
+    cr_expect_eq(bitdrop_x86_last_level_cache(&made_up), last);
+    MAKE_UP(amd, false);
+    cr_expect_eq(bitdrop_x86_last_level_cache(&made_up), last);
+    MAKE_UP(old_intel, false);
+    cr_expect_eq(bitdrop_x86_last_level_cache(&made_up), 0, "it has no leaf 4");
+    MAKE_UP(old_amd, false);
+    cr_expect_eq(bitdrop_x86_last_level_cache(&made_up), 0, "it has no leaf 0x8000001D");
+    MAKE_UP(both, false);
+    cr_expect_eq(bitdrop_x86_last_level_cache(&made_up), last, "leaf 4 is enough");
+    MAKE_UP(endless, false);
+    cr_expect_neq(bitdrop_x86_last_level_cache(&made_up), 0, "reading an endless list must end");
 }
 
 #define INTEL 0x756E6547 /* "Genu" */
 #define AMD 0x68747541   /* "Auth" */
 
-/* CPUID leaf 1 EAX of CPUs that exist, and of those beside the first and last model of a line. */
+/* CPUID leaf 1 EAX of CPUs that exist, and of models just before and after the first and the last
+ * model of a line of src/cpu/tuning.c. */
 static const struct {
     uint32_t vendor, leaf1_eax;
     const char *wanted;
@@ -273,7 +274,7 @@ Test(dispatch, made_up_models)
                          models[i].wanted, "%#x", models[i].leaf1_eax);
 }
 
-/* The extended fields count in families 6 and 15. */
+/* The extended model counts in families 6 and 15, and the extended family in family 15. */
 Test(dispatch, family_and_model)
 {
     cr_expect_eq(bitdrop_x86_family(0x00AC06F2), 6);
@@ -334,7 +335,7 @@ Test(dispatch, made_up_armv7_cpus)
     cr_expect_eq(bitdrop_armv7_isas(~(1UL << 12)), SET(SCALAR), "every bit but NEON");
 }
 
-Test(dispatch, arm_where_the_os_says_just_that)
+Test(dispatch, arm_with_one_flag)
 {
     cr_expect_eq(bitdrop_arm_isas(0), SET(SCALAR));
     cr_expect_eq(bitdrop_arm_isas(1), SET(SCALAR) | SET(NEON));
@@ -361,7 +362,7 @@ Test(dispatch, streaming_threshold)
 }
 
 #ifdef __x86_64__
-/* What the reader found, against what the compiler's finds. */
+/* Compares what the library reads of this CPU with what the compiler's functions read. */
 Test(dispatch, extensions_of_this_cpu)
 {
     const bool bf16 = bitdrop_cpu_isas() >> BITDROP_AVX512_BF16 & 1;
@@ -400,7 +401,7 @@ static bitdrop_status mask_by(bitdrop_isa isa)
 }
 
 #if defined(__x86_64__)
-/* The compiler's own reader of this CPU finds the same. */
+/* Compares the ISAs of this CPU with what the compiler's functions read. */
 Test(dispatch, this_cpu)
 {
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
@@ -413,10 +414,10 @@ Test(dispatch, this_cpu)
     cr_expect(!bitdrop_isa_supported(BITDROP_ISA_NEON));
 }
 #else
-Test(dispatch, this_cpu) { cr_skip_test("no second reader of this CPU is known"); }
+Test(dispatch, this_cpu) { cr_skip_test("the compiler has no function that reads this CPU"); }
 #endif
 
-/* A first call that forces an ISA reads the variable, too. */
+/* A first call that forces an ISA reads BITDROP_ISA too. */
 Test(dispatch, environment_at_forced_call)
 {
     setenv("BITDROP_ISA", "scalar", 1);
@@ -433,9 +434,9 @@ static void expect_environment(const char *value, bitdrop_isa wanted)
     cr_expect_eq(mask_by(BITDROP_ISA_AUTO),
                  wanted == BITDROP_ISA_AUTO ? BITDROP_ERR_ISA : BITDROP_OK);
     cr_expect_eq(mask_by(BITDROP_ISA_SCALAR), BITDROP_OK,
-                 "a forced ISA does not heed the variable");
+                 "a forced ISA must not depend on the variable");
     setenv("BITDROP_ISA", "scalar", 1);
-    cr_expect_eq(bitdrop_isa_default(), wanted, "the variable is read once");
+    cr_expect_eq(bitdrop_isa_default(), wanted, "the variable must be read only once");
 }
 
 static bitdrop_isa best(void)
@@ -456,7 +457,7 @@ Test(dispatch, environment_unset)
 }
 
 #if defined(__x86_64__) && BITDROP_HAVE_AVX512_BF16
-/* Which table a made-up CPU runs. All of them are compiled, whatever this CPU has. */
+/* Which table made-up CPUs use. All tables are compiled, on whatever CPU this runs. */
 Test(dispatch, made_up_sets_of_isas)
 {
     const bitdrop_isa_set scalar = SET(SCALAR) | FMA, avx2 = scalar | SET(AVX2),
@@ -498,7 +499,8 @@ Test(dispatch, made_up_sets_of_isas)
         {all, AUTO, &tuned, SIZE_MAX, 0, &bitdrop_kernels_avx2},
         {all, AUTO, &tuned, SIZE_MAX, 2, &bitdrop_kernels_avx512_bf16},
         {all, AUTO, &tuned, 2, SIZE_MAX, &bitdrop_kernels_avx512_bf16},
-        {all, AUTO, &tuned, SIZE_MAX / 2 + 1, 2, &bitdrop_kernels_avx512_bf16}, /* 0 by a size_t */
+        {all, AUTO, &tuned, SIZE_MAX / 2 + 1, 2,
+         &bitdrop_kernels_avx512_bf16}, /* the product overflows to 0 */
         {all, BITDROP_ISA_AVX512, &tuned, 1, 1, &bitdrop_kernels_avx512_bf16},
         {scalar, AUTO, &tuned, 1, 1, &bitdrop_kernels_scalar},
     };
@@ -510,8 +512,8 @@ Test(dispatch, made_up_sets_of_isas)
 }
 #endif
 
-/* AUTO streams calls out of place that move as many bytes as the threshold says. */
-Test(dispatch, which_stores_auto_takes)
+/* AUTO streams calls that are not in place, from the threshold in bytes on. */
+Test(dispatch, choice_of_stores)
 {
     const size_t half = bitdrop_streaming_bytes() / 2;
     unsigned char *const x = (unsigned char *)0x10000, *const z = x + 16, *const y = x + 32;
@@ -552,7 +554,8 @@ static bitdrop_isa isa_for(unsigned isa, size_t rows, size_t cols)
     return bitdrop_kernels_for(isa, rows, cols)->isa;
 }
 
-/* Small calls keep off AVX-512 where the tuning says so, unless somebody has asked for it. */
+/* Small calls do not use AVX-512 if the tuning says so, unless the config or the variable names it.
+ */
 Test(dispatch, small_calls)
 {
     const struct bitdrop_tuning tuning = {.small_elements = 1024};
@@ -592,7 +595,7 @@ Test(dispatch, small_calls_cut_a_large_one)
     cr_expect_arr_eq(pieces, whole, sizeof whole);
 }
 
-/* Attention in bf16 by pairs, which the tuning of this CPU may leave out. */
+/* Attention in bf16 by pairs, even if the tuning of this CPU does not use pairs. */
 Test(dispatch, attention_by_pairs)
 {
     const struct bitdrop_tuning tuning = {.bf16_pairs = true};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiled for a CPU that check_baseline.sh does not run it on. */
+/* Is compiled for a newer CPU than the one that check_baseline.sh runs it on. */
 #include "baseline.h"
 
 int main(void) { return baseline_holds(BASELINE_USED) ? 0 : 3; }

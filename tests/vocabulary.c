@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each operation of one ISA's vocabulary against what docs/design.md says it means, and Philox made
- * of them. Compiled once for each ISA, with
+ * Checks that each function of one ISA's vocabulary does what docs/design.md says, and checks the
+ * Philox that is made of them. Compiled once for each ISA, with
  *
  *   VEC_H             its vec.h
  *   VEC_PRODUCT_H     its vec_product.h
@@ -64,7 +64,7 @@ static void check_words(struct check *c)
         random_words(c, a);
         random_words(c, b);
         random_words(c, d);
-        /* A product leaves dirt in the high halves of 64-bit lanes: nothing may come of it. */
+        /* A product leaves dirt in the high halves of 64-bit lanes. No result may depend on it. */
         vec_mul(vec_load(a), PHILOX_M0, &hi, &lo);
         vec_store(clean, lo);
         const vec dirt = vec_xor(lo, vec_load(clean));
@@ -89,8 +89,8 @@ static void check_words(struct check *c)
 }
 
 /*
- * vec_blocks or vec_blocks_load, vec_mul_pack and vec_planes_store together: the words of the i-th
- * block end up at 16 i.
+ * Checks vec_blocks or vec_blocks_load, vec_mul_pack and vec_planes_store together: the words of
+ * the i-th block must be stored at byte 16 * i.
  */
 static void check_planes(struct check *c)
 {
@@ -119,7 +119,9 @@ static void check_planes(struct check *c)
     }
 }
 
-/* How words lie in a full vector is the ISA's own, but full_join undoes full_spread. */
+/* Each ISA may order the words of a full vector in its own way, but full_join must undo
+ * full_spread.
+ */
 static void check_full(struct check *c)
 {
     uint8_t bytes[4 * FULL_LANES];
@@ -170,13 +172,13 @@ static void check_open_words(struct check *c)
         size_t count = 0;
 
         for (uint32_t i = 0; i < SEGMENT_WORDS; i++) {
-            const bool some = check_below(c, 8) < (uint64_t)(sample % 9);
-            const uint32_t word = some ? UINT32_C(1) << check_below(c, 32) : 0;
+            const bool is_open = check_below(c, 8) < (uint64_t)(sample % 9);
+            const uint32_t word = is_open ? UINT32_C(1) << check_below(c, 32) : 0;
 
             store_le32(open + (size_t)4 * i, word);
             wanted_at[count] = first + i;
             wanted[count] = word;
-            count += some;
+            count += is_open;
         }
         const size_t found = open_words_gather(&list, before, first, open);
         if (found != before + count)
@@ -193,7 +195,7 @@ static void check_open_words(struct check *c)
     }
 }
 
-/* One product, as plain dropout has it. */
+/* Compares one element with plain dropout by the reference. */
 static void expect_element(struct check *c, const bitdrop_config *cfg, bitdrop_dtype t, int i,
                            const void *x, const void *got, uint32_t keep)
 {
@@ -209,7 +211,7 @@ static void expect_element(struct check *c, const bitdrop_config *cfg, bitdrop_d
                    oracle_bits(t, e.y), keep);
 }
 
-/* Every operation of one dtype; a strip is filled as the kernels do. */
+/* Applies strips of one dtype, as kernels do: load, mul, kept, and store or stream. */
 #define CHECK_DTYPE(T, COMPUTE, DTYPE, BYTES)                                                      \
     static void check_##T(struct check *c)                                                         \
     {                                                                                              \
@@ -250,11 +252,11 @@ CHECK_DTYPE(bf16, f32, BITDROP_BF16, 2)
 #include "vocabulary_product.h"
 
 /*
- * Normal numbers become f16 and bf16 to nearest even in every rounding mode. Not on Arm, whose
- * instruction obeys the mode.
+ * Normal numbers must be rounded to nearest even, as f16 and bf16, in every rounding mode. Not on
+ * Arm, where the instruction rounds as the mode says.
  */
 #ifdef __x86_64__
-static void check_rounding_modes(struct check *c, const struct words *w)
+static void check_rounding_modes(struct check *c, const struct functions *w)
 {
     static const int modes[] = {FE_DOWNWARD, FE_UPWARD, FE_TOWARDZERO};
     const int usual = fegetround();
@@ -295,11 +297,11 @@ void CHECK_VOCABULARY(struct check *c)
         expect_sum(c, BITDROP_F16, f16_LANES, f16_sum_memory);
         expect_sum(c, BITDROP_BF16, bf16_LANES, bf16_sum_memory);
     }
-    check_noise_words(c);
+    check_noise_functions(c);
     check_products(c);
 #ifdef __x86_64__
-    check_rounding_modes(c, &f16_words);
-    check_rounding_modes(c, &bf16_words);
+    check_rounding_modes(c, &f16_functions);
+    check_rounding_modes(c, &bf16_functions);
 #endif
 }
 
@@ -311,7 +313,7 @@ static void count_step(struct work *work)
     steps++;
 }
 
-/* Rounds 2 to rounds - 2, counted from 0, have a step if STEP_ROUNDS divides their number. */
+/* Of rounds 2 to rounds - 2, counted from 0, those whose number STEP_ROUNDS divides have a step. */
 static void expect_steps(struct check *c, int rounds)
 {
     const int wanted = (rounds - 2) / STEP_ROUNDS - 1 / STEP_ROUNDS;

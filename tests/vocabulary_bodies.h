@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of the vocabulary that bodies are made of: parts, masks, add, select, round, load_f32.
- * A part of vocabulary.c.
+ * A part of vocabulary.c. Checks the functions that bodies use: parts, masks, add, select, round,
+ * load_f32, and partial loads and stores.
  */
 #ifndef BITDROP_TESTS_VOCABULARY_BODIES_H
 #define BITDROP_TESTS_VOCABULARY_BODIES_H
@@ -9,24 +9,25 @@
 enum { MOST_LANES = 32, MOST_BYTES = MOST_LANES * 8 };
 
 /*
- * The words of one dtype, on memory, so that one function tests them for all dtypes. `parts` is
- * what the parts of a vector hold, one after the other, as numbers of the compute type.
+ * The functions of one dtype. They read and write memory instead of vectors, so that one check
+ * serves all dtypes. `parts` has the parts of a vector one after the other, as numbers of the
+ * compute type.
  */
-struct words {
+struct functions {
     bitdrop_dtype dtype, compute;
     int lanes, parts;
     void (*split)(const void *x, unsigned char *parts);
     void (*round)(const unsigned char *parts, void *y);
-    void (*split_f32)(const void *x, unsigned char *parts); /* of f32, not of the dtype */
-    void (*split_few)(const void *x, size_t n, unsigned char *parts);
-    void (*round_few)(const unsigned char *parts, void *y, size_t n);
-    /* One part: a where the keep word says so, else b. */
+    void (*split_f32)(const void *x, unsigned char *parts); /* x has f32 in every dtype */
+    void (*split_partial)(const void *x, size_t n, unsigned char *parts);
+    void (*round_partial)(const unsigned char *parts, void *y, size_t n);
+    /* One part of y: a where the element is kept, else b. */
     void (*select)(const uint8_t *keep, int v, int part, const void *a, const void *b, void *y);
     /* The mask bits of the elements that are kept and not <= 0. */
     uint32_t (*positive)(const uint8_t *keep, int v, const unsigned char *parts);
 };
 
-#define WORDS(T, COMPUTE, DTYPE, COMPUTE_DTYPE, BYTES)                                             \
+#define FUNCTIONS(T, COMPUTE, DTYPE, COMPUTE_DTYPE, BYTES)                                         \
     static void T##_store_parts(T##_vec a, unsigned char *parts)                                   \
     {                                                                                              \
         for (int i = 0; i < T##_PARTS; i++)                                                        \
@@ -52,11 +53,11 @@ struct words {
     {                                                                                              \
         T##_store(y, T##_round(T##_load_parts(parts)));                                            \
     }                                                                                              \
-    static void T##_split_few(const void *x, size_t n, unsigned char *parts)                       \
+    static void T##_split_partial(const void *x, size_t n, unsigned char *parts)                   \
     {                                                                                              \
         T##_store_parts(T##_load_partial(x, n), parts);                                            \
     }                                                                                              \
-    static void T##_round_few(const unsigned char *parts, void *y, size_t n)                       \
+    static void T##_round_partial(const unsigned char *parts, void *y, size_t n)                   \
     {                                                                                              \
         T##_store_partial(y, T##_round(T##_load_parts(parts)), n);                                 \
     }                                                                                              \
@@ -77,7 +78,7 @@ struct words {
         return T##_mask_bits(m);                                                                   \
     }                                                                                              \
     _Static_assert((int)T##_LANES == (int)COMPUTE##_LANES * (int)T##_PARTS, "parts of a vector");  \
-    static const struct words T##_words = {                                                        \
+    static const struct functions T##_functions = {                                                \
         DTYPE,                                                                                     \
         COMPUTE_DTYPE,                                                                             \
         T##_LANES,                                                                                 \
@@ -85,16 +86,16 @@ struct words {
         T##_split_memory,                                                                          \
         T##_round_memory,                                                                          \
         T##_split_f32,                                                                             \
-        T##_split_few,                                                                             \
-        T##_round_few,                                                                             \
+        T##_split_partial,                                                                         \
+        T##_round_partial,                                                                         \
         T##_select_memory,                                                                         \
         T##_positive_memory,                                                                       \
     };
 
-WORDS(f32, f32, BITDROP_F32, BITDROP_F32, 4)
-WORDS(f64, f64, BITDROP_F64, BITDROP_F64, 8)
-WORDS(f16, f32, BITDROP_F16, BITDROP_F32, 4)
-WORDS(bf16, f32, BITDROP_BF16, BITDROP_F32, 4)
+FUNCTIONS(f32, f32, BITDROP_F32, BITDROP_F32, 4)
+FUNCTIONS(f64, f64, BITDROP_F64, BITDROP_F64, 8)
+FUNCTIONS(f16, f32, BITDROP_F16, BITDROP_F32, 4)
+FUNCTIONS(bf16, f32, BITDROP_BF16, BITDROP_F32, 4)
 
 #define SUM(COMPUTE)                                                                               \
     static void COMPUTE##_add_memory(const void *a, const void *b, void *y)                        \
@@ -121,7 +122,7 @@ static void expect_bits(struct check *c, bitdrop_dtype t, const char *operation,
                    got, wanted);
 }
 
-/* f32 or f64 of all kinds: those of check_fill, and f32 that are hard to round. */
+/* Fills x with numbers of check_fill, and in f32 also with numbers that are hard to round. */
 static void fill_hard(struct check *c, bitdrop_dtype t, unsigned char *x, int n)
 {
     static const uint32_t hard[] = {
@@ -143,10 +144,10 @@ static void fill_hard(struct check *c, bitdrop_dtype t, unsigned char *x, int n)
 }
 
 /*
- * T_PARTS and T_part: element[k] becomes the element that is lane k of the parts. Each must be
- * there once, and f32 and f64 in their order.
+ * Checks T_PARTS and T_part, and finds the order of the elements: element[k] becomes the element
+ * that is lane k of the parts. Each element must be there once. f32 and f64 must be in order.
  */
-static void check_parts(struct check *c, const struct words *w, int element[MOST_LANES])
+static void check_parts(struct check *c, const struct functions *w, int element[MOST_LANES])
 {
     const size_t bytes = dtype_bytes(w->dtype), size = dtype_bytes(w->compute);
     unsigned char x[MOST_BYTES], parts[MOST_BYTES];
@@ -173,8 +174,8 @@ static void check_parts(struct check *c, const struct words *w, int element[MOST
     c->cases++;
 }
 
-/* Each number of f32 is where the element with its index is. */
-static void check_load_f32(struct check *c, const struct words *w, const int *element)
+/* T_load_f32 must put number i where T_load puts element i. */
+static void check_load_f32(struct check *c, const struct functions *w, const int *element)
 {
     const size_t size = dtype_bytes(w->compute);
     unsigned char x[4 * MOST_LANES], parts[MOST_BYTES], wanted[8];
@@ -191,11 +192,11 @@ static void check_load_f32(struct check *c, const struct words *w, const int *el
 }
 
 /*
- * T_load_partial and T_store_few, of fewer elements than a vector has, as many, and more: what
- * T_load makes of the elements with the first one in place of the others, and what T_store stores
- * of them.
+ * Checks T_load_partial and T_store_partial with n less than a vector's elements, equal, and more.
+ * T_load_partial must load the same as T_load does when the first element is repeated after the n
+ * elements. T_store_partial must store the first n elements that T_store stores, and nothing else.
  */
-static void check_few(struct check *c, const struct words *w)
+static void check_partial(struct check *c, const struct functions *w)
 {
     const size_t bytes = dtype_bytes(w->dtype), lanes = (size_t)w->lanes;
     unsigned char x[MOST_BYTES], parts[2][MOST_BYTES], y[2][MOST_BYTES];
@@ -204,25 +205,25 @@ static void check_few(struct check *c, const struct words *w)
         memset(parts, 0, sizeof parts);
         memset(y, 0x55, sizeof y);
         check_fill(c, w->dtype, x, lanes);
-        w->split_few(x, n, parts[0]);
+        w->split_partial(x, n, parts[0]);
         w->split(x, parts[1]);
         w->round(parts[1], y[1]);
-        w->round_few(parts[1], y[0], n);
+        w->round_partial(parts[1], y[0], n);
         for (size_t i = n; i < lanes; i++)
             memcpy(x + i * bytes, x, bytes);
         w->split(x, parts[1]);
         if (n < lanes)
             memset(y[1] + n * bytes, 0x55, (lanes - n) * bytes);
         if (memcmp(parts[0], parts[1], sizeof parts[0]) != 0)
-            check_fail(c, "%s load_partial: other lanes, of %zu elements", dtype_name(w->dtype), n);
+            check_fail(c, "%s load_partial of %zu elements: lanes differ", dtype_name(w->dtype), n);
         if (memcmp(y[0], y[1], sizeof y[0]) != 0)
-            check_fail(c, "%s store_partial: other bytes, of %zu elements", dtype_name(w->dtype),
+            check_fail(c, "%s store_partial of %zu elements: bytes differ", dtype_name(w->dtype),
                        n);
         c->cases++;
     }
 }
 
-static void check_keep_and_select(struct check *c, const struct words *w, const int *element)
+static void check_keep_and_select(struct check *c, const struct functions *w, const int *element)
 {
     const size_t size = dtype_bytes(w->compute);
     const int lanes = w->lanes / w->parts;
@@ -250,7 +251,7 @@ static void check_keep_and_select(struct check *c, const struct words *w, const 
     }
 }
 
-static void check_positive(struct check *c, const struct words *w, const int *element)
+static void check_positive(struct check *c, const struct functions *w, const int *element)
 {
     const size_t size = dtype_bytes(w->compute);
     unsigned char parts[MOST_BYTES];
@@ -275,8 +276,8 @@ static void check_positive(struct check *c, const struct words *w, const int *el
     }
 }
 
-/* What `round` makes of the parts of a vector. */
-static void expect_round(struct check *c, const struct words *w, const int *element,
+/* Compares `round` with the oracle, for the parts of one vector. */
+static void expect_round(struct check *c, const struct functions *w, const int *element,
                          const unsigned char *parts)
 {
     const size_t bytes = dtype_bytes(w->dtype), size = dtype_bytes(w->compute);
@@ -301,7 +302,7 @@ static void expect_round(struct check *c, const struct words *w, const int *elem
     c->cases++;
 }
 
-static void check_round(struct check *c, const struct words *w, const int *element)
+static void check_round(struct check *c, const struct functions *w, const int *element)
 {
     unsigned char parts[MOST_BYTES];
 
@@ -311,7 +312,7 @@ static void check_round(struct check *c, const struct words *w, const int *eleme
     }
 }
 
-/* The f32 halfway between a half and the next one of greater magnitude. */
+/* The f32 halfway between number h of a half type and the next number of greater magnitude. */
 static uint32_t halfway(bitdrop_dtype t, uint32_t h)
 {
     const uint32_t exact = float_word(oracle_widen(t, (uint16_t)h));
@@ -323,8 +324,9 @@ static uint32_t halfway(bitdrop_dtype t, uint32_t h)
     return float_word(((float)(h & 0x3FF) + 0.5F) * 0x1p-24F) | (exact & 0x80000000);
 }
 
-/* Each value of a half type, each f32 halfway between two, and the f32 beside them. */
-static void check_round_edges(struct check *c, const struct words *w, const int *element)
+/* Rounds each value of a half type, each f32 halfway between two, and the next f32 on both sides.
+ */
+static void check_round_edges(struct check *c, const struct functions *w, const int *element)
 {
     const uint32_t lanes = (uint32_t)w->lanes;
     unsigned char parts[MOST_BYTES];
@@ -343,7 +345,7 @@ static void check_round_edges(struct check *c, const struct words *w, const int 
         }
 }
 
-/* ARMv7's NEON takes denormals of f32 for 0. */
+/* Replaces a denormal f32 by 0 if the ISA is NEON of ARMv7, which reads it so. */
 static void flush_as_read(const struct check *c, bitdrop_dtype t, void *x)
 {
 #ifdef __arm__
@@ -378,7 +380,7 @@ static void native_sum(bitdrop_dtype t, const void *a, const void *b, void *y)
     }
 }
 
-/* Where two NaNs meet, either may be the result. */
+/* Whether y is one of two NaNs a and b, made quiet. Their sum may be either. */
 static bool is_either_nan(bitdrop_dtype t, const void *a, const void *b, const void *y)
 {
     const uint64_t quiet = UINT64_C(1) << (t == BITDROP_F64 ? 51 : 22), got = oracle_bits(t, y);
@@ -387,7 +389,7 @@ static bool is_either_nan(bitdrop_dtype t, const void *a, const void *b, const v
            (got == (oracle_bits(t, a) | quiet) || got == (oracle_bits(t, b) | quiet));
 }
 
-/* Whether y may stand for a sum. ARMv7's NEON has one NaN, and zeros for denormals. */
+/* Whether y is an allowed sum. NEON of ARMv7 has only one NaN, and 0 instead of denormals. */
 static bool is_sum(const struct check *c, bitdrop_dtype t, const void *wanted, const void *y)
 {
     if (oracle_bits(t, wanted) == oracle_bits(t, y))
@@ -434,7 +436,8 @@ static void check_add(struct check *c, bitdrop_dtype t, int lanes,
 
 static void check_bodies(struct check *c)
 {
-    static const struct words *const all[] = {&f32_words, &f64_words, &f16_words, &bf16_words};
+    static const struct functions *const all[] = {&f32_functions, &f64_functions, &f16_functions,
+                                                  &bf16_functions};
 
     for (int i = 0; i < 4; i++) {
         int element[MOST_LANES];
@@ -442,7 +445,7 @@ static void check_bodies(struct check *c)
         check_parts(c, all[i], element);
         for (int sample = 0; sample < SAMPLES; sample++)
             check_load_f32(c, all[i], element);
-        check_few(c, all[i]);
+        check_partial(c, all[i]);
         check_keep_and_select(c, all[i], element);
         check_positive(c, all[i], element);
         check_round(c, all[i], element);

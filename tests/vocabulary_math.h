@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of the vocabulary that activations and softmax are made of: sub, div, abs, max, clamp,
- * above, only, quotient, sum, greatest, exp, log, erfc; and those of noise: sqrt, from_int32,
- * from_int31, sincospi. A part of vocabulary.c, behind vocabulary_bodies.h.
+ * A part of vocabulary.c, included after vocabulary_bodies.h. Checks the functions that activations
+ * and softmax use: sub, div, abs, max, clamp, above, only, quotient, sum, greatest, exp, log, erfc;
+ * and those that noise uses: sqrt, from_int32, from_int31, sincospi.
  */
 #ifndef BITDROP_TESTS_VOCABULARY_MATH_H
 #define BITDROP_TESTS_VOCABULARY_MATH_H
 
-/* The words of one compute type, on memory. */
-struct math_words {
+/* The functions of one compute type, on memory as in struct functions. */
+struct math_functions {
     bitdrop_dtype dtype;
     int lanes;
     void (*sub)(const void *a, const void *b, void *y);
@@ -36,7 +36,7 @@ struct math_words {
     {                                                                                              \
         C##_store(y, C##_##word(C##_load(a), C##_load(b)));                                        \
     }
-#define MATH_WORDS(C)                                                                              \
+#define MATH_FUNCTIONS(C)                                                                          \
     BINARY(C, sub)                                                                                 \
     BINARY(C, div)                                                                                 \
     UNARY(C, abs)                                                                                  \
@@ -66,26 +66,26 @@ struct math_words {
         C##_store(y, C##_only(C##_keep(keep_bits_load(keep), 0, 0), C##_load(a)));                 \
     }
 
-MATH_WORDS(f32)
-MATH_WORDS(f64)
+MATH_FUNCTIONS(f32)
+MATH_FUNCTIONS(f64)
 UNARY(f64, erfc)
 UNARY(f32, sqrt)
 
 static double f16_sum_memory(const void *x) { return f16_sum(f16_load(x)); }
 static double bf16_sum_memory(const void *x) { return bf16_sum(bf16_load(x)); }
 
-static const struct math_words f32_math = {
+static const struct math_functions f32_math = {
     BITDROP_F32,      f32_LANES,           f32_sub_memory,  f32_div_memory, f32_abs_memory,
     f32_clamp_memory, f32_above_memory,    f32_only_memory, f32_max_memory, f32_quotient_memory,
     f32_sum_memory,   f32_greatest_memory, f32_exp_memory,  f32_log_memory, NULL,
 };
-static const struct math_words f64_math = {
+static const struct math_functions f64_math = {
     BITDROP_F64,      f64_LANES,           f64_sub_memory,  f64_div_memory, f64_abs_memory,
     f64_clamp_memory, f64_above_memory,    f64_only_memory, f64_max_memory, f64_quotient_memory,
     f64_sum_memory,   f64_greatest_memory, f64_exp_memory,  f64_log_memory, f64_erfc_memory,
 };
 
-/* In the type itself: double would round twice. */
+/* Computes in the type itself, because double would round twice. */
 static double native(bitdrop_dtype t, char operation, double a, double b)
 {
     volatile float fa = (float)a, fb = (float)b;
@@ -96,7 +96,7 @@ static double native(bitdrop_dtype t, char operation, double a, double b)
     return operation == '-' ? fa - fb : fa / fb;
 }
 
-static void expect_binary(struct check *c, const struct math_words *w, char operation,
+static void expect_binary(struct check *c, const struct math_functions *w, char operation,
                           unsigned char *a, unsigned char *b)
 {
     const size_t size = dtype_bytes(w->dtype);
@@ -117,8 +117,8 @@ static void expect_binary(struct check *c, const struct math_words *w, char oper
     }
 }
 
-/* abs, clamp to within +-limit, above -limit, and only what is kept. */
-static void expect_bounded(struct check *c, const struct math_words *w, const unsigned char *a)
+/* Checks abs, clamp to -limit and limit, above -limit, and only. */
+static void expect_bounded(struct check *c, const struct math_functions *w, const unsigned char *a)
 {
     const size_t size = dtype_bytes(w->dtype);
     const double limit = 1 + (double)check_below(c, 100);
@@ -143,7 +143,7 @@ static void expect_bounded(struct check *c, const struct math_words *w, const un
         unsigned char wanted[8];
 
         memcpy(wanted, a + at, size);
-        wanted[size - 1] &= 0x7F; /* not by fabs: a NaN may become quiet on its way */
+        wanted[size - 1] &= 0x7F; /* not by fabs, which may make a NaN quiet */
 #if defined(__s390x__)
         oracle_put(w->dtype, fabs(x), wanted);
 #endif
@@ -163,8 +163,8 @@ static void expect_bounded(struct check *c, const struct math_words *w, const un
     }
 }
 
-/* The greater of two lanes, and of all; where a NaN is, the second or a NaN. */
-static void expect_max(struct check *c, const struct math_words *w, const unsigned char *a,
+/* Checks max: the greater of two lanes, or if one is a NaN, the second or a NaN; and greatest. */
+static void expect_max(struct check *c, const struct math_functions *w, const unsigned char *a,
                        const unsigned char *b)
 {
     const size_t size = dtype_bytes(w->dtype);
@@ -189,8 +189,8 @@ static void expect_max(struct check *c, const struct math_words *w, const unsign
         check_fail(c, "%s: the greatest is %a, not %a", dtype_name(w->dtype), w->greatest(a), most);
 }
 
-/* a / b for a from +0 to 1, and denormals among them, and b from 1 on. */
-static void expect_quotient(struct check *c, const struct math_words *w)
+/* Compares quotient with div, for a from +0 to 1, with denormals, and b from 1 on. */
+static void expect_quotient(struct check *c, const struct math_functions *w)
 {
     const size_t size = dtype_bytes(w->dtype);
     unsigned char a[MOST_BYTES], b[MOST_BYTES], r[MOST_BYTES], y[MOST_BYTES], wanted[MOST_BYTES];
@@ -219,7 +219,7 @@ static void expect_quotient(struct check *c, const struct math_words *w)
                        oracle_number(w->dtype, wanted + (size_t)i * size));
 }
 
-/* The pairwise sum of one vector. */
+/* Checks the pairwise sum of one vector. */
 static void expect_sum(struct check *c, bitdrop_dtype t, int lanes, double (*sum)(const void *x))
 {
     const size_t size = dtype_bytes(t);
@@ -237,8 +237,9 @@ static void expect_sum(struct check *c, bitdrop_dtype t, int lanes, double (*sum
         check_fail(c, "%s: the sum of a vector is %a, not %a", dtype_name(t), sum(x), s[0]);
 }
 
-/* Of numbers in [least, most], to within four units in the last place, or denormals. */
-static void expect_function(struct check *c, const struct math_words *w,
+/* Checks a function on numbers from least to most. It may be wrong by four units in the last place,
+ * or by a denormal. */
+static void expect_function(struct check *c, const struct math_functions *w,
                             void (*vector)(const void *a, void *y), double (*function)(double x),
                             double least, double most)
 {
@@ -269,7 +270,7 @@ static void expect_f32(struct check *c, const char *word, double of, float got, 
         check_fail(c, "f32_%s of %a is %a, not %a", word, of, got, wanted);
 }
 
-/* Of numbers: double rounds a root so that f32 rounds it as if it were exact. */
+/* Roots of f32. A root that is rounded to double and then to f32 is rounded correctly. */
 static void check_sqrt(struct check *c)
 {
     float a[f32_LANES], y[f32_LANES];
@@ -299,7 +300,7 @@ static void check_from_int(struct check *c)
         expect_f32(c, "from_int31", words[i], y[i], (float)(words[i] >> 1));
 }
 
-/* Multiples of 1/2, numbers near them and any others. Zeros have any sign. */
+/* Multiples of 1/2, numbers near them, and any numbers. A result of 0 may have any sign. */
 static void check_sincospi(struct check *c)
 {
     const double pi = 3.14159265358979323846;
@@ -330,7 +331,7 @@ static void check_sincospi(struct check *c)
     }
 }
 
-/* No number may come out of log that is above 0: its root is taken of -2 times that. */
+/* log of a number up to 1 must not be above 0, because noise computes the root of -2 * log. */
 static void check_log(struct check *c)
 {
     float a[f32_LANES], y[f32_LANES];
@@ -345,7 +346,7 @@ static void check_log(struct check *c)
             check_fail(c, "f32_log of %a is %a", a[i], y[i]);
 }
 
-static void check_noise_words(struct check *c)
+static void check_noise_functions(struct check *c)
 {
     for (int sample = 0; sample < SAMPLES; sample++) {
         check_sqrt(c);
@@ -356,7 +357,7 @@ static void check_noise_words(struct check *c)
     }
 }
 
-static void check_math(struct check *c, const struct math_words *w)
+static void check_math(struct check *c, const struct math_functions *w)
 {
     unsigned char a[MOST_BYTES], b[MOST_BYTES];
 

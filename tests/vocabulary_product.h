@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of the vocabulary that matrix products are made of, and attention beside them:
- * broadcast, mul_add, zip, store_f32 of the half types, and pair_*. A part of vocabulary.c, behind
- * vocabulary_bodies.h.
+ * A part of vocabulary.c, included after vocabulary_bodies.h. Checks the functions that matrix
+ * products and attention use: broadcast, mul_add, zip, store_f32 of the half types, and pair_*.
  */
 #ifndef BITDROP_TESTS_VOCABULARY_PRODUCT_H
 #define BITDROP_TESTS_VOCABULARY_PRODUCT_H
 
-/* The words of one compute type, on memory. */
-struct product_words {
+/* The functions of one compute type, on memory as in struct functions. */
+struct product_functions {
     bitdrop_dtype dtype;
     int lanes;
     void (*broadcast)(const void *p, void *y);
@@ -16,7 +15,7 @@ struct product_words {
     void (*zip)(const void *a, const void *b, void *low, void *high);
 };
 
-#define PRODUCT_WORDS(C, DTYPE)                                                                    \
+#define PRODUCT_FUNCTIONS(C, DTYPE)                                                                \
     static void C##_broadcast_memory(const void *p, void *y) { C##_store(y, C##_broadcast(p)); }   \
     static void C##_mul_add_memory(const void *a, const void *b, const void *c, void *y)           \
     {                                                                                              \
@@ -30,11 +29,11 @@ struct product_words {
         C##_store(low, first);                                                                     \
         C##_store(high, second);                                                                   \
     }                                                                                              \
-    static const struct product_words C##_product_words = {DTYPE, C##_LANES, C##_broadcast_memory, \
-                                                           C##_mul_add_memory, C##_zip_memory};
+    static const struct product_functions C##_product_functions = {                                \
+        DTYPE, C##_LANES, C##_broadcast_memory, C##_mul_add_memory, C##_zip_memory};
 
-PRODUCT_WORDS(f32, BITDROP_F32)
-PRODUCT_WORDS(f64, BITDROP_F64)
+PRODUCT_FUNCTIONS(f32, BITDROP_F32)
+PRODUCT_FUNCTIONS(f64, BITDROP_F64)
 
 #define STORE_F32(T)                                                                               \
     static void T##_store_f32_memory(const void *x, void *y) { T##_store_f32(y, T##_load(x)); }
@@ -42,7 +41,7 @@ PRODUCT_WORDS(f64, BITDROP_F64)
 STORE_F32(f16)
 STORE_F32(bf16)
 
-/* The element itself; a signalling NaN may have become quiet. */
+/* Whether y is x. A signalling NaN may have become quiet. */
 static bool is_copy(bitdrop_dtype t, const void *x, const void *y)
 {
     const uint64_t quiet = UINT64_C(1) << (t == BITDROP_F64 ? 51 : 22);
@@ -51,7 +50,7 @@ static bool is_copy(bitdrop_dtype t, const void *x, const void *y)
            (oracle_is_nan(t, x) && (oracle_bits(t, x) | quiet) == oracle_bits(t, y));
 }
 
-static void expect_broadcast(struct check *c, const struct product_words *w, const void *x)
+static void expect_broadcast(struct check *c, const struct product_functions *w, const void *x)
 {
     const size_t size = dtype_bytes(w->dtype);
     unsigned char at[8 + 1], y[MOST_BYTES];
@@ -65,8 +64,8 @@ static void expect_broadcast(struct check *c, const struct product_words *w, con
                        oracle_bits(w->dtype, x));
 }
 
-/* Lane i of a, then lane i of b, through both results. */
-static void expect_zip(struct check *c, const struct product_words *w, const unsigned char *a,
+/* Both results of zip together must have lane 0 of a, lane 0 of b, lane 1 of a, and so on. */
+static void expect_zip(struct check *c, const struct product_functions *w, const unsigned char *a,
                        const unsigned char *b)
 {
     const size_t size = dtype_bytes(w->dtype), lanes = (size_t)w->lanes;
@@ -113,7 +112,7 @@ static void native_mul_add(const struct check *c, bitdrop_dtype t, const void *a
     }
 }
 
-/* ARMv7's NEON has zeros for denormals. */
+/* Whether y differs only because NEON of ARMv7 has 0 instead of denormals. */
 static bool is_flushed(const struct check *c, bitdrop_dtype t, const void *wanted, const void *y)
 {
 #ifdef __arm__
@@ -128,8 +127,8 @@ static bool is_flushed(const struct check *c, bitdrop_dtype t, const void *wante
 #endif
 }
 
-/* c becomes nearly -a * b, so that all that is left is what rounding the product takes away. */
-static void cancel(const struct check *c, const struct product_words *w, const unsigned char *a,
+/* d becomes -(a * b) rounded, so that a * b + d is the rounding error of the product, or 0. */
+static void cancel(const struct check *c, const struct product_functions *w, const unsigned char *a,
                    const unsigned char *b, unsigned char *d)
 {
     const size_t size = dtype_bytes(w->dtype);
@@ -142,7 +141,7 @@ static void cancel(const struct check *c, const struct product_words *w, const u
     }
 }
 
-static void expect_mul_add(struct check *c, const struct product_words *w, unsigned char *a,
+static void expect_mul_add(struct check *c, const struct product_functions *w, unsigned char *a,
                            unsigned char *b, unsigned char *d)
 {
     const size_t size = dtype_bytes(w->dtype);
@@ -165,8 +164,8 @@ static void expect_mul_add(struct check *c, const struct product_words *w, unsig
     }
 }
 
-/* (1 + e)^2 is 1 + 2 e + e^2, of which rounding takes e^2 away. */
-static void check_fused(struct check *c, const struct product_words *w)
+/* (1 + e)^2 is 1 + 2 e + e^2. Rounding the product drops e^2, so only a fused mul_add keeps it. */
+static void check_fused(struct check *c, const struct product_functions *w)
 {
     const double eps = w->dtype == BITDROP_F64 ? 0x1p-30 : 0x1p-13;
     const size_t size = dtype_bytes(w->dtype);
@@ -183,7 +182,7 @@ static void check_fused(struct check *c, const struct product_words *w)
                        oracle_number(w->dtype, y + i * size));
 }
 
-static void check_product_words(struct check *c, const struct product_words *w)
+static void check_product_functions(struct check *c, const struct product_functions *w)
 {
     unsigned char a[MOST_BYTES], b[MOST_BYTES], d[MOST_BYTES];
 
@@ -201,7 +200,7 @@ static void check_product_words(struct check *c, const struct product_words *w)
     }
 }
 
-/* All values of a half type as f32, in the order of the elements. */
+/* Checks store_f32 on all values of a half type. */
 static void check_store_f32(struct check *c, bitdrop_dtype t, uint32_t lanes,
                             void (*store)(const void *x, void *y))
 {
@@ -246,7 +245,7 @@ static void expect_halves(struct check *c, const char *operation, const uint32_t
                        words[from[i]], got[i], half_of(words[from[i]]));
 }
 
-/* pair_pack has the first half of the numbers before the second, pair_of one of each in turn. */
+/* pair_pack must have the numbers in order, and pair_of must alternate between both halves. */
 static void expect_pack(struct check *c, const uint32_t words[PAIR_HALVES])
 {
     const f32_vec a = f32_load(words), b = f32_load(words + f32_LANES);
@@ -263,7 +262,7 @@ static void expect_pack(struct check *c, const uint32_t words[PAIR_HALVES])
     expect_halves(c, "pair_of", words, got, in_turn);
 }
 
-/* Each value of bf16, each f32 halfway between two, and the f32 beside them. */
+/* Packs each value of bf16, each f32 halfway between two, and the next f32 on both sides. */
 static void check_pack(struct check *c)
 {
     uint32_t words[PAIR_HALVES];
@@ -278,7 +277,7 @@ static void check_pack(struct check *c)
     c->cases++;
 }
 
-/* The first n elements, or all, and +0 behind them. */
+/* pair_load_half must load the first n elements, or all, and +0 in the lanes after them. */
 static void check_load_half(struct check *c)
 {
     for (uint32_t first = 0; first < 0x10000; first += f32_LANES) {
@@ -307,8 +306,8 @@ static void expect_pair_broadcast(struct check *c, uint32_t word)
 }
 
 /*
- * How often the sum is rounded, or flushed, is the CPU's own: at most twice. There is no error
- * if all is integers.
+ * CPUs may round or flush the sum once or twice. If all numbers are integers, the sum must be
+ * exact.
  */
 static void expect_pair_sum(struct check *c, const uint16_t a[2], const uint16_t b[2], float add,
                             float got, bool exact)
@@ -365,8 +364,8 @@ static void check_pairs(struct check *c)
 
 static void check_products(struct check *c)
 {
-    check_product_words(c, &f32_product_words);
-    check_product_words(c, &f64_product_words);
+    check_product_functions(c, &f32_product_functions);
+    check_product_functions(c, &f64_product_functions);
     check_store_f32(c, BITDROP_F16, f16_LANES, f16_store_f32_memory);
     check_store_f32(c, BITDROP_BF16, bf16_LANES, bf16_store_f32_memory);
 #ifdef WITH_AVX512_BF16

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which bytes each task of a call writes: a bitdrop_parallel that looks. */
+/* A callback for bitdrop_parallel that finds which bytes each task of a call writes. */
 #ifndef BITDROP_TESTS_WATCH_H
 #define BITDROP_TESTS_WATCH_H
 
@@ -8,7 +8,7 @@
 
 struct watched {
     unsigned char *at;
-    unsigned char *owner; /* of each byte: the task that writes it, counted from 1, or 0 */
+    unsigned char *owner; /* the task that writes each byte, counted from 1; 0 if none does */
     size_t bytes;
     bool shared; /* two tasks write the same byte */
 };
@@ -18,13 +18,13 @@ struct watch {
     struct watched buffer[2];
 };
 
-/* Nobody owns anything: to be called before a call that may run tasks. */
+/* Forgets all owners. Must be called before each call that is watched. */
 void watch_clear(struct watch *w);
 
 /*
- * bitdrop_parallel.run with a struct watch as context. It runs each task twice, by itself, over
- * zeros and over ones, and so finds each byte that it writes. What the buffers hold in the end
- * makes no sense.
+ * bitdrop_parallel.run, with a struct watch as context. It runs each task twice: after all bytes of
+ * the buffers are set to 0x00, and after they are set to 0xFF. So it finds each byte that the task
+ * writes. The final contents of the buffers are not the results of the call.
  */
 void watch_run(void *context, size_t tasks, void (*task)(void *argument, size_t index),
                void *argument);
