@@ -68,7 +68,7 @@ static void fill_inputs(struct fuzz_input *in, struct attention *t)
     struct check c = {.random = fuzz_number(in)};
     const bool any = fuzz_once_in(in, 8); /* elements */
 
-    t->wild |= any;
+    t->no_bounds |= any;
     for (int i = Q; i <= LSE; i++) {
         const bitdrop_dtype type = dtype_of(t, i);
 
@@ -90,12 +90,12 @@ static void fill_inputs(struct fuzz_input *in, struct attention *t)
 
 static bool is_small(const struct attention *t)
 {
-    return rows_of(&t->b[MASK]) * t->full.keys <= EVERY_VALUE;
+    return rows_of(&t->b[MASK]) * t->filled.keys <= EVERY_VALUE;
 }
 
 static bool oracle_bit(const struct attention *t, size_t row, size_t key)
 {
-    const bitdrop_attention *a = &t->full;
+    const bitdrop_attention *a = &t->filled;
     const uint64_t i = row % a->queries, h = row / a->queries % a->heads;
     const uint64_t b = row / a->queries / a->heads;
     const uint64_t first = ((b * a->index_heads + h) * a->index_queries + i) * a->index_keys;
@@ -112,7 +112,7 @@ static void fill_mask(const struct attention *t)
         unsigned char *bits = memory_before(row_at(mask, row));
 
         memset(bits, 0, mask->bytes);
-        for (size_t j = 0; j < t->full.keys; j++)
+        for (size_t j = 0; j < t->filled.keys; j++)
             bits[j / 8] |= (unsigned char)(oracle_bit(t, row, j) << (j % 8));
     }
 }
@@ -160,9 +160,9 @@ static void compare_numbers(const struct attention *t, int i)
 }
 
 /* Whether the inputs are as they were filled, and the scale of D is small. */
-static bool is_tame(const struct attention *t)
+static bool has_bounds(const struct attention *t)
 {
-    if (t->wild || (t->cfg.p > 0.9 && t->cfg.p < 1))
+    if (t->no_bounds || (t->cfg.p > 0.9 && t->cfg.p < 1))
         return false;
     for (size_t i = Q; i <= LSE; i++)
         for (size_t j = Q; j <= MASK; j++)
@@ -176,7 +176,7 @@ static void compare_with_reference(const struct attention *t)
     struct attention_result to[BUFFERS];
     const struct attention_case c = {
         .cfg = &t->cfg,
-        .a = &t->full,
+        .a = &t->filled,
         .in = {numbers[Q], numbers[K], numbers[V], numbers[DOUT], numbers[OUT], numbers[LSE],
                t->a.bias == NULL ? NULL : numbers[BIAS]},
         .unit = t->dtype == BITDROP_F64 ? 0x1p-50 : 0x1p-21,
@@ -221,7 +221,7 @@ static bitdrop_status run(const struct attention *t)
 }
 
 /* Whether there is a result. */
-static bool run_once(struct attention *t, unsigned turn)
+static bool run_once(struct attention *t, unsigned call_number)
 {
     const int expected = attention_status(t);
     const bool nothing = expected != BITDROP_OK || !has_elements(t);
@@ -229,7 +229,7 @@ static bool run_once(struct attention *t, unsigned turn)
 
     if (expected == FUZZ_TOO_LARGE)
         return false;
-    memory_begin(t->b, BUFFERS, turn, nothing);
+    memory_begin(t->b, BUFFERS, call_number, nothing);
     const bitdrop_status got = run(t);
     const unsigned char *changed = memory_end(nothing);
 
@@ -268,7 +268,7 @@ static void try_isa(struct attention *t, uint8_t isa)
         return;
     memory_keep();
     if (is_small(t)) {
-        if (is_tame(t))
+        if (has_bounds(t))
             compare_with_reference(t);
         if (t->b[MASK].written && t->b[MASK].used)
             compare_mask(t);
@@ -279,7 +279,7 @@ static void try_isa(struct attention *t, uint8_t isa)
 
 bool fuzz_one(struct fuzz_input *in)
 {
-    struct attention t = {.wild = false};
+    struct attention t = {.no_bounds = false};
     int expected;
 
     attention_choose(in, &t);

@@ -10,10 +10,10 @@ enum { MOST_SCORES = 80000 };
 
 struct attention {
     bitdrop_config cfg;
-    bitdrop_attention a, full; /* full: without the zeros that stand for something */
+    bitdrop_attention a, filled; /* filled: without the zeros that stand for something */
     bitdrop_dtype dtype;
     bool backward, no_cfg, no_a, every_isa;
-    bool wild; /* too wild for the reference */
+    bool no_bounds; /* too wild for the reference */
     struct fuzz_parallel parallel;
     struct fuzz_buffer b[BUFFERS];
     size_t size;

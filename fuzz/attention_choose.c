@@ -102,7 +102,7 @@ static void choose_attention(struct fuzz_input *in, bitdrop_attention *a)
 
 static void choose_fault(struct fuzz_input *in, struct attention *t)
 {
-    t->wild = true;
+    t->no_bounds = true;
     switch (fuzz_below(in, 8)) {
     case 0:
     case 1:
@@ -133,15 +133,15 @@ static void choose_call(struct fuzz_input *in, struct attention *t)
     t->dtype = (bitdrop_dtype)fuzz_below(in, BITDROP_DTYPE_COUNT);
     t->backward = fuzz_once_in(in, 2);
     choose_attention(in, &t->a);
-    t->full = filled(&t->a);
-    t->cfg = fuzz_config(in, indices_of(&t->full));
+    t->filled = filled(&t->a);
+    t->cfg = fuzz_config(in, indices_of(&t->filled));
     t->cfg.mask_use = (uint8_t)fuzz_below(in, 2);
     for (size_t faults = fuzz_once_in(in, 3) ? 1 + fuzz_below(in, 2) : 0; faults > 0; faults--)
         choose_fault(in, t);
     t->cfg.parallel = parallel;
     t->a.bias = NULL;
     t->every_isa = t->cfg.isa == BITDROP_ISA_AUTO;
-    t->full = filled(&t->a);
+    t->filled = filled(&t->a);
     t->size = (size_t)t->dtype < BITDROP_DTYPE_COUNT ? dtype_bytes(t->dtype) : 1;
 }
 
@@ -177,7 +177,7 @@ static size_t most_scratch(const struct attention *t)
 
 static void describe_buffers(struct attention *t)
 {
-    const bitdrop_attention *a = &t->full;
+    const bitdrop_attention *a = &t->filled;
     const size_t of_q[3] = {a->batch, a->heads, a->queries};
     const size_t of_k[3] = {a->batch, a->kv_heads, a->keys};
     size_t rows;

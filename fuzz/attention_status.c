@@ -33,7 +33,7 @@ static bool makes_bits(const struct attention *t)
 
 static bool indices_fit(const struct attention *t)
 {
-    const bitdrop_attention *a = &t->full;
+    const bitdrop_attention *a = &t->filled;
     uint64_t last;
 
     return !__builtin_mul_overflow(a->batch - 1, a->index_heads, &last) &&
@@ -64,7 +64,7 @@ static bool is_nested(const struct fuzz_buffer *b, bool may_repeat)
 
 static int range_status(const struct attention *t)
 {
-    const bitdrop_attention *a = &t->full;
+    const bitdrop_attention *a = &t->filled;
     bool inside = true;
 
     if (a->heads % a->kv_heads != 0 || a->index_heads < a->heads || a->index_queries < a->queries ||

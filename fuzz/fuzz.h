@@ -114,11 +114,11 @@ bool memory_shared(size_t i, size_t j);
 
 /*
  * Around each call. Before: the memory is as it was, except that bytes which only outputs own
- * differ from turn to turn. The call may touch bytes that have an owner, and if an error is
- * expected none (AddressSanitizer finds it). After: NULL, or the first byte that changed and may
- * not, which is any if an error is expected.
+ * differ from call_number to call_number. The call may touch bytes that have an owner, and if an
+ * error is expected none (AddressSanitizer finds it). After: NULL, or the first byte that changed
+ * and may not, which is any if an error is expected.
  */
-void memory_begin(const struct fuzz_buffer *b, size_t count, unsigned turn, bool error);
+void memory_begin(const struct fuzz_buffer *b, size_t count, unsigned call_number, bool error);
 const unsigned char *memory_end(bool error);
 
 /* Keeps what the call left, and the same byte of what was kept. */

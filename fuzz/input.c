@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return fuzz_one(&(struct fuzz_input){data, size}) ? 0 : -1; /* -1: not into the corpus */
 }
 
-static uint64_t take(struct fuzz_input *in, size_t bytes)
+static uint64_t read_bytes(struct fuzz_input *in, size_t bytes)
 {
     uint64_t x = 0;
 
@@ -25,7 +25,7 @@ static uint64_t take(struct fuzz_input *in, size_t bytes)
 
 size_t fuzz_below(struct fuzz_input *in, size_t n)
 {
-    return (size_t)(take(in, n <= 256 ? 1 : n <= 65536 ? 2 : 4) % n);
+    return (size_t)(read_bytes(in, n <= 256 ? 1 : n <= 65536 ? 2 : 4) % n);
 }
 
 bool fuzz_once_in(struct fuzz_input *in, size_t n) { return fuzz_below(in, n) == n - 1; }
@@ -45,7 +45,7 @@ uint64_t fuzz_number(struct fuzz_input *in)
     case 3:
         return fuzz_below(in, 65536);
     default:
-        return take(in, 8);
+        return read_bytes(in, 8);
     }
 }
 
@@ -79,7 +79,7 @@ bitdrop_config fuzz_config(struct fuzz_input *in, uint64_t indices)
 
     if (p > 0)
         cfg.p = p <= check_probability_count ? check_probabilities[p - 1] : (double)p / 256;
-    cfg.seed = take(in, 3) * UINT64_C(0x9E3779B97F4A7C15);
+    cfg.seed = read_bytes(in, 3) * UINT64_C(0x9E3779B97F4A7C15);
     cfg.stream = (uint32_t)fuzz_below(in, 256) * UINT32_C(0x01010101);
     cfg.rounds = rounds[fuzz_below(in, 3)];
     cfg.scaling = (uint8_t)fuzz_below(in, 2);

@@ -155,11 +155,11 @@ static bitdrop_status run(const struct masks *m)
     }
 }
 
-static void run_once(const struct masks *m, bitdrop_status wanted, unsigned turn)
+static void run_once(const struct masks *m, bitdrop_status wanted, unsigned call_number)
 {
     const bool error = wanted != BITDROP_OK;
 
-    memory_begin(m->b, BUFFERS, turn, error);
+    memory_begin(m->b, BUFFERS, call_number, error);
     const bitdrop_status got = run(m);
     const unsigned char *changed = memory_end(error);
 

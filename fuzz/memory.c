@@ -17,8 +17,8 @@ enum { SIZES = 4, MOST_BYTES = 1 << 20, MOST_BUFFERS = 16, MOST_ROWS = 1 << 20 }
 
 /* Of the sizes, the smallest that fits the call: small calls are copied and compared quickly. */
 static struct memory {
-    struct guard guard;   /* its shadow: what it holds before a call */
-    unsigned char *right; /* what it may hold behind one */
+    struct guard guard;      /* its shadow: what it holds before a call */
+    unsigned char *expected; /* what it may hold behind one */
     unsigned char *kept;
     uint16_t *owners; /* of each byte: a bit for each buffer. 0 when it is not in use */
 } memories[SIZES], *memory;
@@ -49,7 +49,7 @@ static void make_memories(void)
     for (int i = 0; i < SIZES; i++) {
         memories[i].guard = guard_new(sizes[i]);
         const size_t size = memories[i].guard.size;
-        memories[i].right = allocate(size);
+        memories[i].expected = allocate(size);
         memories[i].kept = allocate(size);
         memories[i].owners = allocate(size * sizeof *memories[i].owners);
         memset(memories[i].owners, 0, size * sizeof *memories[i].owners);
@@ -296,14 +296,14 @@ static bool is_only_written(size_t i, size_t count)
     return buffers[i].written;
 }
 
-void memory_begin(const struct fuzz_buffer *b, size_t count, unsigned turn, bool error)
+void memory_begin(const struct fuzz_buffer *b, size_t count, unsigned call_number, bool error)
 {
     const struct guard *g = &memory->guard;
     bool flips[MOST_BUFFERS] = {false};
 
     buffers = b;
     for (size_t i = 0; i < count; i++)
-        flips[i] = turn % 2 == 1 && is_only_written(i, count);
+        flips[i] = call_number % 2 == 1 && is_only_written(i, count);
     memcpy(g->base, g->shadow, g->size);
     for (size_t r = 0; r < owned_count && !error; r++)
         for (size_t i = 0; i < owned[r].bytes && flips[owned[r].buffer]; i++)
@@ -318,14 +318,14 @@ const unsigned char *memory_end(bool error)
     const struct guard *g = &memory->guard;
 
     ALLOW(g->base, g->size);
-    memcpy(memory->right, g->shadow, g->size);
+    memcpy(memory->expected, g->shadow, g->size);
     for (size_t r = 0; r < owned_count && !error; r++)
         if (buffers[owned[r].buffer].written)
-            memcpy(memory->right + (owned[r].at - g->base), owned[r].at, owned[r].bytes);
-    if (memcmp(memory->right, g->base, g->size) == 0)
+            memcpy(memory->expected + (owned[r].at - g->base), owned[r].at, owned[r].bytes);
+    if (memcmp(memory->expected, g->base, g->size) == 0)
         return NULL;
     size_t i = 0;
-    while (memory->right[i] == g->base[i])
+    while (memory->expected[i] == g->base[i])
         i++;
     return g->base + i;
 }

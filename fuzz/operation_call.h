@@ -20,7 +20,7 @@ struct act {
 struct operation {
     struct call call;
     bitdrop_config cfg;
-    bitdrop_2d shape, full; /* full: without the zeros that stand for something */
+    bitdrop_2d shape, filled; /* filled: without the zeros that stand for something */
     bitdrop_softmax soft;
     struct fuzz_parallel parallel;
     struct act act;
@@ -38,7 +38,7 @@ static inline enum bitdrop_input kind_of(const struct operation *o, int i)
 
 static inline bool has_elements(const struct operation *o)
 {
-    return o->full.rows > 0 && o->full.cols > 0;
+    return o->filled.rows > 0 && o->filled.cols > 0;
 }
 
 /* A call, mostly a good one, and where its buffers lie. */

@@ -40,8 +40,8 @@ static void fill_inputs(struct fuzz_input *in, const struct operation *o)
             unsigned char *row = memory_before(o->b[i].at + r * o->b[i].stride[2]);
 
             if (any)
-                check_fill(&c, o->call.dtype, row, o->full.cols);
-            for (size_t col = 0; !any && col < o->full.cols; col++)
+                check_fill(&c, o->call.dtype, row, o->filled.cols);
+            for (size_t col = 0; !any && col < o->filled.cols; col++)
                 oracle_put(o->call.dtype, 8 * check_unit(&c), row + col * o->size);
         }
     }
@@ -75,16 +75,16 @@ static void compare_with_reference(const struct operation *o)
 {
     const struct fuzz_buffer *mask = &o->b[MASK];
 
-    for (size_t r = 0; r < o->full.rows; r++)
-        for (size_t c = 0; c < o->full.cols; c++) {
-            const size_t bit = layout_bit(&o->full, o->marks, r, c);
+    for (size_t r = 0; r < o->filled.rows; r++)
+        for (size_t c = 0; c < o->filled.cols; c++) {
+            const size_t bit = layout_bit(&o->filled, o->marks, r, c);
             const unsigned char *y = operation_has_data(o->call.op)
                                          ? o->b[Y].at + r * o->b[Y].stride[2] + c * o->size
                                          : NULL;
             struct element e = {.op = o->call.op,
                                 .cfg = &o->cfg,
                                 .dtype = o->call.dtype,
-                                .index = layout_index(&o->full, o->cfg.offset, r, c),
+                                .index = layout_index(&o->filled, o->cfg.offset, r, c),
                                 .stored = reads_mask(o)};
             const bool got = writes_mask(o) && mask->at[bit / 8] >> (bit % 8) & 1;
 
@@ -149,12 +149,12 @@ static bitdrop_status run(const struct operation *o)
                                 c->in[2], c->y, c->mask);
 }
 
-static void run_once(struct operation *o, bitdrop_status wanted, unsigned turn)
+static void run_once(struct operation *o, bitdrop_status wanted, unsigned call_number)
 {
     const size_t runs = o->parallel.runs;
     const bool nothing = wanted != BITDROP_OK || !has_elements(o);
 
-    memory_begin(o->b, BUFFERS, turn, nothing);
+    memory_begin(o->b, BUFFERS, call_number, nothing);
     const bitdrop_status got = run(o);
     const unsigned char *changed = memory_end(nothing);
 
@@ -165,7 +165,7 @@ static void run_once(struct operation *o, bitdrop_status wanted, unsigned turn)
                (size_t)changed, got);
     if (nothing && o->parallel.runs != runs)
         report(o, "%s%.zu%.zu", "run was called in a call with nothing to do", 0, 0);
-    if (!nothing && !o->of_rows && o->full.rows * o->full.cols <= EVERY_VALUE)
+    if (!nothing && !o->of_rows && o->filled.rows * o->filled.cols <= EVERY_VALUE)
         compare_with_reference(o);
 }
 

@@ -140,8 +140,8 @@ static void choose_call(struct fuzz_input *in, struct operation *o)
     o->of_rows = operation_of_rows(o->call.op);
     choose_shape(in, o);
     o->call.n = o->shape.cols;
-    o->full = layout_filled(&o->shape);
-    o->cfg = fuzz_config(in, o->call.flat ? o->call.n : layout_indices(&o->full));
+    o->filled = layout_filled(&o->shape);
+    o->cfg = fuzz_config(in, o->call.flat ? o->call.n : layout_indices(&o->filled));
     o->cfg.mask_use = (uint8_t)fuzz_below(in, 2);
     o->cfg.p = operation_p(o->call.op, o->cfg.p);
     if (o->of_rows)
@@ -161,7 +161,7 @@ static void choose_call(struct fuzz_input *in, struct operation *o)
         o->call.flat = false;
     if (o->call.flat)
         o->shape = (bitdrop_2d){.rows = 1, .cols = o->call.n};
-    o->full = layout_filled(&o->shape);
+    o->filled = layout_filled(&o->shape);
     o->size = (size_t)o->call.dtype < BITDROP_DTYPE_COUNT ? dtype_bytes(o->call.dtype) : 1;
 }
 
@@ -170,14 +170,14 @@ static void choose_call(struct fuzz_input *in, struct operation *o)
 /* The rows of the bias up to the last one that is read; more than can be counted are SIZE_MAX. */
 static size_t bias_rows(const struct operation *o)
 {
-    struct softmax_row row = {.soft = &o->soft, .first_row = o->full.first_row};
+    struct softmax_row row = {.soft = &o->soft, .first_row = o->filled.first_row};
     uint64_t last = 0, period;
 
     if (__builtin_mul_overflow(o->soft.bias_block,
                                o->soft.bias_repeat == 0 ? 1 : o->soft.bias_repeat, &period))
         return 1;
-    for (size_t r = 0; r < o->full.rows && r < MOST_ELEMENTS; r++) {
-        row.R = o->full.first_row + r;
+    for (size_t r = 0; r < o->filled.rows && r < MOST_ELEMENTS; r++) {
+        row.R = o->filled.first_row + r;
         const uint64_t at = softmax_bias_row(&row);
 
         last = at > last ? at : last;
@@ -187,7 +187,7 @@ static size_t bias_rows(const struct operation *o)
 
 static void describe_buffers(struct operation *o)
 {
-    const bitdrop_2d *s = &o->full;
+    const bitdrop_2d *s = &o->filled;
     const struct layout_mask m = layout_mask(s, o->marks);
 
     for (int i = 0; i < INPUTS; i++) {

@@ -39,7 +39,7 @@ static bool values_are_right(const struct operation *o)
 
 static bool strides_are_right(const struct operation *o)
 {
-    const bitdrop_2d *s = &o->full, *given = &o->shape;
+    const bitdrop_2d *s = &o->filled, *given = &o->shape;
     size_t period;
 
     if (given->unit == BITDROP_EACH_ROW &&
@@ -56,7 +56,7 @@ static bool strides_are_right(const struct operation *o)
 
 static bool indices_fit(const struct operation *o)
 {
-    const bitdrop_2d *s = &o->full;
+    const bitdrop_2d *s = &o->filled;
     const uint64_t m = (s->first_row + (s->rows - 1)) / s->mask_repeat;
     uint64_t last;
 
@@ -75,7 +75,7 @@ static bool may_be_same(const struct operation *o, int output, int i)
                                  : output < INPUTS && kind == IN_FIRST;
 
     return may && o->b[output].at == o->b[i].at &&
-           (o->full.rows == 1 || o->b[output].stride[2] == o->b[i].stride[2]);
+           (o->filled.rows == 1 || o->b[output].stride[2] == o->b[i].stride[2]);
 }
 
 static bool overlaps(const struct operation *o)
@@ -92,7 +92,7 @@ static bool overlaps(const struct operation *o)
 /* BITDROP_OK is right only if no buffers overlap; FUZZ_TOO_LARGE: a right call would be. */
 static int range_status(const struct operation *o)
 {
-    const bitdrop_2d *s = &o->full;
+    const bitdrop_2d *s = &o->filled;
     bool inside = true;
 
     if (!strides_are_right(o) || (s->rows > 0 && s->first_row > UINT64_MAX - (s->rows - 1)))
@@ -117,10 +117,10 @@ static int range_status(const struct operation *o)
 
 static void own_bias(const struct operation *o, size_t i)
 {
-    struct softmax_row row = {.soft = &o->soft, .first_row = o->full.first_row};
+    struct softmax_row row = {.soft = &o->soft, .first_row = o->filled.first_row};
 
-    for (size_t r = 0; r < o->full.rows; r++) {
-        row.R = o->full.first_row + r;
+    for (size_t r = 0; r < o->filled.rows; r++) {
+        row.R = o->filled.first_row + r;
         memory_own(i, o->b[i].at + (size_t)softmax_bias_row(&row) * o->b[i].stride[2],
                    o->b[i].bytes);
     }

@@ -11,7 +11,7 @@
 #define hwcap2(bit) ((getauxval(AT_HWCAP2) & 1UL << (bit)) != 0)
 
 #ifdef __arm__
-/* AT_PLATFORM is "v7l", say. Without it the CPU is taken for a new one. */
+/* AT_PLATFORM is "v7l", for example. If it is missing, this assumes a new CPU. */
 static int arm_version(void)
 {
     const char *platform = (const char *)getauxval(AT_PLATFORM);
@@ -38,6 +38,6 @@ bool baseline_holds(uint32_t used)
             holds = false;
         }
     if (!holds)
-        fputs(", which this one lacks: compile it with the -march= of this CPU\n", stderr);
+        fputs(", which this CPU lacks: compile it with the -march= of this CPU\n", stderr);
     return holds;
 }

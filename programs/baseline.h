@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the compiler was told that it may use (-march, -mcpu, its own default), against what this
- * CPU has, so that a program for other CPUs says so rather than dying of SIGILL.
+ * Compares the instruction sets that the compiler was allowed to use (-march, -mcpu, its default)
+ * with those that this CPU has. So a program for other CPUs prints a message instead of dying of
+ * SIGILL.
  *
- * baseline.c itself must run on the CPUs that it refuses. On x86-64 it is compiled for the oldest
- * of them, whatever the build says: with -march=haswell, gcc fills has[] by AVX. Elsewhere it is
- * compiled like the rest, and so are main() up to its first call and the C library's start
- * everywhere: a program for ARMv7 dies on an ARMv6 before it can say a word.
+ * baseline.c must run on the CPUs that it refuses. On x86-64 it is always compiled for the oldest
+ * one: with -march=haswell, gcc fills has[] with AVX instructions. On other CPUs it is compiled
+ * like the rest. On all CPUs main() up to its first call, and the start of the C library, are
+ * compiled like the rest too. So a program for ARMv7 dies on an ARMv6 before it can print anything.
  */
 #ifndef BITDROP_PROGRAMS_BASELINE_H
 #define BITDROP_PROGRAMS_BASELINE_H
@@ -14,15 +15,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Compilers define their macros or do not. The text of a defined one has another length than its
- * name. */
+/* Whether a macro is defined. The text of a defined macro has another length than its name. */
 #define BASELINE_TEXT_OF(text) #text
 #define BASELINE_TEXT(macro) BASELINE_TEXT_OF(macro)
 #define BASELINE_DEFINED(macro) (sizeof BASELINE_TEXT(macro) != sizeof #macro)
 
 /*
- * X(extension, whether this file may use it, whether this CPU has it), older ones first. The
- * numbers are bits of AT_HWCAP and AT_HWCAP2: Linux, arch/.../include/uapi/asm/hwcap.h.
+ * X(extension, whether the including file may use it, whether this CPU has it), older ones first.
+ * The numbers are bits of AT_HWCAP and AT_HWCAP2 (Linux, arch/.../include/uapi/asm/hwcap.h).
  */
 #if defined(__x86_64__) || defined(__i386__)
 #define BASELINE(X)                                                                                \
@@ -69,18 +69,18 @@
     X(z15, __ARCH__ >= 13, hwcap(15))
 #elif defined(__linux__) && defined(__riscv)
 #define BASELINE(X) X(V, BASELINE_DEFINED(__riscv_vector), hwcap('v' - 'a'))
-#else /* not known how to ask */
+#else /* no way to ask the CPU is known */
 #define BASELINE(X)
 #endif
 
 #define BASELINE_NUMBER(name, used, has) BASELINE_##name,
 enum { BASELINE(BASELINE_NUMBER) BASELINE_END };
 
-/* What the file may use in which this stands, as a set for baseline_holds. */
+/* The set of extensions that the including file may use, for baseline_holds. */
 #define BASELINE_BIT(name, used, has) | (uint32_t)(used) << BASELINE_##name
 #define BASELINE_USED (UINT32_C(0) BASELINE(BASELINE_BIT))
 
-/* Whether this CPU has all of these; if not, stderr says what it lacks. */
+/* Whether this CPU has all extensions of the set. If not, prints those that it lacks to stderr. */
 bool baseline_holds(uint32_t used);
 
 #endif

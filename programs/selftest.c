@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bitdrop-selftest: all checks on each ISA of this machine, and then the quick table of
- * ./dev bench, in one program without a test framework. Its output is meant for a bug report.
+ * bitdrop-selftest runs all checks on each ISA of this machine, and then times the kernels as the
+ * quick table of ./dev bench does. It needs no test framework. Its output is meant for bug reports.
  */
 #include <errno.h>
 #include <fenv.h>
@@ -27,21 +27,22 @@ static const char help[] =
     "\n"
     "ISAs:" ISA_WORDS "\n"
     "\n"
-    "Checks every kernel of the ISAs named, or of all that this machine runs, and then times them,\n"
-    "which takes half a minute.\n"
+    "Checks every kernel of the named ISAs, or of all ISAs that this machine runs.\n"
+    "Then times them, which takes half a minute.\n"
     "\n"
-    "  --no-table  without timing\n"
-    "  --table     timing alone\n"
-    "  --quick     a tenth of the random cases, and no timing; with --table, rough timing\n"
-    "  --seed=N    of the random cases, to repeat a run; else the time\n"
+    "  --no-table  check, but do not time\n"
+    "  --table     time, but do not check\n"
+    "  --quick     check a tenth of the random cases, do not time; with --table, time roughly\n"
+    "  --seed=N    the seed of the random cases, to repeat a run; default: the current time\n"
     "\n"
-    "Exit status: 0 all right; 1 wrong; 2 an option or the variable BITDROP_ISA makes no sense;\n"
-    "3 compiled for another CPU; 77 an ISA that was named is not run by this machine.\n";
+    "Exit status: 0 no check failed; 1 a check failed; 2 an option or the variable BITDROP_ISA is\n"
+    "not valid; 3 this CPU lacks instructions that the program was compiled for; 77 this machine\n"
+    "does not run an ISA that was named.\n";
 
 static struct {
     bool quick, table, no_table;
     uint64_t seed;
-    unsigned isas; /* bit isa of each that is to be run */
+    unsigned isas; /* bit isa is 1 if that ISA is to be run */
 } options;
 
 static const struct {
@@ -108,12 +109,12 @@ static void read_options(int argc, char **argv)
             add_isa(argv[i]);
     }
     if (options.table && options.no_table)
-        misused("--table and --no-table leave nothing to do", "");
+        misused("with both --table and --no-table there is nothing to do", "");
     if (bitdrop_isa_default() == BITDROP_ISA_AUTO)
         misused("BITDROP_ISA: ", bitdrop_status_string(BITDROP_ERR_ISA));
 }
 
-/* A part of the C library that gcc links in for -ffast-math sets that at the start. */
+/* Programs that gcc links with -ffast-math flush denormals to zero from their start. */
 static bool flushes_denormals(void)
 {
     const volatile float least = FLT_MIN;
@@ -140,7 +141,7 @@ static void print_machine(bool flushed)
                                                          : "no: this CPU or its OS lacks it");
     printf("default ISA  %s\n", bitdrop_isa_name(bitdrop_isa_default()));
     if (flushed)
-        puts("denormals    flushed to zero at the start; the checks run without that");
+        puts("denormals    flushed to zero at the start; the checks run without flushing");
     printf("seed         %" PRIu64 "\n\n", options.seed);
 }
 
@@ -162,7 +163,7 @@ static bool check_isa(bitdrop_isa isa)
         printf("%-7s %-18s %s, %zu cases: %s\n", bitdrop_isa_name(isa), checks[i].name,
                c.failures == 0 ? "ok" : "FAILED", c.cases, checks[i].what);
         fflush(stdout);
-        failures += c.failures + (c.cases == 0); /* a check that compared nothing shows nothing */
+        failures += c.failures + (c.cases == 0); /* a check that compares nothing fails */
     }
     puts("");
     return failures == 0;
@@ -185,7 +186,7 @@ int main(int argc, char **argv)
         if (options.isas >> isa & 1)
             right &= check_isa((bitdrop_isa)isa);
     if (!right)
-        puts("Nothing is timed, for something is wrong.");
+        puts("A check failed, so nothing is timed.");
     else if (options.table || !(options.quick || options.no_table))
         right = table_quick(options.isas, options.quick ? 1e-6 : TABLE_SECONDS) == options.isas;
     if (right && options.table)

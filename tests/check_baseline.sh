@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_baseline.sh qemu-x86_64 too_new
-# On a CPU that is older than the program was compiled for, it says what is missing; on a newer one it is content.
+# A program that was compiled for a newer CPU than this one must say what this CPU lacks. On a newer CPU it must run.
 set -eu
 
 status=0

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: CC=cc CXX=c++ MESON=meson check_consumer.sh consumer source-dir prefix libdir
-# Builds and runs a copy of examples/consumers/<consumer> against the library installed under prefix, which was moved
-# there: it is not the prefix that the library was configured with. Or against the source, which is then not optimised:
-# what is tested is the build, and the kernels take their time.
+# Builds and runs a copy of examples/consumers/<consumer> with the library that is installed under prefix. That is not
+# the prefix that the library was configured with: the installation was moved. Some consumers build the library from its
+# source instead, without optimisation, because only the build is tested and optimising the kernels takes minutes.
 set -eu
 
 consumer=$1
@@ -35,7 +35,7 @@ run_cmake() {
     cmake --build build -j 4
 }
 
-# links_to program library: is it loaded at run time?
+# links_to program library: whether the program loads the library at run time.
 links_to() { objdump -p "$1" | grep -q "NEEDED *$2"; }
 
 case $consumer in
@@ -52,13 +52,13 @@ case $consumer in
         for other in 0.1 99; do # while the major version is 0, each minor version may have other structures
             sed -i "s/find_package(bitdrop [0-9.]*/find_package(bitdrop $other/" CMakeLists.txt
             if run_cmake >log 2>&1; then
-                echo "CMake took this version for version $other"
+                echo "CMake accepts this version as version $other"
                 exit 1
             fi
             grep -q 'compatible with requested version' log
         done
         ;;
-    cmake-subdirectory) # static, with make, and with LTO, which leaves out the kernels
+    cmake-subdirectory) # static, with make, and with LTO, which must not apply to the kernels
         need_cxx
         export CMAKE_GENERATOR='Unix Makefiles'
         mkdir third_party
@@ -69,7 +69,7 @@ case $consumer in
         objdump -h build/third_party/bitdrop/libbitdrop.a >sections
         if grep lto sections; then exit 1; fi
         ;;
-    cmake-fetchcontent) # shared, with Ninja. What CMake installs is what meson installs, and is found in the same ways.
+    cmake-fetchcontent) # shared, with Ninja. CMake must install the same files as meson, and consumers must find them.
         run_cmake -DCMAKE_BUILD_TYPE=Debug -DFETCHCONTENT_SOURCE_DIR_BITDROP="$source" \
             -DBUILD_SHARED_LIBS=ON -DBITDROP_INSTALL=ON -DCMAKE_INSTALL_LIBDIR="$4"
         links_to build/app libbitdrop
@@ -95,7 +95,7 @@ case $consumer in
         cd ../make
         pkg_config_options=--static
         if pkg-config --static --libs bitdrop | grep -q sleef && [ ! -f "$($CC -print-file-name=libsleef.a)" ]; then
-            mkdir archive # without an archive of SLEEF not all can be static: only bitdrop is
+            mkdir archive # there is no archive of SLEEF, so only bitdrop is static
             cp "$lib/libbitdrop.a" archive
             pkg_config_options="--static --define-variable=libdir=$PWD/archive"
             run_make
@@ -110,7 +110,7 @@ case $consumer in
     meson-subproject)
         need ninja
         ln -s "$source" subprojects/bitdrop
-        # shellcheck disable=SC2086 # a command and its words
+        # shellcheck disable=SC2086 # MESON is a command and its arguments
         set -- $MESON
         "$@" setup build --wrap-mode=forcefallback -Dbitdrop:buildtype=debug
         "$@" compile -C build

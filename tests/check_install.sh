@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_install.sh prefix libdir version
-# The installed tree: the library's names and versions agree, and its selftest runs.
-# examples/consumers and check_consumer.sh have its users.
+# In the installed tree, names and versions must agree, and the selftest must run. check_consumer.sh tests programs that
+# use the installed library.
 set -eu
 
 prefix=$1
@@ -18,6 +18,6 @@ esac
 grep -qx "set(PACKAGE_VERSION $version)" "$lib/cmake/bitdrop/bitdrop-config-version.cmake"
 installed=$(sed -n 's/^#define BITDROP_VERSION_[A-Z]* \([0-9]*\)$/\1/p' "$prefix/include/bitdrop/bitdrop.h" | paste -sd.)
 [ "$installed" = "$version" ]
-if [ -f "$prefix/bin/bitdrop-selftest" ]; then # not by CMake
+if [ -f "$prefix/bin/bitdrop-selftest" ]; then # CMake does not install it
     LD_LIBRARY_PATH=$lib "$prefix/bin/bitdrop-selftest" --quick scalar >/dev/null
 fi

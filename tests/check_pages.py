@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The blocks of code in README.md and docs/*.md are right.
+"""Check the blocks of code in README.md and docs/*.md.
 
 usage: check_pages.py c-compiler... [-- c++-compiler...]
 
-- c, cpp: compiles. A block that defines a function, with "{" alone on a line, is a part of a file. Others are
-  statements, which see the names of the blocks before them on the page and those of tests/pages.h or tests/pages.hpp.
-- python: a test of python/tests runs the page, or another page has the same block.
-- sh: the shell can parse it, and ./dev help has each command of ./dev.
-- cmake, meson: projects in examples/consumers, which other tests build, have each line.
-- console: tests/check_tutorial.sh runs it.
-- text: is not code.
+- c, cpp: must compile. A block that defines a function, with "{" alone on a line, is a part of a file. Other blocks are
+  statements. They can use names of earlier blocks of the page, and of tests/pages.h or tests/pages.hpp.
+- python: a test of python/tests must run the page, or a page with the same block.
+- sh: the shell must be able to parse it, and ./dev help must have each command of ./dev.
+- cmake, meson: projects in examples/consumers, which other tests build, must have each line.
+- console: only in pages that tests/check_tutorial.sh runs.
+- text: is not code, and is not checked.
 
-A block of another language is an error, and so is one without a language. What cannot be checked has
+A block without a language, or with any other, is an error. A block that cannot be checked must have
 <!-- not run: the reason --> on the line above it.
 """
 
@@ -25,12 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TYPED_IN = {ROOT / "docs/tutorial.md"}  # tests/check_tutorial.sh compiles and runs what is here
+TYPED_IN = {ROOT / "docs/tutorial.md"}  # tests/check_tutorial.sh compiles and runs these pages
 FENCE = re.compile(
     r"^(?P<reason><!-- not run: \S.* -->\n)?(?P<indent> *)```(?P<language>.*)\n(?P<code>(?:.*\n)*?)(?P=indent)```$",
     re.MULTILINE,
 )
-# The pages leave out what is no part of the matter: the use of a result, and where data comes from.
+# Examples leave out what they are not about: the use of a result, and where data comes from. So no warnings of these.
 COMPILE = (
     "-fsyntax-only -Wall -Wextra -Werror -Wno-unused -Wno-unused-parameter -Wno-unused-result -Wno-unknown-pragmas "
     "-Wno-uninitialized -Wno-missing-field-initializers"
@@ -40,7 +40,7 @@ STANDARDS = {"c": "-std=c11", "cpp": "-std=c++20"}
 
 @dataclass
 class Block:
-    """A fenced block; line is that of its first line of code."""
+    """A fenced block. `line` is the number of its first line of code."""
 
     page: Path
     line: int
@@ -52,7 +52,7 @@ class Block:
 
 
 def blocks_of(page: Path) -> tuple[list[Block], list[str]]:
-    """The blocks to check, and what is wrong with the fences."""
+    """Return the blocks to check, and errors of the fences."""
     text = page.read_text(encoding="utf-8")
     fences = list(FENCE.finditer(text))
     blocks = [
@@ -62,12 +62,12 @@ def blocks_of(page: Path) -> tuple[list[Block], list[str]]:
     ]
     wrong = []
     if text.count("```") != 2 * len(fences):
-        wrong.append(f"{page.relative_to(ROOT)}: ``` must begin and end each block, and stand nowhere else")
+        wrong.append(f"{page.relative_to(ROOT)}: ``` may only begin and end blocks")
     return blocks, wrong
 
 
 def compile_page(language: str, blocks: list[Block], compiler: list[str]) -> list[str]:
-    """The blocks of one page as one file."""
+    """Compile the blocks of one page as one file. Return its errors."""
     page = blocks[0].page
     includes, functions, statements = "", "", ""
     for block in blocks:
@@ -95,7 +95,7 @@ def compile_page(language: str, blocks: list[Block], compiler: list[str]) -> lis
 
 
 def check_shell(block: Block, commands: set[str]) -> list[str]:
-    """Parsed, and not run: they install packages, or take minutes."""
+    """Parse a block of sh. It is not run, because some blocks install packages or take minutes."""
     run = subprocess.run(["sh", "-n"], input=block.code, capture_output=True, text=True)
     wrong = [f"{block}: {run.stderr.strip()}"] if run.returncode else []
     unknown = set(re.findall(r"^\./dev (\S+)", block.code, re.MULTILINE)) - commands
@@ -103,13 +103,13 @@ def check_shell(block: Block, commands: set[str]) -> list[str]:
 
 
 def check_build(block: Block, consumers: str) -> list[str]:
-    """Each line, without the comment behind it."""
+    """Look for each line, without its comment, in the consumers' build files."""
     lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in block.code.splitlines())
     return [f"{block}: no project in examples/consumers has {line}" for line in lines if line not in consumers]
 
 
 def check_blocks(blocks: list[Block]) -> list[str]:
-    """Those that are not compiled."""
+    """Check the blocks that are not compiled."""
     text = subprocess.run([ROOT / "dev", "help"], capture_output=True, text=True, check=True).stdout
     commands = set(re.findall(r"^  (\w+)", text, re.MULTILINE))
     builds = [*ROOT.glob("examples/consumers/*/CMakeLists.txt"), *ROOT.glob("examples/consumers/*/meson.build")]
@@ -132,14 +132,14 @@ def check_blocks(blocks: list[Block]) -> list[str]:
             case "cmake" | "meson":
                 wrong += check_build(block, consumers)
             case "":
-                wrong.append(f"{block}: a block must have a language behind ```, or text")
+                wrong.append(f"{block}: a block must have a language, or text, after ```")
             case other:
-                wrong.append(f"{block}: no test knows the language {other}: teach it to tests/check_pages.py")
+                wrong.append(f"{block}: tests/check_pages.py does not know the language {other}")
     return wrong
 
 
 def main() -> None:
-    """Print what is wrong."""
+    """Print all errors, and exit with 1 if there are any."""
     arguments = sys.argv[1:]
     end = arguments.index("--") if "--" in arguments else len(arguments)
     compilers = {"c": arguments[:end], "cpp": arguments[end + 1 :]}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_prefix.sh prefix archive
-# All symbols that the archive defines begin with the prefix, so that two copies can be in one program.
+# All symbols that the archive defines must begin with the prefix, so that one program can contain two copies.
 set -eu
 
 nm --extern-only --defined-only "$2" | awk -v prefix="$1" '

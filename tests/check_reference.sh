@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_reference.sh bitdrop.h reference.md bitdrop.hpp
-# The reference has the header's prototypes, its enum constants with their values, the members of each structure, every
-# other name, and the version. It has no name that the header does not have. The header of C++ calls every function
-# except those that say the sizes of structures.
+# The reference must have the header's prototypes, its enum constants with their values, the members of each structure,
+# every other name, and the version. It must have no name that the header does not have. The header for C++ must call
+# every function except those that return the sizes of structures.
 set -eu
 export LC_ALL=C # sort and comm must agree
 
@@ -14,7 +14,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 failed=0
 
-# The header without comments and C++ guards: the names of its macros, and its declarations.
+# Strips comments and C++ guards from the header, and writes the names of its macros and its declarations to two files.
 awk -v macros="$dir/macros" '
     { text = text $0 "\n" }
     END {
@@ -33,7 +33,7 @@ awk -v macros="$dir/macros" '
     }' "$header" >"$dir/declarations"
 awk '/^```/ { code = /^```c$/; next } code' "$reference" >"$dir/code"
 
-# same what: each line of the sorted files what and what.md that only one of them has.
+# same what: fails, and prints the differences, if the sorted files what and what.md differ.
 same() {
     [ -s "$dir/$1" ] || { echo "no $1 in $header"; failed=1; }
     comm -23 "$dir/$1" "$dir/$1.md" | sed "s/^/$1, in the header only: /" >"$dir/differences"
@@ -41,7 +41,7 @@ same() {
     [ ! -s "$dir/differences" ] || { cat "$dir/differences"; failed=1; }
 }
 
-# prototypes file: each on one line, with single spaces.
+# prototypes file: prints each prototype on one line, with single spaces.
 prototypes() {
     tr '\n' ' ' <"$1" | tr ';' '\n' |
         sed -e 's/BITDROP_API//' -e 's/BITDROP_MUST_CHECK//' -e 's/  */ /g' -e 's/^ //' -e 's/( /(/' |
@@ -53,13 +53,13 @@ same prototypes
 declared=$(grep -c '^BITDROP_API' "$header")
 [ "$(wc -l <"$dir/prototypes")" -eq "$declared" ] || { echo "not all of the header's prototypes were read"; failed=1; }
 
-# "NAME value". In the reference: rows of tables that begin with the two.
+# "NAME value". In the reference these are the first two columns of tables.
 sed -n 's/^ *\(BITDROP_[A-Z0-9_]*\) = \([0-9]*\).*/\1 \2/p' "$dir/declarations" | sort >"$dir/constants"
 # shellcheck disable=SC2016 # the backquotes are those of Markdown
 sed -n 's/^| `\(BITDROP_[A-Z0-9_]*\)` | \([0-9][0-9]*\) |.*/\1 \2/p' "$reference" | sort >"$dir/constants.md"
 same constants
 
-# "structure member". In the reference: rows of the table "| member |" below the heading ### `structure`.
+# "structure member". In the reference these are rows of the table "| member |" below the heading ### `structure`.
 awk '
     /^typedef struct / { name = $3; text = ""; next }
     name != "" && /^}/ {
@@ -89,7 +89,7 @@ awk '
     name != "" && table && $2 ~ /^`/ { gsub(/`/, "", $2); print name, $2 }' "$reference" | sort >"$dir/members.md"
 same members
 
-# All names. BITDROP_ISA is a variable of the environment.
+# All names. BITDROP_ISA is not in the header: it is a variable of the environment.
 names() { tr -cs 'A-Za-z0-9_' '\n' | grep -E '^(bitdrop|BITDROP)_' | sort -u; }
 { cat "$dir/declarations" "$dir/macros"; echo BITDROP_ISA; } | names >"$dir/names"
 names <"$reference" >"$dir/names.md"
@@ -101,7 +101,7 @@ done >"$dir/uncalled"
 [ ! -s "$dir/uncalled" ] || { cat "$dir/uncalled"; failed=1; }
 
 version=$(sed -n 's/^#define BITDROP_VERSION_[A-Z]* \([0-9]\)/\1/p' "$header" | paste -sd. -)
-sed 1q "$reference" | grep -q "version $version\$" || { echo "the reference is not of version $version"; failed=1; }
+sed 1q "$reference" | grep -q "version $version\$" || { echo "the reference does not have version $version"; failed=1; }
 grep -q "inline namespace v$(echo "$version" | cut -d. -f1,2 | tr . _) " "$cxx" ||
-    { echo "the inline namespace of $cxx is not of version $version"; failed=1; }
+    { echo "the inline namespace of $cxx does not have version $version"; failed=1; }
 exit $failed

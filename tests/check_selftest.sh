@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_selftest.sh bitdrop-selftest bitdrop-selftest.1 [flush.so]
-# Whatever makes no sense is refused, before anything is run, with the status that the help promises. The manual page has
-# the options, ISAs and exit statuses of the help. Where flush.so (flush.c) sets flush-to-zero, the checks pass all the
-# same.
+# Wrong arguments must be refused before anything runs, with the exit status that the help says. The manual page must
+# have the options, ISAs and exit statuses of the help. The checks must also pass if flush.so (flush.c) sets
+# flush-to-zero.
 set -eu
 
 unset BITDROP_ISA
@@ -11,7 +11,7 @@ selftest=$1
 flush=${3:-}
 failed=0
 
-# refused status argument...
+# refused status argument...: the program must print nothing to stdout, and exit with this status.
 refused() {
     wanted=$1
     shift

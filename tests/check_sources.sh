@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_sources.sh source-folder file...
-# meson compiles the files that a build by hand and CMake take: src/*.c src/*/*.c.
+# meson must compile the files that CMake and a build by hand compile: src/*.c src/*/*.c.
 set -eu
 
 cd "$1"

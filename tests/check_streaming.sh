@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_streaming.sh libbitdrop.a or object...
-# The streaming stores of each dtype, and their fence, are the instructions that they should be in the tables of x86-64:
-# a plain store would give the same values.
+# The tables of x86-64 must have the instructions of streaming stores for each dtype, and of the fence. Tests of values
+# do not find a plain store in the place of one.
 set -eu
 
 objdump -d --no-show-raw-insn "$@" | awk '

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_symbols.sh libbitdrop.so libbitdrop.a bitdrop.h
-# What the header declares is exported, and nothing else; an ISA's object defines only its own tables, or the linker
-# could take its copy of a shared function for the whole library; and no object has an instruction above its tier.
+# 1. The library must export exactly the functions that the header declares.
+# 2. An ISA's object must define only its own tables: the linker could use its copy of a shared function everywhere.
+# 3. No object may have an instruction above its tier.
 set -eu
 
-# The name is the last word before the bracket, which may be on a later line.
+# A function's name is the last word in front of the parenthesis, which may be on a later line.
 declared=$(sed -n -e '/^BITDROP_API/!d' -e :line -e '/(/!{' -e n -e 'b line' -e '}' -e 's/ *(.*//' \
     -e 's/.*[ *]//' -e p "$3")
 exported=$(nm -D --defined-only "$1" | awk '{ print $NF }')
@@ -24,7 +25,7 @@ nm --extern-only --defined-only "$2" | awk '
     }
     END { if (objects < 2) { print "fewer than two ISAs were read"; bad = 1 }; exit bad }'
 
-# Of SLEEF only what is deterministic and is called by the name of its ISA: no dispatchers.
+# The library may import only SLEEF's deterministic functions of one ISA each, and none of its dispatchers.
 for name in $(nm -D --undefined-only "$1" | awk '$NF ~ /^Sleef/ { print $NF }'); do
     case $name in
         Sleef_finz_*_u[01][05]avx2 | Sleef_finz_*_u[01][05]avx512f) ;;
@@ -34,8 +35,8 @@ for name in $(nm -D --undefined-only "$1" | awk '$NF ~ /^Sleef/ { print $NF }');
 done
 
 [ "$(uname -m)" = x86_64 ] || { echo 'not x86-64: no AVX to look for'; exit 0; }
-# Tier 1 is AVX2 with FMA, F16C and BMI2; 2 is AVX-512 with F, BW, DQ and VL; 3 has AVX512_BF16 too; 4 is all that no
-# object may have, which is told by names: other extensions of AVX-512 and AVX.
+# Tier 0 is the baseline. Tier 1 is AVX2 with FMA, F16C and BMI2; 2 is AVX-512 with F, BW, DQ and VL; 3 has AVX512_BF16
+# too. Tier 4 is what no object may have: other extensions of AVX and AVX-512, which are recognised by their names.
 objdump -d --no-show-raw-insn "$2" | awk '
     /file format/ {
         member = $1

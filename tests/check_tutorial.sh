@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_tutorial.sh page.md commands source-dir folder-of-bitdrop.pc folder-of-library compiler...
-# Types in a page and compares what it shows. A block of C is a part of the file that its first line names, as in
-# /* mask.c */. A block "console" has commands after "$ ", and what they print. There are at least so many commands.
+# Runs the commands of a page, and compares what they print with what the page shows. A block of C is a part of the file
+# that its first line names, for example /* mask.c */. A block "console" has commands after "$ ", and what they print.
+# The page must have at least as many commands as the argument says, so that a change of its format is noticed.
 set -eu
 
 page=$1
@@ -33,7 +34,8 @@ awk -v dir="$dir" '
     console { print >(dir "/shown") }
     END { print count + 0 >(dir "/count") }' "$page"
 
-# cc is the compiler of this build, by its path, because it may be named cc too. One without OpenMP ignores the pragma.
+# The page's cc becomes the compiler of this build, which is called by its path because it may be named cc too. If it
+# has no OpenMP, it ignores the pragma.
 compiler=$(command -v "$1")
 shift
 set -- "$compiler" "$@"

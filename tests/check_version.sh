@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_version.sh source-root version
-# The version stands in include/bitdrop/bitdrop.h, and the builds read it there. These files must repeat it.
+# include/bitdrop/bitdrop.h defines the version, and the builds read it there. Other files must have the same version.
 set -eu
 
 cd "$1"
@@ -9,11 +9,11 @@ version=$2
 case $version in 0.*) compatible=${version%.*} ;; *) compatible=${version%%.*} ;; esac # as in the SONAME
 bad=0
 
-# expect wanted file expression: what sed prints of the file must be there and, each line of it, be as wanted.
+# expect wanted file expression: sed must print at least one line of the file, and each line must be `wanted`.
 expect() {
     found=$(sed -n "$3" "$2" 2>&1 | sort -u)
     [ "$found" != "$1" ] || return 0
-    printf '%s has %s, and bitdrop.h wants %s\n' "$2" "${found:-no version}" "$1"
+    printf '%s has %s, but by bitdrop.h it must be %s\n' "$2" "${found:-no version}" "$1"
     bad=1
 }
 
@@ -29,5 +29,5 @@ for file in bench/builds.sh debian/tests/python docs/abi.md docs/reference.md te
     expect "$compatible" "$file" 's/.*libbitdrop\.so\.\([0-9][0-9.]*[0-9]\).*/\1/p'
 done
 expect "$compatible" "debian/libbitdrop$compatible.symbols" '1s/^libbitdrop\.so\.\([0-9.]*\) .*/\1/p'
-[ $bad -eq 0 ] || echo 'RELEASING.md says how the version is raised.'
+[ $bad -eq 0 ] || echo 'RELEASING.md says how to change the version.'
 exit $bad

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Successive tasks, and the call that they are of. */
+/* Successive tasks of one call. */
 struct share {
     runs_task *task;
     void *argument;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention and its backward pass. Between ISAs values differ by the order of sums, so the answer
- * is that of the same ISA alone; its mask must be that of bitdrop_mask_2d by the scalar ISA.
- * Whether the values are right is what check_attention.c asks.
+ * Attention and its backward pass. ISAs add in different orders, so the answer is made by the same
+ * ISA on one thread. The mask must be that of bitdrop_mask_2d by the scalar ISA. check_attention.c
+ * tests whether the values are right.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ static void draw_plan(struct worker *w, struct plan *p)
 {
     static const size_t dims[] = {1, 5, 16, 32, 64, 80, 128};
     struct check *c = &w->c;
-    const size_t most = w->most / 16, n = draw_size(c, most); /* scores, about */
+    const size_t most = w->most / 16, n = draw_size(c, most); /* n: about how many scores */
     bitdrop_attention *a = &p->a;
 
     *p = (struct plan){.cfg = check_random_config(c), .dtype = (bitdrop_dtype)check_below(c, 4)};
@@ -37,14 +37,15 @@ static void draw_plan(struct worker *w, struct plan *p)
     a->queries = 1 + n / (a->keys * a->heads * a->batch);
     a->dim = dims[check_below(c, 7)];
     a->v_dim = check_below(c, 2) ? 0 : dims[check_below(c, 7)];
-    while (a->batch * a->heads * (a->queries + a->keys) * 128 > w->most) { /* of the pools */
+    while (a->batch * a->heads * (a->queries + a->keys) * 128 >
+           w->most) { /* which the pools have */
         a->keys = (a->keys + 1) / 2;
         a->queries = (a->queries + 1) / 2;
     }
     a->causal = (uint32_t)check_below(c, 2);
     if (a->causal)
         a->causal_first = (int64_t)a->keys - (int64_t)a->queries;
-    if (check_below(c, 2)) /* one row for all */
+    if (check_below(c, 2)) /* one row of bias for all queries */
         a->bias = draw_input(c, pools.numbers, p->dtype);
     p->q = draw_input(c, pools.numbers, p->dtype);
     p->k = draw_input(c, pools.numbers, p->dtype);
@@ -71,8 +72,7 @@ static void draw_plan(struct worker *w, struct plan *p)
         p->cfg.rounds, p->cfg.scaling, p->cfg.mask_use);
 }
 
-/* Both calls. Where the backward call starts from is the answer's, or its own, which is the same.
- */
+/* Makes both calls. The backward call reads out and lse of the forward call. */
 static void run(struct worker *w, const struct plan *p, const bitdrop_config *cfg,
                 struct region *to)
 {
@@ -93,7 +93,7 @@ static void run(struct worker *w, const struct plan *p, const bitdrop_config *cf
                                             stored ? to[MASK].at : NULL, w->scratch.at));
 }
 
-/* The mask in got[] against that of bitdrop_mask_2d. */
+/* Compares the mask in got[] with that of bitdrop_mask_2d. */
 static void expect_mask(struct worker *w, const struct plan *p)
 {
     const bitdrop_attention *a = &p->a;

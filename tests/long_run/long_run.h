@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mixed calls from several threads. Each is compared byte for byte with an answer that one thread
- * made before. The scalar ISA makes the answer. For the values of attention the same ISA makes it,
- * because they differ between ISAs. A call follows from its number, so it can be repeated.
+ * Mixed calls from several threads. The outputs of each are compared byte for byte with an answer
+ * that was made on one thread. The scalar ISA makes the answer. Only for the values of attention,
+ * which differ between ISAs, the same ISA makes it. The number of a call determines all of its
+ * arguments, so it can be repeated.
  */
 #ifndef BITDROP_TESTS_LONG_RUN_H
 #define BITDROP_TESTS_LONG_RUN_H
@@ -15,11 +16,11 @@
 /* The operations of the list, and two more kinds of calls. */
 enum {
     KIND_ATTENTION = BITDROP_OPERATION_COUNT,
-    KIND_MASKS, /* DropBlock, and what works on masks alone */
+    KIND_MASKS, /* DropBlock, and calls on masks alone */
     KINDS
 };
 
-enum { REGIONS = 6, MARGIN = 64 /* bytes on both sides of an output, which nobody may write */ };
+enum { REGIONS = 6, MARGIN = 64 /* bytes on both sides of an output, which no call may write */ };
 
 /* An output in memory. */
 struct region {
@@ -30,11 +31,11 @@ struct region {
 /* One of the threads, and its call. */
 struct worker {
     uint64_t number;
-    struct check c;  /* random numbers that follow from it */
-    char text[600];  /* the arguments */
-    size_t most;     /* elements */
-    bitdrop_isa isa; /* of the variant that runs now, */
-    const char *run; /* how it is shared out, */
+    struct check c;       /* random numbers, which `number` determines */
+    char text[600];       /* the arguments */
+    size_t most;          /* elements, at most */
+    bitdrop_isa isa;      /* of the call that runs now, */
+    const char *callback; /* and the name of its `run` */
     bitdrop_parallel parallel;
     struct region wanted[REGIONS], got[REGIONS], scratch;
 
@@ -42,15 +43,16 @@ struct worker {
     uint64_t bytes; /* compared */
 };
 
-/* What calls read, for each dtype. */
+/* The elements that calls read, for each dtype. */
 struct pools {
-    unsigned char *any[BITDROP_DTYPE_COUNT]; /* a quarter are specials. The bytes serve as masks */
+    unsigned char *any[BITDROP_DTYPE_COUNT]; /* a quarter are specials. Masks are read here too */
     unsigned char *numbers[BITDROP_DTYPE_COUNT];
 };
 extern struct pools pools;
 
-/* Inputs of `most` elements fit, with a quarter more for gaps, at each of POOL_MORE places. */
-enum { POOL_MORE = 4096 };
+/* A pool is large enough for inputs of `most` elements, with gaps of a quarter as many, that begin
+ * at any of its first POOL_PLACES elements. */
+enum { POOL_PLACES = 4096 };
 void pools_fill(size_t most);
 
 /* Makes the calls of one kind, and compares them. */
@@ -58,28 +60,29 @@ void operations_run(struct worker *w, enum bitdrop_operation op);
 void attention_run(struct worker *w);
 void masks_run(struct worker *w);
 
-/* From 1 to most, each order of magnitude as likely as another. */
+/* A size from 1 to most. Each power of 2 is equally likely to be the size, rounded down. */
 size_t draw_size(struct check *c, size_t most);
 
-/* The elements of a pool from a random one on. */
+/* A random place in a pool, from which a call reads its elements. */
 const void *draw_input(struct check *c, unsigned char *const pool[], bitdrop_dtype t);
 
-/* The config of an answer: by one thread. Counts the call. */
+/* Sets cfg for an answer: the ISA, and one thread. Counts the call. */
 void answer(struct worker *w, int kind, bitdrop_isa isa, bitdrop_config *cfg);
 
-/* The config of a variant: random stores, and maybe threads to be shared out among. */
+/* Sets cfg for a call to compare: the ISA, random stores, and at random tasks. Counts the call. */
 void vary(struct worker *w, int kind, bitdrop_isa isa, bitdrop_config *cfg);
 
 /*
- * Makes a region `bytes` long, which begins `gap` bytes, fewer than 64, behind an address that is
- * aligned to 64. It holds `content`, or bytes that are always the same if that is NULL.
+ * Makes a region of `bytes` bytes. It begins `gap` bytes, fewer than 64, after an address that is
+ * aligned to 64. Fills it with `content`, or with a constant byte if content is NULL.
  */
 void region_set(struct region *r, size_t bytes, size_t gap, const void *content);
 
-/* A random gap of elements. */
+/* A random gap for region_set, of whole elements. */
 size_t draw_gap(struct check *c, bitdrop_dtype t);
 
-/* Whether both regions have the same bytes, and both margins. NaNs of dtype t are the same. */
+/* Whether two regions have the same bytes, and their margins too. NaNs of dtype *t count as the
+ * same, unless t is NULL. */
 bool regions_same(const struct region *a, const struct region *b, const bitdrop_dtype *t);
 
 /* got[i] must be wanted[i], and the status OK. Otherwise prints the call and ends the program. */

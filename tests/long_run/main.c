@@ -12,14 +12,14 @@
 static const char help[] =
     "usage: long_run [option]...\n"
     "\n"
-    "  --minutes=N   stop after so many; 40 unless it is given\n"
-    "  --short       a fixed number of smaller calls, a few seconds\n"
-    "  --threads=N   1 to 64; 4 unless it is given\n"
-    "  --call=N      that call alone\n"
-    "  --first=N     begin with that call, and not with one that depends on the time\n"
-    "  --fault       flip a bit of an output, which must be found\n"
+    "  --minutes=N   stop after N minutes; default: 40\n"
+    "  --short       make a fixed number of smaller calls, which takes a few seconds\n"
+    "  --threads=N   1 to 64 threads; default: 4\n"
+    "  --call=N      make only call N\n"
+    "  --first=N     begin with call N; default: a call that depends on the time\n"
+    "  --fault       flip a bit of an output, which the program must find\n"
     "\n"
-    "Exit status: 0 no output deviated; 1 one did, and its call is printed; 2 misused.\n";
+    "Exit status: 0 no output deviated; 1 one did, and its call is printed; 2 wrong options.\n";
 
 enum { MOST_THREADS = 64, SHORT_ROUNDS = 20 /* of all kinds */, FAULTY = 3 * KINDS /* the call */ };
 
@@ -40,8 +40,8 @@ _Noreturn void deviation(const struct worker *w, const char *what, const char *n
 
     if (!atomic_flag_test_and_set(&reported)) { /* the first one */
         printf("DEVIATION: %s %s, on %s, tasks: %zu, %s\nof %s\n"
-               "repeat it alone: long_run%s --call=%" PRIu64 "\n",
-               name, what, bitdrop_isa_name(w->isa), w->parallel.tasks, w->run, w->text,
+               "to repeat this call: long_run%s --call=%" PRIu64 "\n",
+               name, what, bitdrop_isa_name(w->isa), w->parallel.tasks, w->callback, w->text,
                options.is_short ? " --short" : "", w->number);
         fflush(stdout);
     }
@@ -51,7 +51,7 @@ _Noreturn void deviation(const struct worker *w, const char *what, const char *n
 void expect_ok(struct worker *w, bitdrop_status status)
 {
     if (status != BITDROP_OK)
-        deviation(w, bitdrop_status_string(status), "a good call is refused:");
+        deviation(w, bitdrop_status_string(status), "a legal call fails:");
 }
 
 void expect_same(struct worker *w, int i, const char *name, const bitdrop_dtype *t)
@@ -67,7 +67,7 @@ void answer(struct worker *w, int kind, bitdrop_isa isa, bitdrop_config *cfg)
 {
     w->calls[kind][isa]++;
     w->isa = isa;
-    w->run = "alone";
+    w->callback = "on one thread";
     w->parallel = (bitdrop_parallel){0};
     cfg->isa = (uint8_t)isa;
     cfg->parallel = NULL;
@@ -87,7 +87,7 @@ void vary(struct worker *w, int kind, bitdrop_isa isa, bitdrop_config *cfg)
     cfg->stores = (uint8_t)check_below(&w->c, 3);
     if (which >= sizeof runs / sizeof *runs)
         return;
-    w->run = runs[which].name;
+    w->callback = runs[which].name;
     w->parallel =
         (bitdrop_parallel){.run = runs[which].run, .tasks = 2 + check_below(&w->c, RUNS_TASKS - 1)};
     cfg->parallel = &w->parallel;
@@ -123,7 +123,7 @@ static void *work(void *worker)
     return NULL;
 }
 
-/* Waits until the time is up, and says every ten minutes that all is well. */
+/* Waits until the time is up, and prints the progress every ten minutes. */
 static void wait_minutes(void)
 {
     time_t start = time(NULL), shown = start;
@@ -140,7 +140,7 @@ static void wait_minutes(void)
     atomic_store(&stopped, true);
 }
 
-/* Whether every kind of call ran on every ISA that this machine runs. */
+/* Prints the totals. False if a kind of call did not run on an ISA that this machine runs. */
 static bool report(void)
 {
     uint64_t calls = 0, bytes = 0;
@@ -167,24 +167,24 @@ static bool report(void)
     return true;
 }
 
-/* Whether one flipped bit is seen, in an output and on both sides of it. */
-static bool comparison_is_sharp(void)
+/* Whether regions_same finds each flipped bit, in an output and in its margins. */
+static bool comparison_finds_bits(void)
 {
     struct region a = {0}, b = {0};
     const bitdrop_dtype t = BITDROP_F32;
-    bool sharp = true;
+    bool found = true;
 
     for (int i = -MARGIN; i < 400 + MARGIN; i++)
         for (int bit = 0; bit < 8; bit++) {
             region_set(&a, 400, 0, NULL);
             region_set(&b, 400, 12, NULL);
-            sharp &= regions_same(&a, &b, &t) && regions_same(&a, &b, NULL);
+            found &= regions_same(&a, &b, &t) && regions_same(&a, &b, NULL);
             b.at[i] ^= (unsigned char)(1 << bit);
-            sharp &= !regions_same(&a, &b, &t) && !regions_same(&a, &b, NULL);
+            found &= !regions_same(&a, &b, &t) && !regions_same(&a, &b, NULL);
         }
     free(a.base);
     free(b.base);
-    return sharp;
+    return found;
 }
 
 static bool read_options(int argc, char **argv)
@@ -222,7 +222,7 @@ int main(int argc, char **argv)
         fputs(help, stderr);
         return 2;
     }
-    if (!comparison_is_sharp()) {
+    if (!comparison_finds_bits()) {
         puts("the comparison misses a flipped bit");
         return 1;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DropBlock; and counting, unpacking and packing, which have no ISA to choose. */
+/* Masks of DropBlock, and counting, unpacking and packing, which have no choice of ISA. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static void unpack_and_pack(struct worker *w, size_t n)
     size_t kept = 0;
 
     region_set(mask, bytes, check_below(&w->c, 64), draw_input(&w->c, pools.any, BITDROP_F32));
-    if (n % 8 > 0) /* packed as 0 */
+    if (n % 8 > 0) /* packing writes 0 there */
         mask->at[bytes - 1] &= (unsigned char)((1U << (n % 8)) - 1);
     region_set(&w->wanted[BYTES], n, 0, NULL);
     for (size_t i = 0; i < n; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What calls read and write. */
+/* The memory that calls read and write. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,10 +63,10 @@ size_t draw_size(struct check *c, size_t most)
 
 const void *draw_input(struct check *c, unsigned char *const pool[], bitdrop_dtype t)
 {
-    return pool[t] + check_below(c, POOL_MORE - 1) * dtype_bytes(t);
+    return pool[t] + check_below(c, POOL_PLACES - 1) * dtype_bytes(t);
 }
 
-/* The same elements again and again, an odd number of them. */
+/* Repeats the first `period` bytes of the pool. The period is an odd number of elements. */
 static void repeat(unsigned char *pool, size_t period, size_t bytes)
 {
     for (size_t at = period; at < bytes; at += period)
@@ -80,7 +80,7 @@ void pools_fill(size_t most)
 
     for (int i = 0; i < BITDROP_DTYPE_COUNT; i++) {
         const bitdrop_dtype t = (bitdrop_dtype)i;
-        const size_t bytes = dtype_bytes(t), n = most + most / 4 + POOL_MORE + PERIOD;
+        const size_t bytes = dtype_bytes(t), n = most + most / 4 + POOL_PLACES + PERIOD;
 
         pools.any[i] = malloc(n * bytes);
         pools.numbers[i] = malloc(n * bytes);

@@ -10,7 +10,7 @@
 enum { INPUTS = BITDROP_MAX_INPUTS, NOWHERE = -1 };
 enum { Y, PROB, LSE, MASK };
 
-/* A call, of which ISA, threads and the places of outputs are open. */
+/* A call without its ISA, threads and places of outputs. */
 struct plan {
     struct call call;
     bitdrop_config cfg;
@@ -20,7 +20,7 @@ struct plan {
     size_t y, prob, lse, mask; /* bytes */
 };
 
-/* Most strides are dense, others have a gap, which makes a matrix larger by a quarter at most. */
+/* Half of the strides are dense. The others have a gap of at most a quarter of the row. */
 static size_t draw_stride(struct check *c, size_t cols)
 {
     return check_below(c, 2) ? 0 : cols + check_below(c, 1 + (cols / 4 > 24 ? 24 : cols / 4));
@@ -45,7 +45,7 @@ static void draw_shape(struct worker *w, struct plan *p, size_t n)
     }
 }
 
-/* A NaN makes its row one, so there are few. */
+/* Draws the options of softmax. */
 static void draw_softmax(struct worker *w, struct plan *p)
 {
     static const double scales[] = {0, 0.125, -0.3};
@@ -54,7 +54,7 @@ static void draw_softmax(struct worker *w, struct plan *p)
 
     p->soft = (bitdrop_softmax){.scale = scales[check_below(c, 3)]};
     if (p->shape.first_row == 0 &&
-        check_below(c, 2)) { /* the bias begins with row 0 of the whole */
+        check_below(c, 2)) { /* else the bias would need rows for all rows in front of first_row */
         p->soft.bias_block = 1 + check_below(c, rows);
         p->soft.bias_repeat = check_below(c, 4);
     }
@@ -67,7 +67,8 @@ static void draw_softmax(struct worker *w, struct plan *p)
                  : 0;
 }
 
-/* Inputs, and which of them the output may be. */
+/* Draws the inputs, and which of them the output may be. For softmax most are numbers, because a
+ * NaN makes its whole row NaNs. */
 static void draw_inputs(struct worker *w, struct plan *p)
 {
     struct check *c = &w->c;
@@ -93,7 +94,7 @@ static void draw_inputs(struct worker *w, struct plan *p)
         p->shape.z_stride = p->shape.y_stride;
 }
 
-/* From the first byte of rows to the last. */
+/* The bytes from the start of the first row to the end of the last. */
 static size_t span(size_t rows, size_t bytes, size_t stride)
 {
     return rows == 0 ? 0 : (rows - 1) * stride + bytes;
@@ -121,14 +122,14 @@ static void draw_plan(struct worker *w, enum bitdrop_operation op, struct plan *
         draw_softmax(w, p);
     draw_inputs(w, p);
 
-    const bitdrop_2d full = layout_filled(&p->shape);
-    const struct layout_mask mask = layout_mask(&full, operation_marks(op));
+    const bitdrop_2d filled = layout_filled(&p->shape);
+    const struct layout_mask mask = layout_mask(&filled, operation_marks(op));
     const size_t bytes = dtype_bytes(p->call.dtype);
 
     if (operation_has_data(op))
-        p->y = span(full.rows, full.cols * bytes, full.y_stride * bytes);
+        p->y = span(filled.rows, filled.cols * bytes, filled.y_stride * bytes);
     if (operation_row(op)->in[2] == IN_PROB && check_below(c, 4))
-        p->prob = span(full.rows, full.cols * bytes, full.z_stride * bytes);
+        p->prob = span(filled.rows, filled.cols * bytes, filled.z_stride * bytes);
     if (operation_uses_mask(op, p->cfg.mask_use))
         p->mask = span(mask.rows, mask.bytes, mask.stride);
     if (p->mask > 0 && operation_row(op)->bits == BITS_READ)
@@ -154,7 +155,8 @@ static void describe(struct worker *w, const struct plan *p)
              p->soft.bias_block, p->soft.bias_repeat, p->soft.causal_rows, p->soft.causal_first);
 }
 
-/* Makes the call. Its outputs hold the same before whether they are an input or not. */
+/* Makes the call. Before it, y holds the input that it may replace, whether in_place or not: bytes
+ * in its gaps must be the same after both. */
 static void run(struct worker *w, const struct plan *p, const bitdrop_config *cfg, bool in_place,
                 struct region *to)
 {
@@ -183,7 +185,7 @@ static void run(struct worker *w, const struct plan *p, const bitdrop_config *cf
     expect_ok(w, call_run(&call));
 }
 
-/* On each ISA once, by threads or not, in place or not, and with a mask or without. */
+/* Makes the call once on each ISA. At random it is cut into tasks, in place, or without a mask. */
 void operations_run(struct worker *w, enum bitdrop_operation op)
 {
     struct plan p;

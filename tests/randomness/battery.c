@@ -82,13 +82,13 @@ uint64_t bits_count(const uint64_t *bits, size_t n)
     return kept;
 }
 
-/* `some` words of bits[lag …] from word `first` on. Behind the n bits there are zeros. */
+/* `count` words of bits[lag …] from word `first` on. Behind the n bits there are zeros. */
 static void shifted(uint64_t *to, const uint64_t *bits, size_t n, size_t lag, size_t first,
-                    size_t some)
+                    size_t count)
 {
     const size_t words = n / 64, skip = lag / 64;
 
-    for (size_t k = 0; k < some; k++) {
+    for (size_t k = 0; k < count; k++) {
         const size_t at = first + k + skip;
         const uint64_t low = at < words ? bits[at] : 0, high = at + 1 < words ? bits[at + 1] : 0;
 

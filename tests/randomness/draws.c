@@ -10,7 +10,7 @@ enum { SEED = 1126, STREAM = 77 };
 static void add_units(struct battery *b, const char *test, const struct units *u, size_t n)
 {
     const bitdrop_config cfg = {.p = 0.3, .seed = SEED + u->columns, .stream = STREAM};
-    bitdrop_config near = cfg;
+    bitdrop_config neighbour = cfg;
     uint64_t *units = allocate(n / 8), *other = allocate(n / 8);
 
     if (!source_units(b->source, &cfg, u, n, units))
@@ -19,8 +19,8 @@ static void add_units(struct battery *b, const char *test, const struct units *u
     for (size_t lag = u->columns - 2; lag <= u->columns + 2 && !u->each_row; lag++)
         battery_add(b, test, "elements above, and beside it", n,
                     p_of_normal(bits_covariance(units, units, n, lag, 1 - cfg.p)));
-    near.stream++;
-    source_units(b->source, &near, u, n, other);
+    neighbour.stream++;
+    source_units(b->source, &neighbour, u, n, other);
     battery_add(b, test, "the next stream", n,
                 p_of_normal(bits_covariance(units, other, n, 0, 1 - cfg.p)));
     free(units);
@@ -116,12 +116,12 @@ static void add_noise(struct battery *b, const char *test, bitdrop_config cfg, b
     for (size_t lag = 1; lag <= 64; lag++)
         add_products(b, test, "lags 1 to 64", x, x + lag, n - lag);
     for (unsigned k = 0; k < 4; k++) {
-        bitdrop_config near = cfg;
+        bitdrop_config neighbour = cfg;
 
-        near.seed += k == 0 ? 1 : k == 1 ? UINT64_C(1) << 32 : 0;
-        near.stream += k == 2;
-        near.offset += k == 3 ? UINT64_C(1) << 38 : 0;
-        source_noise(b->source, &near, each_row, n, y);
+        neighbour.seed += k == 0 ? 1 : k == 1 ? UINT64_C(1) << 32 : 0;
+        neighbour.stream += k == 2;
+        neighbour.offset += k == 3 ? UINT64_C(1) << 38 : 0;
+        source_noise(b->source, &neighbour, each_row, n, y);
         add_products(b, test, "neighbours", x, y, n);
     }
     battery_add(b, test, "Kolmogorov and Smirnov", n, p_of_distance_to_normal(x, n));

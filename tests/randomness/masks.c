@@ -17,11 +17,11 @@ static uint64_t dropped(struct battery *b, bitdrop_config cfg, size_t n)
     uint64_t count = 0;
 
     for (size_t i = 0; i < n; i += MASKS) {
-        const size_t some = n - i < MASKS ? n - i : MASKS;
+        const size_t part = n - i < MASKS ? n - i : MASKS;
 
         cfg.offset = first + i;
-        source_mask(b->source, &cfg, some, mask);
-        count += some - bits_count(mask, some);
+        source_mask(b->source, &cfg, part, mask);
+        count += part - bits_count(mask, part);
     }
     return count;
 }
@@ -48,16 +48,16 @@ static void add_intervals(struct battery *b, const char *what, bitdrop_config cf
         cfg.p = width * i / 256;
 
         const uint64_t count = cfg.p < 1 ? dropped(b, cfg, n) : n;
-        const double off = (double)(count - below) - expected;
+        const double difference = (double)(count - below) - expected;
 
-        chi_square += off * off / expected;
+        chi_square += difference * difference / expected;
         below = count;
     }
     /* The cells and all that is not below width. */
     if (width < 1) {
-        const double off = (double)(n - below) - (double)n * (1 - width);
+        const double difference = (double)(n - below) - (double)n * (1 - width);
 
-        chi_square += off * off / ((double)n * (1 - width));
+        chi_square += difference * difference / ((double)n * (1 - width));
     }
     battery_add(b, "ladder", what, n, p_of_chi_square(chi_square, width < 1 ? 256 : 255));
 }
@@ -133,9 +133,9 @@ static void add_pair(struct battery *b, const char *what, const uint64_t *base,
         both[i] = base[i] ^ other[i];
     count_each_bit(both, n, ones);
     for (size_t i = 0; i < 128; i++) {
-        const double off = (double)ones[i] - (double)blocks / 2;
+        const double difference = (double)ones[i] - (double)blocks / 2;
 
-        chi_square += off * off / ((double)blocks / 4);
+        chi_square += difference * difference / ((double)blocks / 4);
     }
     battery_add(b, "pairs", what, n, p_of_chi_square(chi_square, 128));
 }
@@ -181,7 +181,7 @@ void part_pairs(struct battery *b)
     }
 }
 
-/* Each output bit by itself: with 6 rounds only some are wrong. */
+/* Tests each output bit by itself, because with 6 rounds only some of them are wrong. */
 static void add_streams(struct battery *b, const char *what, bitdrop_config cfg,
                         uint32_t difference)
 {
@@ -253,8 +253,8 @@ static void add_block_pairs(struct battery *b, const uint64_t *late, const uint6
 void part_late(struct battery *b)
 {
     const bitdrop_config cfg = {.seed = SEED, .stream = STREAM};
-    bitdrop_config near = cfg;
-    const size_t n = battery_size(b, 26), few = n >> 4;
+    bitdrop_config neighbour = cfg;
+    const size_t n = battery_size(b, 26), short_n = n >> 4;
     uint64_t *late = allocate(n / 8), *other = allocate(n / 8);
 
     source_plane(b->source, &cfg, 8, n, late);
@@ -264,17 +264,17 @@ void part_late(struct battery *b)
         add_late_pair(b, "planes 0 to 7, element by element", late, other, n);
         add_block_pairs(b, late, other, n);
     }
-    near.stream ^= 1;
-    source_plane(b->source, &near, 8, n, other);
+    neighbour.stream ^= 1;
+    source_plane(b->source, &neighbour, 8, n, other);
     add_late_pair(b, "stream ^ 1", late, other, n);
-    near = cfg;
-    near.seed++;
-    source_plane(b->source, &near, 8, n, other);
+    neighbour = cfg;
+    neighbour.seed++;
+    source_plane(b->source, &neighbour, 8, n, other);
     add_late_pair(b, "seed + 1", late, other, n);
-    source_plane(b->source, &cfg, 9, few, other);
-    add_late_pair(b, "plane 9", late, other, few);
-    source_plane(b->source, &cfg, 12, few >> 2, other);
-    add_late_pair(b, "plane 12, of the next block", late, other, few >> 2);
+    source_plane(b->source, &cfg, 9, short_n, other);
+    add_late_pair(b, "plane 9", late, other, short_n);
+    source_plane(b->source, &cfg, 12, short_n >> 2, other);
+    add_late_pair(b, "plane 12, of the next block", late, other, short_n >> 2);
     free(late);
     free(other);
 }

@@ -179,13 +179,13 @@ void source_plane(enum source s, const bitdrop_config *cfg, unsigned j, size_t n
         return;
     }
     for (size_t first = 0; first < n / 64; first += WORDS) {
-        const size_t some = n / 64 - first < WORDS ? n / 64 - first : WORDS;
+        const size_t count = n / 64 - first < WORDS ? n / 64 - first : WORDS;
 
         at.offset = cfg->offset + first * 64;
         for (uint64_t i = 1; i < UINT64_C(2) << j; i++) {
             at.p = ldexp((double)i, -(int)(j + 1));
-            source_mask(s, &at, some * 64, mask);
-            for (size_t k = 0; k < some; k++)
+            source_mask(s, &at, count * 64, mask);
+            for (size_t k = 0; k < count; k++)
                 plane[first + k] ^= mask[k];
         }
     }
@@ -259,9 +259,9 @@ void source_noise(enum source s, const bitdrop_config *cfg, bool each_row, size_
     for (size_t i = 0; i < CHUNK; i++)
         ones[i] = 1;
     for (size_t i = 0; i < n && s == SOURCE_BITDROP; i += CHUNK) {
-        const size_t some = n - i < CHUNK ? n - i : CHUNK;
-        const bitdrop_2d shape = {.rows = each_row ? some : 1,
-                                  .cols = each_row ? 1 : some,
+        const size_t count = n - i < CHUNK ? n - i : CHUNK;
+        const bitdrop_2d shape = {.rows = each_row ? count : 1,
+                                  .cols = each_row ? 1 : count,
                                   .unit = each_row ? BITDROP_EACH_ROW : BITDROP_EACH_ELEMENT};
 
         half.offset = cfg->offset + i;
