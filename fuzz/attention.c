@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The calls of attention. Its sums differ between ISAs, so small calls are compared with the
- * reference, and the mask with scalar's. In tasks an ISA must leave the bytes that it leaves on one
+ * Fuzzes the calls of attention. Values differ between ISAs, so small calls are compared with the
+ * reference, and their mask with the oracle. In tasks an ISA must write the same bytes as on one
  * thread.
  */
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 #include "tests/call.h"
 #include "tests/oracle.h"
 
-enum { EVERY_VALUE = 1500 }; /* scores of a call that is compared with the reference */
+enum { EVERY_VALUE = 1500 }; /* the most scores of a call that is compared with the reference */
 
 static const char *const names[BUFFERS] = {"scratch", "q",  "k",  "v",  "bias", "dout",
                                            "out",     "dq", "dk", "dv", "lse",  "mask"};
@@ -36,12 +36,13 @@ static void report(const struct attention *t, const char *what, size_t a, size_t
     for (int i = 0; i < BUFFERS; i++)
         fprintf(stderr, "%s: %p, %zu bytes, strides %zu %zu %zu%s%s\n", names[i],
                 (void *)t->b[i].at, fuzz_extent(&t->b[i]), t->b[i].stride[0], t->b[i].stride[1],
-                t->b[i].stride[2], t->b[i].used ? "" : ", not looked at",
+                t->b[i].stride[2], t->b[i].used ? "" : ", not used",
                 t->b[i].written ? ", written" : "");
     fuzz_fail("%s (%zu, %zu)", what, a, b);
 }
 
-/* Tensors as numbers, dense, and what the reference makes of them. */
+/* Dense tensors: the numbers of the call's buffers, and the reference's results with their errors.
+ */
 static double numbers[BUFFERS][MOST_SCORES], wanted[BUFFERS][MOST_SCORES],
     errors[BUFFERS][MOST_SCORES];
 
@@ -66,7 +67,7 @@ static bitdrop_dtype dtype_of(const struct attention *t, int i)
 static void fill_inputs(struct fuzz_input *in, struct attention *t)
 {
     struct check c = {.random = fuzz_number(in)};
-    const bool any = fuzz_once_in(in, 8); /* elements */
+    const bool any = fuzz_once_in(in, 8); /* elements of any kind */
 
     t->no_bounds |= any;
     for (int i = Q; i <= LSE; i++) {
@@ -159,7 +160,8 @@ static void compare_numbers(const struct attention *t, int i)
     }
 }
 
-/* Whether the inputs are as they were filled, and the scale of D is small. */
+/* Whether the error bounds of the reference hold: inputs are as they were filled, and the scale of
+ * D is small. */
 static bool has_bounds(const struct attention *t)
 {
     if (t->no_bounds || (t->cfg.p > 0.9 && t->cfg.p < 1))
@@ -203,7 +205,7 @@ static void compare_mask(const struct attention *t)
     for (size_t row = 0; row < mask->count[2]; row++)
         for (size_t j = 0; j < 8 * mask->bytes; j++)
             if ((row_at(mask, row)[j / 8] >> (j % 8) & 1) != oracle_bit(t, row, j))
-                report(t, "a bit of the mask: row, column", row, j);
+                report(t, "a bit of the mask is wrong: row, column", row, j);
 }
 
 static bitdrop_status run(const struct attention *t)
@@ -220,7 +222,7 @@ static bitdrop_status run(const struct attention *t)
                                      b[LSE].at, b[MASK].at, b[SCRATCH].at);
 }
 
-/* Whether there is a result. */
+/* Makes the call and checks its status and what it wrote. Returns whether it has results. */
 static bool run_once(struct attention *t, unsigned call_number)
 {
     const int expected = attention_status(t);
@@ -234,11 +236,11 @@ static bool run_once(struct attention *t, unsigned call_number)
     const unsigned char *changed = memory_end(nothing);
 
     if (got != (bitdrop_status)expected)
-        report(t, "status: is, ought to be", got, (size_t)expected);
+        report(t, "status: is, must be", got, (size_t)expected);
     if (changed != NULL)
         report(t, "written outside of the outputs: address, status", (size_t)changed, got);
     if (nothing && t->parallel.runs != runs)
-        report(t, "run was called in a call with nothing to do", 0, 0);
+        report(t, "run was called by a call that has nothing to do", 0, 0);
     return !nothing;
 }
 
@@ -250,11 +252,11 @@ static void compare_with_kept(const struct attention *t)
             if (memcmp(row_at(&t->b[i], row), memory_kept(row_at(&t->b[i], row)), t->b[i].bytes) !=
                 0) {
                 fprintf(stderr, "%s in tasks\n", names[i]);
-                report(t, "differs from the same on one thread: buffer, row", (size_t)i, row);
+                report(t, "differs from the same call on one thread: buffer, row", (size_t)i, row);
             }
 }
 
-/* On one thread against the reference, and then in tasks. */
+/* Compares a call on one thread with the reference, and then the same call in tasks with it. */
 static void try_isa(struct attention *t, uint8_t isa)
 {
     const bitdrop_parallel *parallel = t->cfg.parallel;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A call of attention while it is fuzzed: what the files of this target share. */
+/* A call of attention, shared by the files of the target `attention`. */
 #ifndef BITDROP_FUZZ_ATTENTION_CALL_H
 #define BITDROP_FUZZ_ATTENTION_CALL_H
 
@@ -10,10 +10,10 @@ enum { MOST_SCORES = 80000 };
 
 struct attention {
     bitdrop_config cfg;
-    bitdrop_attention a, filled; /* filled: without the zeros that stand for something */
+    bitdrop_attention a, filled; /* filled: with each 0 replaced by the default it stands for */
     bitdrop_dtype dtype;
     bool backward, no_cfg, no_a, every_isa;
-    bool no_bounds; /* too wild for the reference */
+    bool no_bounds; /* the error bounds of the reference need not hold */
     struct fuzz_parallel parallel;
     struct fuzz_buffer b[BUFFERS];
     size_t size;
@@ -29,10 +29,10 @@ static inline bool stores_mask(const struct attention *t)
     return t->cfg.mask_use != BITDROP_MASK_REMADE;
 }
 
-/* A call, mostly a good one, and where its buffers lie. */
+/* Chooses a call, which is legal in most cases, and the places of its buffers. */
 void attention_choose(struct fuzz_input *in, struct attention *t);
 
-/* As operation_status(). The size of the scratch memory follows the config. */
+/* As operation_status(). Also sets the size of the scratch memory, which depends on the config. */
 int attention_status(struct attention *t);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chooses a call of attention, and where its buffers lie. */
+/* Chooses a call of attention, and the places of its buffers. */
 #include "attention_call.h"
 
 #include "tests/call.h"
@@ -41,7 +41,8 @@ static size_t choose_size(struct fuzz_input *in)
     return 1 + fuzz_below(in, fuzz_once_in(in, 8) ? 300 : 24);
 }
 
-/* Dense, or the levels in some order with gaps, or now and then repeated. */
+/* Dense, or samples, heads and rows in some order with gaps. A stride of 0 repeats, now and then.
+ */
 static void choose_strides(struct fuzz_input *in, size_t strides[3], const size_t count[3],
                            size_t cols)
 {
@@ -162,7 +163,7 @@ static size_t scratch_bytes(const struct attention *t)
     return bitdrop_attention_scratch_bytes(&t->cfg, t->dtype, &t->a);
 }
 
-/* The most of any ISA. */
+/* The size of the scratch memory, or if the call runs on every ISA, the largest of all. */
 static size_t most_scratch(const struct attention *t)
 {
     struct attention copy = *t;

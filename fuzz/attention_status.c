@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The status table of attention, said again. */
+/* A second implementation of the status table of attention. */
 #include <math.h>
 
 #include "attention_call.h"
@@ -45,7 +45,7 @@ static bool indices_fit(const struct attention *t)
            !__builtin_add_overflow(last, t->cfg.offset, &last);
 }
 
-/* Whether each stride steps over all that lies at smaller ones. */
+/* Whether each stride is at least the extent of all levels with smaller strides. */
 static bool is_nested(const struct fuzz_buffer *b, bool may_repeat)
 {
     for (int i = 0; i < 3; i++) {
@@ -91,7 +91,7 @@ static int range_status(const struct attention *t)
     return BITDROP_OK;
 }
 
-/* Rows that are not nested count from the first byte to the last. */
+/* A tensor that is not nested counts as all bytes from its first to its last. */
 static bool overlaps(const struct attention *t)
 {
     for (size_t i = 0; i < BUFFERS; i++)

@@ -11,9 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    return fuzz_one(&(struct fuzz_input){data, size}) ? 0 : -1; /* -1: not into the corpus */
+    return fuzz_one(&(struct fuzz_input){data, size}) ? 0 : -1; /* -1: not for the corpus */
 }
 
+/* A number made of the next input bytes. */
 static uint64_t read_bytes(struct fuzz_input *in, size_t bytes)
 {
     uint64_t x = 0;
@@ -88,7 +89,7 @@ bitdrop_config fuzz_config(struct fuzz_input *in, uint64_t indices)
         cfg.offset = fuzz_below(in, 65536);
     else if (place == 2)
         cfg.offset = (UINT64_C(1) << (11 + fuzz_below(in, 52))) - fuzz_below(in, 65536);
-    else if (place == 3) /* the last ones that there are, or one more */
+    else if (place == 3) /* the indices end at the last legal one, or one too far */
         cfg.offset = -indices + fuzz_once_in(in, 4);
     return cfg;
 }
@@ -109,7 +110,7 @@ void fuzz_change_config(struct fuzz_input *in, bitdrop_config *cfg)
     }
 }
 
-/* All tasks, in one of three orders. */
+/* Runs all tasks, in one of several orders. */
 static void run_in_order(void *context, size_t tasks, void (*task)(void *argument, size_t index),
                          void *argument)
 {
@@ -118,7 +119,7 @@ static void run_in_order(void *context, size_t tasks, void (*task)(void *argumen
 
     p->runs++;
     if (tasks == 0 || tasks > p->parallel.tasks)
-        fuzz_fail("run is called for %zu tasks, of at most %zu", tasks, p->parallel.tasks);
+        fuzz_fail("run is called with %zu tasks, not 1 to %zu", tasks, p->parallel.tasks);
     for (size_t first = step; first-- > 0;)
         for (size_t i = first; i < tasks; i += step)
             task(argument, i);

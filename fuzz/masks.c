@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The calls for masks that are in no list: counting, packing, sizes, and DropBlock. */
+/* Fuzzes the calls on masks that are not in src/operations.h: counting, packing, sizes, DropBlock.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +20,7 @@ struct masks {
     struct fuzz_buffer b[BUFFERS];
 };
 
-/* Of COUNT and of DROPBLOCK. */
+/* The output `kept` of COUNT and DROPBLOCK. */
 static size_t *kept_at(const struct masks *m) { return (size_t *)(void *)m->b[KEPT].at; }
 
 static bool is_empty(const struct masks *m)
@@ -79,10 +80,10 @@ static void place(struct fuzz_input *in, struct masks *m)
     m->b[KEPT].written = true;
     memory_place(in, m->b, BUFFERS);
     if (m->b[KEPT].used && !fuzz_is_inside(&m->b[KEPT]))
-        m->b[KEPT].at = NULL; /* an address of a size_t that faults is the caller's fault */
+        m->b[KEPT].at = NULL; /* the library cannot check where a size_t lies */
 }
 
-/* The sizes of DropBlock. */
+/* Whether the sizes of DropBlock are legal. */
 static bool sizes_are_right(const struct masks *m)
 {
     size_t elements;
@@ -164,7 +165,7 @@ static void run_once(const struct masks *m, bitdrop_status wanted, unsigned call
     const unsigned char *changed = memory_end(error);
 
     if (got != wanted)
-        report(m, "status is, ought to be", got, wanted);
+        report(m, "status is, must be", got, wanted);
     if (changed != NULL)
         report(m, "written outside of the outputs: address, status", (size_t)changed, got);
 }
@@ -180,12 +181,12 @@ static void compare_bits(const struct masks *m)
         ones += bit;
         if ((m->function == UNPACK && bytes[i] != bit) ||
             (m->function == PACK && (bytes[i] != 0) != bit))
-            report(m, "element, bit", i, bit);
+            report(m, "a bit is wrong: element, bit", i, bit);
     }
     if (m->function == COUNT && *kept_at(m) != ones)
-        report(m, "count is, ought to be", *kept_at(m), ones);
+        report(m, "count is, must be", *kept_at(m), ones);
     if (m->function == PACK && m->n % 8 != 0 && mask[m->n / 8] >> (m->n % 8) != 0)
-        report(m, "bits past the last", mask[m->n / 8], m->n);
+        report(m, "a bit after the last is not 0: byte, n", mask[m->n / 8], m->n);
 }
 
 static void compare_blocks(const struct masks *m)
@@ -196,12 +197,12 @@ static void compare_blocks(const struct masks *m)
     for (size_t i = 0; mask->used && i < mask->bytes; i++)
         ones += (size_t)__builtin_popcount(mask->at[i]);
     if (fuzz_present(&m->b[KEPT]) && *kept_at(m) != ones)
-        report(m, "kept is, ought to be", *kept_at(m), ones);
+        report(m, "kept is, must be", *kept_at(m), ones);
     if (mask->used && memcmp(mask->at, memory_kept(mask->at), mask->bytes) != 0)
         report(m, "the mask differs from that of scalar on one thread", 0, 0);
 }
 
-/* Sizes of masks, by another way than multiplication. */
+/* Compares bitdrop_mask_2d_bytes with a sum over rows. */
 static void compare_sizes(struct fuzz_input *in)
 {
     bitdrop_2d s = {.rows = fuzz_below(in, 40), .cols = fuzz_below(in, 40)};
@@ -218,7 +219,7 @@ static void compare_sizes(struct fuzz_input *in)
     if (bitdrop_mask_2d_bytes(&s) != bytes)
         fuzz_fail("mask_2d_bytes: %zu, not %zu", bitdrop_mask_2d_bytes(&s), bytes);
     fuzz_change(in, &s, sizeof s);
-    bitdrop_mask_2d_bytes(&s); /* anything, but no report of UBSan */
+    bitdrop_mask_2d_bytes(&s); /* any result, but UBSan must find nothing */
 }
 
 bool fuzz_one(struct fuzz_input *in)

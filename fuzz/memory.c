@@ -15,15 +15,16 @@
 
 enum { SIZES = 4, MOST_BYTES = 1 << 20, MOST_BUFFERS = 16, MOST_ROWS = 1 << 20 };
 
-/* Of the sizes, the smallest that fits the call: small calls are copied and compared quickly. */
+/* Memories of several sizes. A call uses the smallest that fits, so that comparing it takes little
+ * time. */
 static struct memory {
-    struct guard guard;      /* its shadow: what it holds before a call */
-    unsigned char *expected; /* what it may hold behind one */
+    struct guard guard;      /* its shadow has the contents before a call */
+    unsigned char *expected; /* the contents after a call that wrote only to its outputs */
     unsigned char *kept;
-    uint16_t *owners; /* of each byte: a bit for each buffer. 0 when it is not in use */
+    uint16_t *owners; /* a bit for each buffer that owns the byte. 0 except in memory_find_shared */
 } memories[SIZES], *memory;
 
-/* Bytes of buffers. */
+/* The bytes that belong to buffers. */
 static struct {
     unsigned char *at;
     size_t bytes, buffer;
@@ -38,7 +39,7 @@ static void *allocate(size_t bytes)
     void *p = malloc(bytes);
 
     if (p == NULL)
-        fuzz_fail("no memory for %zu bytes", bytes);
+        fuzz_fail("cannot allocate %zu bytes of memory", bytes);
     return p;
 }
 
@@ -100,20 +101,23 @@ bool fuzz_is_inside(const struct fuzz_buffer *b)
            fuzz_extent(b) <= memory->guard.size - (at - base);
 }
 
-/* Where a buffer lies, before it is known in which memory. */
+/*
+ * The place of a buffer, before the memory is chosen: APART at an offset in the memory, NOWHERE at
+ * NULL, BEFORE on the unmapped page in front of the memory, LAST at the end of the address space.
+ */
 struct spot {
     enum { APART, NOWHERE, BEFORE, LAST } kind;
     ptrdiff_t offset;
     size_t extent;
 };
 
-/* Towards minus infinity. */
+/* Rounds an offset, which may be negative, down to a multiple of alignment. */
 static ptrdiff_t rounded_down(ptrdiff_t offset, size_t alignment)
 {
     return offset & -(ptrdiff_t)alignment;
 }
 
-/* Buffers that no memory can hold get a place too: a call with them must be refused. */
+/* Buffers that fit in no memory get a place too, because a call with them must be refused. */
 static struct spot choose_spot(struct fuzz_input *in, const struct fuzz_buffer *b,
                                const struct fuzz_buffer *others, const struct spot *spots,
                                size_t count, ptrdiff_t end)
@@ -156,7 +160,7 @@ static unsigned char *address(const struct spot *s, unsigned char *origin, size_
     }
 }
 
-/* The smallest memory that fits offsets begin to end, and the address that offset 0 gets there. */
+/* Chooses the smallest memory that fits offsets begin to end. Returns the address of offset 0. */
 static unsigned char *choose_memory(struct fuzz_input *in, ptrdiff_t begin, ptrdiff_t end,
                                     size_t alignment)
 {
@@ -175,7 +179,7 @@ static unsigned char *choose_memory(struct fuzz_input *in, ptrdiff_t begin, ptrd
                                      : rounded_down(first + (ptrdiff_t)alignment - 1, alignment));
 }
 
-/* The same bytes again and again, an odd number of them. */
+/* Fills the memory with random bytes that repeat with an odd period. */
 static void fill_memory(uint64_t seed)
 {
     enum { PERIOD = 1021 };
@@ -244,6 +248,7 @@ void memory_own_rows(size_t i, const struct fuzz_buffer *b)
                            b->bytes);
 }
 
+/* Marks the bytes of one owned[] entry, and records the buffers that own them already. */
 static void mark(size_t row)
 {
     uint16_t *owners = memory->owners + (owned[row].at - memory->guard.base), others = 0;
@@ -259,7 +264,7 @@ static void mark(size_t row)
             shared[other] |= (uint16_t)(1U << me);
 }
 
-/* Byte by byte, but only of buffers that lie across another one. */
+/* Compares byte by byte, but only buffers whose first and last byte enclose bytes of another. */
 void memory_find_shared(void)
 {
     unsigned char *first[MOST_BUFFERS] = {NULL}, *last[MOST_BUFFERS] = {NULL};
@@ -287,7 +292,7 @@ void memory_find_shared(void)
 
 bool memory_shared(size_t i, size_t j) { return i != j && (shared[i] >> j & 1); }
 
-/* Whether no byte of the buffer is an input. */
+/* Whether the buffer is written and shares no byte with an input. */
 static bool is_only_written(size_t i, size_t count)
 {
     for (size_t j = 0; j < count; j++)

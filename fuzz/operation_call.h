@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A call of src/operations.h while it is fuzzed: what the files of this target share. */
+/* A call of src/operations.h, shared by the files of the target `operations`. */
 #ifndef BITDROP_FUZZ_OPERATION_CALL_H
 #define BITDROP_FUZZ_OPERATION_CALL_H
 
@@ -7,10 +7,11 @@
 #include "tests/call.h"
 
 enum { INPUTS = BITDROP_MAX_INPUTS };
-enum { Y = INPUTS, MASK, LSE, BUFFERS }; /* behind the inputs */
+enum { Y = INPUTS, MASK, LSE, BUFFERS }; /* numbers of buffers, after those of the inputs */
 enum { MOST_ELEMENTS = 100000 };
 
-/* An activation that there is not, in a call with the arguments of forward_gelu or backward_gelu.
+/* If `wrong`, an activation that does not exist, in a call that is else forward_gelu or
+ * backward_gelu.
  */
 struct act {
     bool wrong;
@@ -20,7 +21,7 @@ struct act {
 struct operation {
     struct call call;
     bitdrop_config cfg;
-    bitdrop_2d shape, filled; /* filled: without the zeros that stand for something */
+    bitdrop_2d shape, filled; /* filled: by layout_filled */
     bitdrop_softmax soft;
     struct fuzz_parallel parallel;
     struct act act;
@@ -28,7 +29,7 @@ struct operation {
     size_t size; /* bytes of an element */
     bool marks, of_rows, every_isa;
     bool in_place;
-    int place; /* the input that y is, or prob that x is */
+    int place; /* if in_place: the input that is y, or prob if x is prob */
 };
 
 static inline enum bitdrop_input kind_of(const struct operation *o, int i)
@@ -41,12 +42,12 @@ static inline bool has_elements(const struct operation *o)
     return o->filled.rows > 0 && o->filled.cols > 0;
 }
 
-/* A call, mostly a good one, and where its buffers lie. */
+/* Chooses a call, which is legal in most cases, and the places of its buffers. */
 void operation_choose(struct fuzz_input *in, struct operation *o);
 
 /*
- * The status that the call must have. If its buffers were looked at for that, the memory knows who
- * owns which bytes. FUZZ_TOO_LARGE: a right call, but of more memory than there is.
+ * The status that the call must have. If it depends on overlaps, this declares the owners of all
+ * bytes (memory_own). FUZZ_TOO_LARGE if the call is legal but needs more memory than there is.
  */
 int operation_status(const struct operation *o);
 

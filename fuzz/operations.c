@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The calls of src/operations.h. What a call must do is said here once more: its status, which
- * bytes it may touch, and for small calls each value. Every ISA must leave the bytes that scalar
- * leaves on one thread.
+ * Fuzzes the calls of src/operations.h. Checks the status of each call, which bytes it accesses,
+ * and for small calls each value. Every ISA must write the same bytes as scalar does on one thread.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +12,7 @@
 #include "tests/oracle.h"
 #include "tests/reference.h"
 
-enum { EVERY_VALUE = 64 }; /* elements of a call that is compared with the reference */
+enum { EVERY_VALUE = 64 }; /* the most elements of a call that is compared with the reference */
 
 static bool writes_mask(const struct operation *o)
 {
@@ -27,7 +26,7 @@ static bool reads_mask(const struct operation *o)
            operation_uses_mask(o->call.op, o->cfg.mask_use);
 }
 
-/* Any elements, or numbers of which softmax makes other numbers. */
+/* Fills the inputs with any elements, or with numbers for which softmax has no NaN. */
 static void fill_inputs(struct fuzz_input *in, const struct operation *o)
 {
     const bool any = fuzz_once_in(in, 2);
@@ -66,7 +65,7 @@ static void report(const struct operation *o, const char *format, const char *wh
             o->soft.bias_block, o->soft.bias_repeat, o->soft.causal_rows, o->soft.causal_first);
     for (int i = 0; i < BUFFERS; i++)
         fprintf(stderr, "buffer %d: %p, %zu bytes%s%s\n", i, (void *)o->b[i].at,
-                fuzz_extent(&o->b[i]), o->b[i].used ? "" : ", not looked at",
+                fuzz_extent(&o->b[i]), o->b[i].used ? "" : ", not used",
                 o->b[i].written ? ", written" : "");
     fuzz_fail(format, what, a, b);
 }
@@ -104,7 +103,7 @@ static void compare_with_reference(const struct operation *o)
             if (!reference_accepts((bitdrop_isa)o->cfg.isa, &e, y,
                                    o->marks && writes_mask(o) ? &got : NULL) ||
                 (writes_mask(o) && !o->marks && got != e.keep))
-                report(o, "%s: (%zu, %zu)", "not what the reference makes", r, c);
+                report(o, "%s: (%zu, %zu)", "differs from the reference", r, c);
         }
 }
 
@@ -164,7 +163,7 @@ static void run_once(struct operation *o, bitdrop_status wanted, unsigned call_n
         report(o, "%s: the byte at 0x%zx, status %zu", "written outside of the outputs",
                (size_t)changed, got);
     if (nothing && o->parallel.runs != runs)
-        report(o, "%s%.zu%.zu", "run was called in a call with nothing to do", 0, 0);
+        report(o, "%s%.zu%.zu", "run was called by a call that has nothing to do", 0, 0);
     if (!nothing && !o->of_rows && o->filled.rows * o->filled.cols <= EVERY_VALUE)
         compare_with_reference(o);
 }

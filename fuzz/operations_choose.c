@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chooses a call, and where its buffers lie. */
+/* Chooses a call, and the places of its buffers. */
 #include "operation_call.h"
 
 #include "tests/layout.h"
 #include "tests/softmax.h"
 
-/* A good call, of which only the buffers are missing. */
+/* First, a legal call without its buffers. */
 
 static size_t choose_length(struct fuzz_input *in, size_t most)
 {
@@ -68,7 +68,7 @@ static void choose_softmax(struct fuzz_input *in, struct operation *o)
     }
 }
 
-/* Y is an input, or prob is x, with the same stride. */
+/* Chooses the input that y is, or that prob is x. Both get the same stride. */
 static void choose_in_place(struct fuzz_input *in, struct operation *o)
 {
     o->place = (int)fuzz_below(in, INPUTS);
@@ -88,7 +88,7 @@ static void choose_in_place(struct fuzz_input *in, struct operation *o)
     }
 }
 
-/* One of the structures, or what is beside them. */
+/* Changes one of the structs, or another argument. */
 static void choose_fault(struct fuzz_input *in, struct operation *o)
 {
     switch (fuzz_below(in, 8)) {
@@ -165,9 +165,9 @@ static void choose_call(struct fuzz_input *in, struct operation *o)
     o->size = (size_t)o->call.dtype < BITDROP_DTYPE_COUNT ? dtype_bytes(o->call.dtype) : 1;
 }
 
-/* Buffers. */
+/* Then, the buffers. */
 
-/* The rows of the bias up to the last one that is read; more than can be counted are SIZE_MAX. */
+/* How many rows the bias has, up to the last one that is read; at most SIZE_MAX. */
 static size_t bias_rows(const struct operation *o)
 {
     struct softmax_row row = {.soft = &o->soft, .first_row = o->filled.first_row};

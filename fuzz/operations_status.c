@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The status table of docs/reference.md, said again. */
+/* A second implementation of the status table of docs/reference.md. */
 #include <math.h>
 
 #include "operation_call.h"
@@ -67,7 +67,8 @@ static bool indices_fit(const struct operation *o)
            !__builtin_add_overflow(last, o->cfg.offset, &last);
 }
 
-/* Whether y may be input i, or prob x: the same place and, if there are several rows, stride. */
+/* Whether y may be input i, or prob x. They must have the same address, and if there are several
+ * rows the same stride. */
 static bool may_be_same(const struct operation *o, int output, int i)
 {
     const enum bitdrop_input kind = i < INPUTS ? kind_of(o, i) : IN_NONE;
@@ -89,7 +90,7 @@ static bool overlaps(const struct operation *o)
     return false;
 }
 
-/* BITDROP_OK is right only if no buffers overlap; FUZZ_TOO_LARGE: a right call would be. */
+/* The status without a check for overlaps. FUZZ_TOO_LARGE if a legal call would be too large. */
 static int range_status(const struct operation *o)
 {
     const bitdrop_2d *s = &o->filled;
@@ -111,7 +112,8 @@ static int range_status(const struct operation *o)
             return s->rows > MOST_ELEMENTS ? FUZZ_TOO_LARGE : BITDROP_ERR_RANGE;
     }
     const struct layout_mask m = layout_mask(s, o->marks);
-    /* Rows that share a mask row take no memory of their own in a call for a mask alone. */
+    /* A call that only writes a mask may have many rows in a small mask, if they share mask rows.
+     */
     return inside && m.rows <= MOST_ELEMENTS / m.bytes ? BITDROP_OK : FUZZ_TOO_LARGE;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A main in the place of libFuzzer's, for every compiler and machine, with the names of its
- * options: -runs=N makes so many inputs of random bytes, and -seed=N is the seed of the first, the
- * next one that of the second. Other arguments are files, each of which is one input.
+ * A main() that replaces libFuzzer's, for every compiler and machine. Its options have the same
+ * names: -runs=N makes N inputs of random bytes, and -seed=N is the seed of the first one. Each
+ * following input has the next seed. Other arguments are files, each of which is one input.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -21,8 +21,8 @@ enum { MOST_BYTES = 1 << 16, RANDOM_BYTES = 400 };
 static uint64_t seed = 1, runs = 10000;
 static uint8_t bytes[MOST_BYTES];
 
-/* Of a program that failed already. NOLINTNEXTLINE(bugprone-signal-handler) */
-static void say_seed(void) { fprintf(stderr, "again: -runs=1 -seed=%" PRIu64 "\n", seed); }
+/* Called only when the program has failed already. NOLINTNEXTLINE(bugprone-signal-handler) */
+static void say_seed(void) { fprintf(stderr, "to repeat: -runs=1 -seed=%" PRIu64 "\n", seed); }
 
 static void on_signal(int number)
 {

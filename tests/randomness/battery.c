@@ -30,7 +30,8 @@ void battery_add(struct battery *b, const char *test, const char *what, size_t n
 
 double p_of_normal(double z) { return erfc(fabs(z) * sqrt(0.5)); }
 
-/* Wilson and Hilferty: the cube root of x is nearly normal. At 1e-7 this is within 5 % of exact. */
+/* Wilson and Hilferty: the cube root of x is nearly normal. At a p-value of 1e-7 the error is 5 %.
+ */
 double p_of_chi_square(double x, double freedom)
 {
     const double variance = 2 / (9 * freedom);
@@ -38,7 +39,7 @@ double p_of_chi_square(double x, double freedom)
     return p_of_normal((cbrt(x / freedom) - (1 - variance)) / sqrt(variance));
 }
 
-/* Twice the tail from here outwards, term by term. */
+/* Twice the sum of the tail from `successes` outwards, term by term. */
 double p_of_binomial(uint64_t n, double p, uint64_t successes)
 {
     const double all = (double)n;
@@ -60,13 +61,13 @@ double p_of_binomial(uint64_t n, double p, uint64_t successes)
     return fmin(1, 2 * sum);
 }
 
-/* Stephens: with this factor the limit of large n holds for all. */
+/* Stephens: with this factor the limit for large n is accurate for all n. */
 double p_of_ks(double distance, double n)
 {
     const double x = distance * (sqrt(n) + 0.12 + 0.11 / sqrt(n));
     double sum = 0;
 
-    if (x < 0.2) /* where the series does not converge, and the sum is 1 to 12 digits */
+    if (x < 0.2) /* the series does not converge, and the sum is 1 to 12 digits */
         return 1;
     for (int k = 1; k <= 100; k++)
         sum += (k % 2 ? 2 : -2) * exp(-2 * x * x * k * k);
@@ -82,7 +83,9 @@ uint64_t bits_count(const uint64_t *bits, size_t n)
     return kept;
 }
 
-/* `count` words of bits[lag …] from word `first` on. Behind the n bits there are zeros. */
+/* Writes `count` words, from word `first` on, of `bits` shifted by `lag`. After the n bits come
+ * zeros.
+ */
 static void shifted(uint64_t *to, const uint64_t *bits, size_t n, size_t lag, size_t first,
                     size_t count)
 {
@@ -96,7 +99,8 @@ static void shifted(uint64_t *to, const uint64_t *bits, size_t n, size_t lag, si
     }
 }
 
-/* Ones of a ^ b where they should differ, else of a & b, in blocks that fit in the L1 cache. */
+/* Counts the ones of a ^ b, or if not `differ` of a & b, with b shifted by `lag`. Works in blocks
+ * that fit in the L1 cache. */
 static uint64_t count_of_two(const uint64_t *a, const uint64_t *b, size_t n, size_t lag,
                              bool differ)
 {
@@ -121,7 +125,7 @@ uint64_t bits_xor_count(const uint64_t *a, const uint64_t *b, size_t n, size_t l
     return count_of_two(a, b, n, lag, true);
 }
 
-/* Ones among the bits from `first` on. */
+/* Counts the ones of the n bits from bit `first` on. */
 static uint64_t count_from(const uint64_t *bits, size_t n, size_t first)
 {
     uint64_t count = bits_count(bits, n);
@@ -140,8 +144,9 @@ double bits_covariance(const uint64_t *a, const uint64_t *b, size_t n, size_t la
 }
 
 /*
- * Chi-square over all words of 16 bits. Those that are expected too seldom are one cell. Cells of
- * one size may be smaller, because then the variance of chi-square is that of the limit.
+ * Chi-square over all words of 16 bits. Words that are expected fewer than `least` times share one
+ * cell. If all words are equally likely, `least` may be smaller, because then the variance of
+ * chi-square is that of the limit.
  */
 static void add_words(struct battery *b, const char *test, const uint64_t *bits, size_t n,
                       double keep)
@@ -188,7 +193,7 @@ void *allocate(size_t bytes)
     void *memory = malloc(bytes);
 
     if (memory == NULL) {
-        fprintf(stderr, "randomness: no %zu bytes of memory\n", bytes);
+        fprintf(stderr, "randomness: cannot allocate %zu bytes of memory\n", bytes);
         exit(2);
     }
     return memory;

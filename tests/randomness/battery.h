@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* P-values, and the table that they go to. */
+/* Computes p-values, and collects them in a table. */
 #ifndef BITDROP_TESTS_RANDOMNESS_BATTERY_H
 #define BITDROP_TESTS_RANDOMNESS_BATTERY_H
 
 #include "source.h"
 
 /*
- * No p-value may be below BOUND. All of a run together are at most MOST_P_VALUES, which the program
- * checks, so a sound generator fails with a probability below their product, 1 in 10,000
- * (Bonferroni). Seeds are fixed, so a run that passes passes again.
+ * No p-value may be below BOUND. A run has at most MOST_P_VALUES of them, which the program checks.
+ * So a good generator fails with a probability below the product of both, 1 in 10,000 (Bonferroni).
+ * Seeds are fixed, so a run that passes once will always pass.
  */
 #define BOUND 1e-9
 enum { MOST_P_VALUES = 100000, MOST_ROWS = 64 };
@@ -27,13 +27,13 @@ struct battery {
     size_t row_count;
 };
 
-/* 2^log2, or the largest size that this battery takes. */
+/* 2^log2, or the largest size of this battery if that is less. */
 size_t battery_size(const struct battery *b, unsigned log2);
 
-/* A p-value of the row of that test and what, on n elements. A NaN counts as 0. */
+/* Adds a p-value, on n elements, to the row of `test` and `what`. A NaN counts as 0. */
 void battery_add(struct battery *b, const char *test, const char *what, size_t n, double p_value);
 
-/* The tests of one part. */
+/* X(part, what it tests) */
 #define PARTS(X)                                                                                   \
     X(ladder, "keep frequencies at many thresholds")                                               \
     X(pairs, "masks of neighbouring seeds, streams, offsets and rounds")                           \
@@ -48,20 +48,21 @@ PARTS(DECLARE_PART)
 
 /* Two-sided p-values. */
 double p_of_normal(double z);
-double p_of_chi_square(double x, double freedom);               /* at least 100 of freedom */
+double p_of_chi_square(double x, double freedom); /* at least 100 degrees of freedom */
 double p_of_binomial(uint64_t n, double p, uint64_t successes); /* exact */
-double p_of_ks(double distance, double n); /* of Kolmogorov and Smirnov, one-sided */
+double p_of_ks(double distance, double n); /* of Kolmogorov and Smirnov; this one is one-sided */
 
-/* Bits in words of 64. */
+/* How many of n bits are 1. */
 uint64_t bits_count(const uint64_t *bits, size_t n);
 
-/* How many of a[i] ^ b[i + lag] are 1, i < n - lag. */
+/* How many of the bits a[i] ^ b[i + lag] are 1, for i < n - lag. */
 uint64_t bits_xor_count(const uint64_t *a, const uint64_t *b, size_t n, size_t lag);
 
-/* The sum of (a[i] - mean) * (b[i + lag] - mean) over its standard deviation, for keep bits. */
+/* The sum of (a[i] - keep) * (b[i + lag] - keep), divided by its standard deviation. `keep` is the
+ * probability of a 1. */
 double bits_covariance(const uint64_t *a, const uint64_t *b, size_t n, size_t lag, double keep);
 
-/* Tests of one string of keep bits: frequency, words of 16 bits, and lags. */
+/* Tests one sequence of keep bits: frequency, words of 16 bits, and lags. */
 void battery_bits(struct battery *b, const char *test, const uint64_t *bits, size_t n, double keep);
 
 void *allocate(size_t bytes);

@@ -45,7 +45,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sorts the sample. */
+/* The p-value of Kolmogorov and Smirnov against the normal distribution. Sorts the sample. */
 static double p_of_distance_to_normal(double *sample, size_t n)
 {
     double most = 0;
@@ -59,7 +59,7 @@ static double p_of_distance_to_normal(double *sample, size_t n)
     return p_of_ks(most, (double)n);
 }
 
-/* Sums of powers, each over its standard deviation: those of a normal number are known. */
+/* Sums of powers, divided by their standard deviations, which are known for a normal number. */
 static void add_moments(struct battery *b, const char *test, const double *x, size_t n)
 {
     static const double mean[] = {0, 1, 0, 3}, variance[] = {1, 2, 15, 96};
@@ -91,7 +91,7 @@ static void add_tails(struct battery *b, const char *test, const double *x, size
     }
 }
 
-/* Correlation of numbers, and of their squares. */
+/* Tests the correlation of numbers, and of their squares. */
 static void add_products(struct battery *b, const char *test, const char *what, const double *x,
                          const double *y, size_t n)
 {

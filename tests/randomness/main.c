@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether bitdrop's draws look random, and whether these tests would see it if they did not. The
- * same tests run on bitdrop and on a slow generator with each of its planted faults: bitdrop must
- * pass all of them, each fault must fail one, and each test must catch a fault.
+ * Tests whether bitdrop's draws look random, and whether these tests find draws that do not. The
+ * same tests run on bitdrop, and on a slow generator with each of its planted faults. bitdrop must
+ * pass all tests, each fault must fail one, and each test must catch a fault.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -17,15 +17,15 @@ static const char help[] =
     "usage: randomness --short\n"
     "       randomness [--results=FILE --label=TEXT]\n"
     "\n"
-    "  --short         small sizes, and each fault by one part\n"
-    "  --results=FILE  keep the results of each finished step there, and do not repeat them\n"
-    "  --label=TEXT    what is tested; results in FILE that have another label are thrown away\n";
+    "  --short         use small sizes, and run only one part on each fault\n"
+    "  --results=FILE  keep the results of each finished step in FILE, and do not repeat it\n"
+    "  --label=TEXT    what is tested; results in FILE that have another label are deleted\n";
 
-/* Each part on bitdrop is a step, and so is each fault. */
+/* Each part that runs on bitdrop is a step, and so is each fault. */
 struct step {
     const char *name;
-    void (*part)(struct battery *b);    /* NULL for a fault, */
-    void (*catcher)(struct battery *b); /* which this part must catch */
+    void (*part)(struct battery *b);    /* NULL for a fault */
+    void (*catcher)(struct battery *b); /* the part that must catch the fault */
     struct battery battery;
     bool done;
 };
@@ -37,7 +37,8 @@ struct step {
 static struct step steps[] = {PARTS(PART_STEP) SOURCES(SOURCE_STEP)};
 enum { STEPS = sizeof steps / sizeof *steps };
 
-/* BITDROP has a step for each part instead, and SLOW has expect_slow_is_bitdrop. */
+/* False for the sources that are no faults: BITDROP has a step for each part, and
+ * expect_slow_is_bitdrop tests SLOW. */
 static bool step_is_used(const struct step *s)
 {
     return s->part != NULL || s->battery.source > SOURCE_SLOW;
@@ -56,11 +57,11 @@ static void expect_same(const char *what, const void *a, const void *b, size_t b
 {
     if (memcmp(a, b, bytes) == 0)
         return;
-    fprintf(stderr, "randomness: the slow generator is not bitdrop: %s\n", what);
+    fprintf(stderr, "randomness: the slow generator differs from bitdrop: %s\n", what);
     exit(1);
 }
 
-/* What the faults are planted in must be right without them. */
+/* The slow generator, in which faults are planted, must be right without a fault. */
 static void expect_slow_is_bitdrop(void)
 {
     enum { N = 1 << 12, CASES = 400 };
@@ -97,7 +98,7 @@ static void expect_slow_is_bitdrop(void)
             if (!(fabs(x[k] - y[k]) < 1e-5 * (1 + fabs(y[k]))))
                 expect_same("noise", &x[k], &y[k], sizeof x[k]);
     }
-    printf("The slow generator without a fault is bitdrop, bit for bit, in %d cases.\n", CASES);
+    printf("The slow generator without a fault agrees with bitdrop in %d cases.\n", CASES);
 }
 
 static bool row_fails(const struct row *row) { return row->least < BOUND; }
@@ -125,7 +126,8 @@ static void run_step(struct step *s, bool is_short)
             steps[i].part(b);
 }
 
-/* A line of FILE: step, test, what, log2 of the size, p-values, the least. "done" ends a step. */
+/* A line of FILE has the step, the row's test and what, log2 of the size, how many p-values, and
+ * the least of them. The line "done" ends a step. */
 static void save_step(const char *file, const struct step *s)
 {
     FILE *f = fopen(file, "a");
@@ -177,7 +179,7 @@ static void load_line(char *line)
     }
 }
 
-/* Takes the finished steps over, or begins a new file. */
+/* Loads the finished steps, or begins a new file if the label differs. */
 static void load_steps(const char *file, const char *label)
 {
     char line[512];
@@ -194,7 +196,7 @@ static void load_steps(const char *file, const char *label)
         fclose(f);
     for (size_t i = 0; i < STEPS; i++)
         if (!steps[i].done)
-            steps[i].battery.row_count = 0; /* a step that was cut short */
+            steps[i].battery.row_count = 0; /* a step that was interrupted */
     f = fopen(file, same ? "a" : "w");
     if (f == NULL || (!same && fprintf(f, "%s\n", label) < 0) || fclose(f) != 0) {
         fprintf(stderr, "randomness: cannot write %s\n", file);
@@ -222,16 +224,16 @@ static size_t print_results(void)
             p_values += row->p_values;
         }
     }
-    printf("\n%zu p-values; a sound generator fails with a probability below %.1g.\n", p_values,
+    printf("\n%zu p-values; a good generator fails with a probability below %.1g.\n", p_values,
            (double)p_values * BOUND);
     if (p_values > MOST_P_VALUES) {
-        printf("FAILED: these are more than %d: make BOUND smaller.\n", MOST_P_VALUES);
+        printf("FAILED: that is more than %d: make BOUND smaller.\n", MOST_P_VALUES);
         failed++;
     }
     return failed;
 }
 
-/* Prints which tests caught each fault, and by what most clearly. */
+/* Prints which tests caught each fault, and the row that caught it most clearly. */
 static size_t print_faults(void)
 {
     size_t missed = 0;
@@ -260,7 +262,7 @@ static size_t print_faults(void)
     return missed;
 }
 
-/* A row that catches no fault shows nothing. Prints those. */
+/* Prints the rows that catch no fault: they prove nothing. */
 static size_t print_useless(void)
 {
     size_t useless = 0;
@@ -301,7 +303,7 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (is_short && file != NULL) { /* later taken for those of large sizes */
+    if (is_short && file != NULL) { /* a later run would take them for results of large sizes */
         fputs("randomness: --short keeps no results: leave out --results\n", stderr);
         return 2;
     }

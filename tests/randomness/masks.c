@@ -5,11 +5,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define SEED UINT64_C(0x243F6A88DEADBE62) /* its high half and STREAM are even: see part_pairs */
+#define SEED UINT64_C(0x243F6A88DEADBE62) /* its high half and STREAM are even, for part_pairs */
 #define STREAM UINT32_C(0x13198A2E)
 
-enum { MASKS = 1 << 23 }; /* elements of a mask that is only counted */
+enum { MASKS = 1 << 23 }; /* elements of a mask in static memory */
 
+/* How many of n elements are dropped. */
 static uint64_t dropped(struct battery *b, bitdrop_config cfg, size_t n)
 {
     static uint64_t mask[MASKS / 64];
@@ -34,7 +35,9 @@ static void add_frequency(struct battery *b, const char *what, bitdrop_config cf
     battery_add(b, "ladder", what, n, p_of_binomial(n, p, dropped(b, cfg, n)));
 }
 
-/* Chi-square of which 256th of [0, width) the uniform numbers below width are in. */
+/* Divides [0, width) into 256 intervals, and tests by chi-square how many uniform numbers are in
+ * each.
+ */
 static void add_intervals(struct battery *b, const char *what, bitdrop_config cfg, double width,
                           size_t n)
 {
@@ -53,7 +56,7 @@ static void add_intervals(struct battery *b, const char *what, bitdrop_config cf
         chi_square += difference * difference / expected;
         below = count;
     }
-    /* The cells and all that is not below width. */
+    /* The numbers that are not below width are one more cell. */
     if (width < 1) {
         const double difference = (double)(n - below) - (double)n * (1 - width);
 
@@ -82,7 +85,7 @@ void part_ladder(struct battery *b)
     }
 }
 
-/* How often each bit of 128 is 1: ones[i] of bits i, 128 + i, … */
+/* Counts for each bit of blocks of 128 how often it is 1: ones[i] counts bits i, 128 + i, … */
 static void count_each_bit(const uint64_t *bits, size_t n, uint64_t ones[128])
 {
     enum { DIGITS = 24 };
@@ -114,7 +117,7 @@ static void make_half_mask(struct battery *b, bitdrop_config cfg, size_t n, uint
     source_mask(b->source, &cfg, n, mask);
 }
 
-/* Two masks at p = 1/2 that should have nothing to do with one another. */
+/* Tests two masks at p = 1/2 that should be independent. */
 static void add_pair(struct battery *b, const char *what, const uint64_t *base,
                      const uint64_t *other, size_t n)
 {
@@ -185,7 +188,7 @@ void part_pairs(struct battery *b)
 static void add_streams(struct battery *b, const char *what, bitdrop_config cfg,
                         uint32_t difference)
 {
-    enum { N = 1 << 25 }; /* 2^18 blocks, whatever the battery: fewer would not show 6 rounds */
+    enum { N = 1 << 25 }; /* 2^18 blocks, for every battery: fewer would not show 6 rounds */
     static uint64_t mask[N / 64], other[N / 64];
     uint64_t ones[128];
 
@@ -234,7 +237,8 @@ static void add_late_pair(struct battery *b, const char *what, const uint64_t *l
     battery_add(b, "late", what, n, p_of_binomial(n, 0.5, bits_xor_count(late, other, n, 0)));
 }
 
-/* Word w of 32 elements against words 4 w … 4 w + 3, which have block w in an early plane. */
+/* Compares word w of a late plane with words 4 w … 4 w + 3 of an early plane: both are of block w.
+ */
 static void add_block_pairs(struct battery *b, const uint64_t *late, const uint64_t *early,
                             size_t n)
 {

@@ -21,11 +21,11 @@ static void expect_ok(bitdrop_status status)
     exit(2);
 }
 
-/* The slow generator. It remembers the last block of each counter word 2. */
+/* The slow generator. It keeps the last Philox block of each counter word 2. */
 struct slow {
     enum source fault;
     const bitdrop_config *cfg;
-    uint64_t word; /* whose keep bits are remembered */
+    uint64_t word; /* the word whose keep bits are in `keep` */
     uint32_t keep;
     bool has_word;
     struct {
@@ -88,7 +88,7 @@ static uint32_t plane_word(struct slow *s, uint64_t w, unsigned j)
     return s->blocks[word_2].out[late ? (j - 8) % 4 : w % 4];
 }
 
-/* The same as the mask sees it: with FOURS element e has the bit of element e / 4. */
+/* The same, with fault FOURS: then element e has the bit of element e / 4. */
 static uint32_t plane_bits(struct slow *s, uint64_t w, unsigned j)
 {
     if (s->fault != SOURCE_FOURS)
@@ -167,7 +167,7 @@ void source_mask(enum source s, const bitdrop_config *cfg, size_t n, uint64_t *m
 
 void source_plane(enum source s, const bitdrop_config *cfg, unsigned j, size_t n, uint64_t *plane)
 {
-    enum { WORDS = 1 << 11 }; /* in cache, for each of the thresholds */
+    enum { WORDS = 1 << 11 }; /* so few that they stay in cache while all thresholds are made */
     static uint64_t mask[WORDS];
     bitdrop_config at = *cfg;
     struct slow slow = {.fault = s, .cfg = cfg};
@@ -196,8 +196,7 @@ static void put_bit(uint64_t *bits, size_t i, bool one)
     bits[i / 64] |= (uint64_t)one << (i % 64);
 }
 
-/* Decisions of `rows` mask rows from `first` on, appended at bit *at; the last chunk is cut at n.
- */
+/* Appends the decisions of `rows` mask rows, from `first` on, at bit *at. Stops at bit n. */
 static bool units_of_rows(const bitdrop_config *cfg, const struct units *u, uint64_t first,
                           size_t rows, size_t n, uint64_t *units, size_t *at)
 {

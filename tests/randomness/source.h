@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the tests of randomness take their draws from: bitdrop, or a slow generator that says
- * docs/stream.md again and can be broken on purpose.
+ * The sources of draws for the tests of randomness: bitdrop, and a slow generator. The slow one is
+ * a second implementation of docs/stream.md, in which faults can be planted.
  */
 #ifndef BITDROP_TESTS_RANDOMNESS_SOURCE_H
 #define BITDROP_TESTS_RANDOMNESS_SOURCE_H
@@ -13,8 +13,8 @@
 #include "bitdrop/bitdrop.h"
 
 /*
- * X(name, part, what it is): bitdrop, the slow generator, and each of its faults, with the part of
- * the tests that must catch it.
+ * X(name, part, what it is): bitdrop, the slow generator, and each of its faults. `part` is the
+ * part of the tests that must catch the fault.
  */
 #define SOURCES(X)                                                                                 \
     X(BITDROP, ladder, "bitdrop")                                                                  \
@@ -47,19 +47,20 @@ enum source { SOURCES(SOURCE_NAME) SOURCE_COUNT };
 extern const char *const source_what[SOURCE_COUNT];
 
 /*
- * Bits are in words of 64 elements, 1 = kept. n is a multiple of 64, and cfg->offset of 32.
- * All functions end the program if bitdrop refuses a call.
+ * Bits are in words of 64 elements, 1 = kept. n must be a multiple of 64, and cfg->offset a
+ * multiple of 32. All functions end the program if a call of bitdrop fails.
  */
 void source_mask(enum source s, const bitdrop_config *cfg, size_t n, uint64_t *mask);
 
 /*
- * Plane j of the uniform numbers; reads no p. bitdrop has no call that returns a plane. Plane j is
- * the last of the first j + 1 bits of U, so it is the XOR of the masks of all multiples of
- * 2^-(j+1): each of them that U reaches flips it. So plane 8 costs 511 masks.
+ * Plane j of the uniform numbers. Does not read p. bitdrop has no call that returns a plane. But
+ * bit j of U is 1 if the number of multiples of 2^-(j+1), from the first to U, is odd. Element e is
+ * kept at p if U(e) is not below p. So the plane is the XOR of the masks of all these multiples
+ * below 1: plane 8 costs 511 masks.
  */
 void source_plane(enum source s, const bitdrop_config *cfg, unsigned j, size_t n, uint64_t *plane);
 
-/* One decision for each (mask row, column), or for each mask row, row after row. */
+/* A matrix with one decision for each mask row and column, or for each mask row. */
 struct units {
     size_t columns; /* of the matrix */
     size_t repeat;  /* rows that share a decision */
@@ -67,7 +68,10 @@ struct units {
     bool each_row;
 };
 
-/* From the output of bitdrop_recompute_2d. False if elements that must share a decision do not. */
+/*
+ * Writes n decisions, row after row, as the output of bitdrop_recompute_2d shows them. False if
+ * elements that must share a decision do not.
+ */
 bool source_units(enum source s, const bitdrop_config *cfg, const struct units *u, size_t n,
                   uint64_t *units);
 
