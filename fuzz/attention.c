@@ -41,8 +41,7 @@ static void report(const struct attention *t, const char *what, size_t a, size_t
     fuzz_fail("%s (%zu, %zu)", what, a, b);
 }
 
-/* Dense tensors: the numbers of the call's buffers, and the reference's results with their errors.
- */
+/* Dense tensors: the numbers of the buffers, and the reference's results with their errors. */
 static double numbers[BUFFERS][MOST_SCORES], wanted[BUFFERS][MOST_SCORES],
     errors[BUFFERS][MOST_SCORES];
 

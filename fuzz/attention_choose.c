@@ -41,8 +41,7 @@ static size_t choose_size(struct fuzz_input *in)
     return 1 + fuzz_below(in, fuzz_once_in(in, 8) ? 300 : 24);
 }
 
-/* Dense, or samples, heads and rows in some order with gaps. A stride of 0 repeats, now and then.
- */
+/* Dense, or samples, heads and rows in some order with gaps. Now and then a stride is 0. */
 static void choose_strides(struct fuzz_input *in, size_t strides[3], const size_t count[3],
                            size_t cols)
 {

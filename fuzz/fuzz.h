@@ -35,8 +35,7 @@ struct fuzz_input {
     size_t left;
 };
 
-/* Makes the call of an input. False if it makes none, because a legal call would need more memory.
- */
+/* Makes the call of an input. False if it made none, because it would need more memory. */
 bool fuzz_one(struct fuzz_input *in);
 
 /* A number below n, from the next input bytes. */
@@ -57,8 +56,7 @@ bitdrop_config fuzz_config(struct fuzz_input *in, uint64_t indices);
 /* Changes a member, mostly to a wrong value. */
 void fuzz_change_config(struct fuzz_input *in, bitdrop_config *cfg);
 
-/* A bitdrop_parallel, which may be NULL, legal, or wrong. `runs` counts the calls of its callback.
- */
+/* A bitdrop_parallel, which may be NULL, legal or wrong. `runs` counts its callback's calls. */
 struct fuzz_parallel {
     bitdrop_parallel parallel;
     size_t order, runs;
@@ -66,8 +64,7 @@ struct fuzz_parallel {
 const bitdrop_parallel *fuzz_parallel(struct fuzz_input *in, struct fuzz_parallel *p);
 bool fuzz_parallel_is_right(const bitdrop_parallel *p);
 
-/* The status by the rows of the status table that all calls share: ERR_PROBABILITY and ERR_CONFIG.
- */
+/* The status by the rows of the table that all calls share: ERR_PROBABILITY and ERR_CONFIG. */
 bitdrop_status fuzz_config_status(const bitdrop_config *cfg);
 
 /* Prints the message and aborts. */
@@ -83,9 +80,7 @@ struct fuzz_buffer {
     unsigned char *at; /* NULL, in the memory, or an address that faults */
 };
 
-/* A matrix. stride and cols are in elements of `size` bytes. A product that overflows becomes
- * SIZE_MAX.
- */
+/* A matrix with elements of `size` bytes. A size that overflows becomes SIZE_MAX. */
 struct fuzz_buffer fuzz_matrix(size_t rows, size_t cols, size_t stride, size_t size);
 
 /* The number of bytes from the first to the last, or SIZE_MAX if that overflows. */
@@ -130,9 +125,7 @@ bool memory_shared(size_t i, size_t j);
 void memory_begin(const struct fuzz_buffer *b, size_t count, unsigned call_number, bool error);
 const unsigned char *memory_end(bool error);
 
-/* Keeps a copy of the memory after a call. memory_kept is the byte of the copy that corresponds to
- * p.
- */
+/* Keeps a copy of the memory after a call. memory_kept is the copy's byte for p. */
 void memory_keep(void);
 const unsigned char *memory_kept(const unsigned char *p);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzzes the calls on masks that are not in src/operations.h: counting, packing, sizes, DropBlock.
- */
+/* Fuzzes the calls that are not in src/operations.h: counting, packing, sizes, and DropBlock. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -10,9 +10,7 @@ enum { INPUTS = BITDROP_MAX_INPUTS };
 enum { Y = INPUTS, MASK, LSE, BUFFERS }; /* numbers of buffers, after those of the inputs */
 enum { MOST_ELEMENTS = 100000 };
 
-/* If `wrong`, an activation that does not exist, in a call that is else forward_gelu or
- * backward_gelu.
- */
+/* If `wrong`, forward_gelu or backward_gelu gets an activation that does not exist. */
 struct act {
     bool wrong;
     bitdrop_activation value;

@@ -112,8 +112,7 @@ static int range_status(const struct operation *o)
             return s->rows > MOST_ELEMENTS ? FUZZ_TOO_LARGE : BITDROP_ERR_RANGE;
     }
     const struct layout_mask m = layout_mask(s, o->marks);
-    /* A call that only writes a mask may have many rows in a small mask, if they share mask rows.
-     */
+    /* If rows share mask rows, a small mask may have more rows than memory could hold. */
     return inside && m.rows <= MOST_ELEMENTS / m.bytes ? BITDROP_OK : FUZZ_TOO_LARGE;
 }
 

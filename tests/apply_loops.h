@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loops that apply a mask by bitdrop/apply.h, as an engine that calls the library may write them.
- */
+/* Loops that apply a mask by bitdrop/apply.h, as an engine may write them. */
 #ifndef BITDROP_TESTS_APPLY_LOOPS_H
 #define BITDROP_TESTS_APPLY_LOOPS_H
 

@@ -152,8 +152,7 @@ static void call_attention(struct check *c, const bitdrop_config *cfg, bitdrop_d
     c->cases++;
 }
 
-/* Runs all operations with one setting. The mask must be `usual` after those that store no marks.
- */
+/* Runs all operations with one setting. Those that store no marks must leave the mask `usual`. */
 static void call_all(struct check *c, bitdrop_config *cfg, bitdrop_dtype t, uint32_t setting,
                      const uint8_t *usual)
 {

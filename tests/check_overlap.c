@@ -163,8 +163,7 @@ static void expect_mask_sizes(const struct setting *s)
 #undef MASK
 }
 
-/* Overlaps of the other buffers of softmax calls: prob, the log-sum-exps, and the rows of the bias.
- */
+/* Overlaps of the other buffers of softmax: prob, the log-sum-exps and the rows of the bias. */
 static void expect_softmax(const struct setting *s)
 {
     const operations soft = that_read_kind(s, IN_PROB), mask = soft & that_write_mask(s);

@@ -35,8 +35,7 @@ static void expect_pointers(const struct setting *s)
         EXPECT_ONLY(a.mask_as_given = true, data_and_mask, BITDROP_ERR_NULL);
 }
 
-/* mask_use is checked with the config. Until then an unknown value counts as BITDROP_MASK_STORED.
- */
+/* mask_use is checked with the config. Until then an unknown value counts as MASK_STORED. */
 static void expect_unknown_mask_use(const struct setting *s)
 {
     if (s->mask_use != BITDROP_MASK_STORED)

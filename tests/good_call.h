@@ -56,8 +56,7 @@ operations that_read_kind(const struct setting *s, enum bitdrop_input kind);
 void arguments_expect(const struct setting *s, const char *what, const struct arguments *a,
                       operations set, bitdrop_status wanted);
 
-/* A legal call with a change. After EXPECT_ONLY, all operations outside of the set must accept it.
- */
+/* A legal call with a change. With EXPECT_ONLY all operations not in the set must accept it. */
 #define EXPECT(change, set, status)                                                                \
     do {                                                                                           \
         struct arguments a = arguments_good(s);                                                    \

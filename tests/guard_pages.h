@@ -7,9 +7,7 @@
 
 size_t guard_page(void); /* bytes */
 
-/* Maps size bytes, which are whole pages, between two pages that fault. Exits if there is no
- * memory.
- */
+/* Maps whole pages of `size` bytes between two pages that fault. Exits if there is no memory. */
 unsigned char *guard_map(size_t size);
 void guard_unmap(unsigned char *base, size_t size);
 

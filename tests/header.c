@@ -24,8 +24,7 @@ extern enumerators_stay bitdrop_test_enumerators;
 size_t bitdrop_test_header(const bitdrop_config *cfg);
 
 #if !defined(__cplusplus) || __cplusplus >= 202002L
-/* C++20 requires designated initialisers in the order of the members. This order must stay legal.
- */
+/* C++20 requires initialisers in the order of the members. This order must stay legal. */
 static const bitdrop_config in_order = {
     .p = 0.1, .seed = 42, .stream = 3, .offset = 7, .rounds = 7, .mask_use = BITDROP_MASK_REMADE};
 static const bitdrop_2d part = {

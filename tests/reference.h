@@ -29,8 +29,7 @@ struct element {
     bool between; /* y may be any number from low to high. y itself only says if it may be a NaN */
     unsigned char low[8], high[8];
 
-    /* Compute as NEON of ARMv7 does, which takes denormals of f32 for 0. Set by reference_accepts.
-     */
+    /* Compute as NEON of ARMv7 does: it takes denormals of f32 for 0. Set by reference_accepts. */
     bool flush;
     bool copied; /* y has the bits of the input, even if that is a signalling NaN */
 };
@@ -45,8 +44,7 @@ void reference(struct element *e);
  */
 bool reference_accepts(bitdrop_isa isa, const struct element *e, const void *y, const bool *bit);
 
-/* The hash that check_hash.c must find for an operation. If it is by math, then with SLEEF 3.5.1.
- */
+/* The hash that check_hash.c must find. If the operation is by math, it needs SLEEF 3.5.1. */
 uint64_t reference_hash(enum bitdrop_operation op);
 
 /* Whether an operation uses vector math, so that its values have tolerances. */

@@ -554,8 +554,7 @@ static bitdrop_isa isa_for(unsigned isa, size_t rows, size_t cols)
     return bitdrop_kernels_for(isa, rows, cols)->isa;
 }
 
-/* Small calls do not use AVX-512 if the tuning says so, unless the config or the variable names it.
- */
+/* If the tuning says so, small calls do not use AVX-512, unless the config or BITDROP_ISA does. */
 Test(dispatch, small_calls)
 {
     const struct bitdrop_tuning tuning = {.small_elements = 1024};

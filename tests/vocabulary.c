@@ -119,9 +119,7 @@ static void check_planes(struct check *c)
     }
 }
 
-/* Each ISA may order the words of a full vector in its own way, but full_join must undo
- * full_spread.
- */
+/* An ISA may order the words of a full vector as it likes, but full_join must undo full_spread. */
 static void check_full(struct check *c)
 {
     uint8_t bytes[4 * FULL_LANES];

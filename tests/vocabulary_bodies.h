@@ -324,8 +324,7 @@ static uint32_t halfway(bitdrop_dtype t, uint32_t h)
     return float_word(((float)(h & 0x3FF) + 0.5F) * 0x1p-24F) | (exact & 0x80000000);
 }
 
-/* Rounds each value of a half type, each f32 halfway between two, and the next f32 on both sides.
- */
+/* Rounds each value of a half type, each f32 halfway between two, and the next f32 to each. */
 static void check_round_edges(struct check *c, const struct functions *w, const int *element)
 {
     const uint32_t lanes = (uint32_t)w->lanes;

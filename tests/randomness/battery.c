@@ -30,8 +30,7 @@ void battery_add(struct battery *b, const char *test, const char *what, size_t n
 
 double p_of_normal(double z) { return erfc(fabs(z) * sqrt(0.5)); }
 
-/* Wilson and Hilferty: the cube root of x is nearly normal. At a p-value of 1e-7 the error is 5 %.
- */
+/* Wilson and Hilferty: the cube root of x is nearly normal. A p-value of 1e-7 is within 5 %. */
 double p_of_chi_square(double x, double freedom)
 {
     const double variance = 2 / (9 * freedom);
@@ -83,9 +82,7 @@ uint64_t bits_count(const uint64_t *bits, size_t n)
     return kept;
 }
 
-/* Writes `count` words, from word `first` on, of `bits` shifted by `lag`. After the n bits come
- * zeros.
- */
+/* Writes words `first` to `first` + `count` - 1 of bits >> lag. After the n bits come zeros. */
 static void shifted(uint64_t *to, const uint64_t *bits, size_t n, size_t lag, size_t first,
                     size_t count)
 {

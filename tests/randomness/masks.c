@@ -35,9 +35,7 @@ static void add_frequency(struct battery *b, const char *what, bitdrop_config cf
     battery_add(b, "ladder", what, n, p_of_binomial(n, p, dropped(b, cfg, n)));
 }
 
-/* Divides [0, width) into 256 intervals, and tests by chi-square how many uniform numbers are in
- * each.
- */
+/* Chi-square of how many uniform numbers are in each of 256 intervals of [0, width). */
 static void add_intervals(struct battery *b, const char *what, bitdrop_config cfg, double width,
                           size_t n)
 {
@@ -237,8 +235,7 @@ static void add_late_pair(struct battery *b, const char *what, const uint64_t *l
     battery_add(b, "late", what, n, p_of_binomial(n, 0.5, bits_xor_count(late, other, n, 0)));
 }
 
-/* Compares word w of a late plane with words 4 w … 4 w + 3 of an early plane: both are of block w.
- */
+/* Compares late word w with early words 4 w … 4 w + 3: both are of a block with index w. */
 static void add_block_pairs(struct battery *b, const uint64_t *late, const uint64_t *early,
                             size_t n)
 {
