@@ -181,7 +181,7 @@ static void compare_with_reference(const struct attention *t)
         .in = {numbers[Q], numbers[K], numbers[V], numbers[DOUT], numbers[OUT], numbers[LSE],
                t->a.bias == NULL ? NULL : numbers[BIAS]},
         .unit = t->dtype == BITDROP_F64 ? 0x1p-50 : 0x1p-21,
-        .rounding = t->dtype == BITDROP_BF16 ? 0x1p-8 : 0}; /* AVX512_BF16 multiplies bf16 */
+        .rounding = t->dtype == BITDROP_BF16 ? 0x1p-8 : 0}; /* AVX512_BF16 needs bf16 factors */
 
     for (int i = 0; i < BUFFERS; i++)
         to[i] = (struct attention_result){wanted[i], errors[i]};

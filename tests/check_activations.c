@@ -54,7 +54,7 @@ static void expect_values(struct check *c, enum bitdrop_operation op, bitdrop_dt
                        oracle_number(t, e.high));
     }
     c->cases++;
-#ifdef __arm__ /* NEON of ARMv7 takes denormals for 0 */
+#ifdef __arm__ /* NEON of ARMv7 treats denormals as 0 */
     return;
 #endif
     run(c, op, t, BITDROP_ISA_SCALAR, N, scalar_y);

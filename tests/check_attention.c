@@ -285,7 +285,7 @@ static void expect_values(struct trial *r)
         .in = {r->t[Q].number, r->t[K].number, r->t[V].number, r->t[DOUT].number, NULL,
                r->lse_number, r->a.bias == NULL ? NULL : r->t[BIAS].number},
         .unit = unit_of(r),
-        .rounding = r->dtype == BITDROP_BF16 ? 0x1p-8 : 0}; /* AVX512_BF16 multiplies bf16 */
+        .rounding = r->dtype == BITDROP_BF16 ? 0x1p-8 : 0}; /* AVX512_BF16 needs bf16 factors */
     struct attention_case backward = reference;
     struct attention_result want[TENSORS];
     double *got[TENSORS];

@@ -102,7 +102,7 @@ static void expect_distribution(struct check *c)
 /* The noise must have the same bits as that of scalar. */
 static void expect_scalar(struct check *c)
 {
-#ifndef __arm__ /* NEON of ARMv7 takes denormals for 0 */
+#ifndef __arm__ /* NEON of ARMv7 treats denormals as 0 */
     static unsigned char x[N * 8], y[2][N * 8];
 
     for (size_t sample = 0; sample < 16; sample++) {

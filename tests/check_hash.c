@@ -94,7 +94,7 @@ static unsigned char inputs[INPUTS][VALUES * 8], output[VALUES * 8];
 static uint8_t value_mask[MASK_BYTES];
 static const bitdrop_2d value_shape = {.rows = ROWS, .cols = COLS};
 static const bitdrop_softmax value_softmax = {
-    .scale = 0.3, .causal_rows = 5, .causal_first = COLS - 5}; /* the bias is a matrix too */
+    .scale = 0.3, .causal_rows = 5, .causal_first = COLS - 5}; /* each row has a row of the bias */
 
 /* The bytes that the calls of one operation have written. */
 struct written {

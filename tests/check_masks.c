@@ -62,7 +62,7 @@ static void check_length(struct check *c, size_t n)
     uint8_t *bits = rows_shadow(&b.mask, 0), *bytes = rows_shadow(&b.bytes, 0);
     size_t kept = 0, counted = 12345;
 
-    fill(c, &b.mask); /* the bits past n too */
+    fill(c, &b.mask); /* also the bits after the last element */
     for (size_t i = 0; i < n; i++) {
         bytes[i] = bits[i / 8] >> (i % 8) & 1;
         kept += bytes[i];

@@ -142,7 +142,7 @@ static void expect_mask_sizes(const struct setting *s)
     uint8_t *end = (uint8_t *)(buffers.y + N);
     const size_t row = (COLS + 7) / 8;
 
-    /* The output begins `bytes` bytes behind the beginning of the mask. */
+    /* The output begins `bytes` bytes after the beginning of the mask. */
 #define MASK(bytes) (a.call.y = buffers.y + N, a.call.mask = end - (bytes))
     EXPECT((MASK(2 * row), a.shape.mask_repeat = 2), uses & ~marks, BITDROP_OK);
     EXPECT((MASK(2 * row - 1), a.shape.mask_repeat = 2), uses, BITDROP_ERR_OVERLAP);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_streaming.sh libbitdrop.a or object...
 # The tables of x86-64 must have the instructions of streaming stores for each dtype, and of the fence. Tests of values
-# do not find a plain store in the place of one.
+# would not notice a plain store instead.
 set -eu
 
 objdump -d --no-show-raw-insn "$@" | awk '

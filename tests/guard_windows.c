@@ -13,7 +13,7 @@ size_t guard_page(void)
     return info.dwPageSize;
 }
 
-/* A page that is reserved and not committed faults. */
+/* Pages that are reserved but not committed fault. */
 unsigned char *guard_map(size_t size)
 {
     const size_t page = guard_page();

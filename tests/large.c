@@ -110,7 +110,7 @@ static bool rows_are_right(uint64_t offset)
     return parts_agree("forward of rows", &cfg, N, true);
 }
 
-/* A matrix whose second row begins past 2^32 elements, in tasks that cut rows. */
+/* A matrix of three long rows, in tasks that cut the rows. */
 static bool matrix_is_right(void)
 {
     const bitdrop_parallel parallel = {.run = run_backwards, .tasks = 5};

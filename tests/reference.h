@@ -29,7 +29,7 @@ struct element {
     bool between; /* y may be any number from low to high. y itself only says if it may be a NaN */
     unsigned char low[8], high[8];
 
-    /* Compute as NEON of ARMv7 does: it takes denormals of f32 for 0. Set by reference_accepts. */
+    /* Compute as NEON of ARMv7 does: it treats denormals of f32 as 0. Set by reference_accepts. */
     bool flush;
     bool copied; /* y has the bits of the input, even if that is a signalling NaN */
 };
@@ -40,7 +40,7 @@ void reference(struct element *e);
 /*
  * Whether an ISA may write y, and the mask bit unless `bit` is NULL, for an element that
  * reference() has computed. It may write the same, or another NaN if any_nan allows that. NEON of
- * ARMv7 may also take denormals for 0.
+ * ARMv7 may also treat denormals as 0.
  */
 bool reference_accepts(bitdrop_isa isa, const struct element *e, const void *y, const bool *bit);
 

@@ -14,7 +14,7 @@
 
 enum { SOFTMAX_COLS = 10000 }; /* at most */
 
-/* A row of a call, R of the whole. */
+/* A row of a call. R is its number in the whole matrix, where the call begins at first_row. */
 struct softmax_row {
     bitdrop_dtype dtype;
     const bitdrop_config *cfg;

@@ -205,7 +205,7 @@ Test(dispatch, last_level_cache)
                                          {0x8000001D, 1, {0, 0, 0, 0}}};
     static const struct answer endless[] = {{0, 0, {22, 0, 0, 0}},
                                             {0x80000000, 0, {0x80000008, 0, 0, 0}}};
-    const uint64_t last = 12 * 2048 * 64; /* the one before has 2 MiB */
+    const uint64_t last = 12 * 2048 * 64; /* the cache in front of it has 2 MiB */
 
     MAKE_UP(intel, false);
     cr_expect_eq(bitdrop_x86_last_level_cache(&made_up), last);

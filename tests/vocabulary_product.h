@@ -225,7 +225,7 @@ static void check_store_f32(struct check *c, bitdrop_dtype t, uint32_t lanes,
 #ifdef WITH_AVX512_BF16
 enum { PAIR_HALVES = 2 * f32_LANES };
 
-/* The instructions of pairs take denormals for 0. */
+/* The instructions of pairs treat denormals as 0. */
 static float as_factor(float x) { return fpclassify(x) == FP_SUBNORMAL ? copysignf(0, x) : x; }
 
 static uint16_t half_of(uint32_t word)

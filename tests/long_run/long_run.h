@@ -85,7 +85,8 @@ size_t draw_gap(struct check *c, bitdrop_dtype t);
  * same, unless t is NULL. */
 bool regions_same(const struct region *a, const struct region *b, const bitdrop_dtype *t);
 
-/* got[i] must be wanted[i], and the status OK. Otherwise prints the call and ends the program. */
+/* expect_same checks that got[i] is wanted[i], and expect_ok the status. If a check fails,
+ * deviation prints the call and ends the program. */
 void expect_same(struct worker *w, int i, const char *name, const bitdrop_dtype *t);
 void expect_ok(struct worker *w, bitdrop_status status);
 _Noreturn void deviation(const struct worker *w, const char *what, const char *name);

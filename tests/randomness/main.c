@@ -303,7 +303,7 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (is_short && file != NULL) { /* a later run would take them for results of large sizes */
+    if (is_short && file != NULL) { /* a later run would mistake them for results of large sizes */
         fputs("randomness: --short keeps no results: leave out --results\n", stderr);
         return 2;
     }
