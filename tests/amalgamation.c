@@ -20,7 +20,8 @@ static bool check_isa(bitdrop_isa isa)
     const bool wanted = check_isa_built(isa) && (bitdrop_cpu_isas() >> isa & 1);
 
     if ((bitdrop_isa_supported(isa) != 0) != wanted) {
-        printf("%s: %s\n", bitdrop_isa_name(isa), wanted ? "was left out" : "does not run here");
+        printf("%s: %s\n", bitdrop_isa_name(isa),
+               wanted ? "must be supported" : "must not be supported");
         return false;
     }
     if (!wanted)

@@ -21,9 +21,8 @@ struct call {
     const void *in[BITDROP_MAX_INPUTS]; /* as in the list; the call ignores those that it lacks */
     void *y;
     uint8_t *mask;
-    const bitdrop_softmax
-        *soft;    /* its bias is ignored: in[1] is the bias. NULL: all members are 0 */
-    bool no_soft; /* the call gets NULL in the place of soft */
+    const bitdrop_softmax *soft; /* with in[1] as its bias. NULL: all members are 0 */
+    bool no_soft;                /* the call gets NULL instead of soft */
 };
 
 /* An operation without a flat call runs on one row of n elements instead. */

@@ -158,8 +158,7 @@ static void make_bits(const struct test_case *t, const bitdrop_2d *filled, bool 
 
 void case_run(struct check *c, const struct test_case *t)
 {
-    static struct guard guards[INPUTS + 2]
-                              [3]; /* small to large: rows_new uses the first that fits */
+    static struct guard guards[INPUTS + 2][3]; /* rows_new uses the first of 3 that fits */
     static bool made[CASE_ELEMENTS];
     static unsigned char copies[INPUTS][CASE_ELEMENTS * 8];
     const bitdrop_2d filled = layout_filled(&t->shape);

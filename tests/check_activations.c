@@ -118,8 +118,7 @@ static void expect_specials(struct check *c, enum bitdrop_operation op, bitdrop_
     for (size_t i = 0; i < COUNT; i++) {
         const double got = oracle_number(t, y + i * bytes),
                      exact = oracle_number(t, wanted + i * bytes);
-        const bool is_nan =
-            exact != exact; /* isnan is a macro on MinGW, which warns about doubles */
+        const bool is_nan = exact != exact; /* MinGW's isnan warns about doubles */
 
         if (is_nan ? got == got : !(got == exact))
             check_fail(c, "%s %s of %g is %g, not %g", operation_name(op), dtype_name(t),

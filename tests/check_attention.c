@@ -206,7 +206,7 @@ static void call_both(struct trial *r, const bitdrop_config *cfg, const struct r
     bitdrop_status status;
 
     if (bytes == 0) {
-        fail(r, "scratch_bytes");
+        fail(r, "scratch_bytes is 0");
         return;
     }
     struct guard guard = guard_new(bytes);
@@ -239,7 +239,7 @@ static void expect_mask(struct trial *r, const uint8_t *mask)
             const bool bit = mask[row * stride + j / 8] >> (j % 8) & 1;
 
             if (bit != (j < a->keys && oracle_keep(&r->cfg, r->cfg.offset + first + j))) {
-                fail(r, "a mask bit");
+                fail(r, "a mask bit is wrong");
                 return;
             }
         }
@@ -416,7 +416,7 @@ static void check_one(struct trial *r)
     expect_same_in_parts(r);
     for (int i = Q; i <= DOUT; i++)
         if (guard_difference(&r->t[i].guard) != NULL)
-            fail(r, names[i]);
+            fail(r, names[i]); /* an input changed */
 }
 
 static void count_tasks(void *context, size_t tasks, void (*task)(void *argument, size_t index),

@@ -233,18 +233,18 @@ static void expect_sizes(struct check *check)
 
     good(&c, check->isa, false);
     if (bitdrop_attention_scratch_bytes(&c.cfg, c.dtype, &c.a) == 0)
-        check_fail(check, "no scratch memory");
+        check_fail(check, "scratch_bytes is 0");
     if (bitdrop_attention_scratch_bytes(NULL, c.dtype, &c.a) != 0 ||
         bitdrop_attention_scratch_bytes(&c.cfg, c.dtype, NULL) != 0 ||
         bitdrop_attention_scratch_bytes(&c.cfg, (bitdrop_dtype)4, &c.a) != 0)
-        check_fail(check, "scratch memory for wrong arguments");
+        check_fail(check, "scratch_bytes accepts wrong arguments");
     c.cfg.isa = 200;
     if (bitdrop_attention_scratch_bytes(&c.cfg, c.dtype, &c.a) != 0)
-        check_fail(check, "scratch memory for an ISA that does not exist");
+        check_fail(check, "scratch_bytes accepts an ISA that does not exist");
     c.cfg.isa = (uint8_t)check->isa;
     c.a.kv_heads = 3;
     if (bitdrop_attention_scratch_bytes(&c.cfg, c.dtype, &c.a) != 0)
-        check_fail(check, "scratch memory for 3 heads of keys and 4 of queries");
+        check_fail(check, "scratch_bytes accepts 3 heads of keys and 4 of queries");
     for (int i = 0; i < 5; i++) {
         size_t *const sizes[] = {&c.a.batch, &c.a.heads, &c.a.queries, &c.a.keys, &c.a.dim};
 
@@ -256,7 +256,7 @@ static void expect_sizes(struct check *check)
         c.mask = NULL;
         c.scratch = NULL;
         if (bitdrop_attention_scratch_bytes(&c.cfg, c.dtype, &c.a) != 0)
-            check_fail(check, "scratch memory without elements");
+            check_fail(check, "scratch_bytes is not 0 without elements");
         expect(check, &c, BITDROP_OK, "no elements");
         c.cfg.p = 2;
         expect(check, &c, BITDROP_ERR_PROBABILITY, "no elements, and p = 2");

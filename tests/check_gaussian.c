@@ -144,7 +144,7 @@ static void expect_flags(struct check *c)
 
     fesetenv(&before);
     if (raised != 0)
-        check_fail(c, "noise raises %x", (unsigned)raised);
+        check_fail(c, "noise raises flags %x", (unsigned)raised);
     c->cases++;
 #else
     (void)c;

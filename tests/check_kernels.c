@@ -101,8 +101,7 @@ static bitdrop_2d random_shape(struct check *c, size_t rows, size_t cols)
     if (s.unit == BITDROP_EACH_ELEMENT && check_below(c, 2))
         s.pitch = cols + check_below(c, check_below(c, 2) ? 3000 : 9);
     else if (s.unit == BITDROP_EACH_ELEMENT && check_below(c, 2) && cols <= 4096)
-        s.pitch =
-            (uint64_t)4096 << check_below(c, 4); /* rows begin at the same places in their tiles */
+        s.pitch = (uint64_t)4096 << check_below(c, 4); /* at the same place of each tile */
     if (check_below(c, 2))
         s.x_stride = cols + check_below(c, 70);
     if (check_below(c, 2))

@@ -180,16 +180,17 @@ static void check_bytes(struct check *c)
     }
     expect_bytes(c, "NULL", NULL, 0);
     expect_bytes(c, "too many rows", &(bitdrop_2d){.rows = SIZE_MAX, .cols = 9}, 0);
-    expect_bytes(c, "too far apart",
+    expect_bytes(c, "rows too far apart",
                  &(bitdrop_2d){.rows = 3, .cols = 1, .mask_stride = SIZE_MAX / 2 + 1}, 0);
-    expect_bytes(c, "just not too far apart",
+    expect_bytes(c, "rows as far apart as possible",
                  &(bitdrop_2d){.rows = 3, .cols = 1, .mask_stride = SIZE_MAX / 2}, SIZE_MAX);
     expect_bytes(c, "rows past 2^64",
                  &(bitdrop_2d){.rows = 3, .cols = 9, .first_row = UINT64_MAX - 1}, 0);
     expect_bytes(c, "rows up to 2^64",
                  &(bitdrop_2d){.rows = 2, .cols = 9, .first_row = UINT64_MAX - 1}, 4);
-    expect_bytes(c, "many that share", &(bitdrop_2d){SIZE_MAX, 9, .mask_repeat = SIZE_MAX}, 2);
-    expect_bytes(c, "many decisions",
+    expect_bytes(c, "many rows that share a mask row",
+                 &(bitdrop_2d){SIZE_MAX, 9, .mask_repeat = SIZE_MAX}, 2);
+    expect_bytes(c, "many rows with one decision each",
                  &(bitdrop_2d){.rows = SIZE_MAX, .cols = 9, .unit = BITDROP_EACH_ROW},
                  SIZE_MAX / 8 + 1);
 }

@@ -14,9 +14,9 @@
 
 enum {
     THREADS = 32,
-    PART = 1000,
+    PART = 1000, /* a multiple of 8, but not of 16 */
     WHOLE = THREADS * PART
-}; /* PART is a multiple of 8, but not of 16 */
+};
 
 static const bitdrop_config config = {.p = 0.1, .seed = 1, .offset = 77};
 static pthread_barrier_t start;

@@ -42,7 +42,7 @@ static void run(void (*check)(struct check *))
 
     if (!bitdrop_isa_supported(c.isa))
         cr_skip_test("this machine does not run %s", bitdrop_isa_name(c.isa));
-    cr_assert_eq(bitdrop_isa_default(), c.isa, "BITDROP_ISA is not obeyed");
+    cr_assert_eq(bitdrop_isa_default(), c.isa, "the default ISA is not BITDROP_ISA");
     c.random = c.seed = test_seed();
     fprintf(stderr, "BITDROP_TEST_SEED=%" PRIu64 "\n", c.seed);
     check(&c);

@@ -27,8 +27,8 @@ size_t tensor_numbers(const struct tensor *t); /* how many elements it has */
 /* Where element `dense` of a dense tensor lies in this one. */
 unsigned char *tensor_element(const struct tensor *t, size_t dense);
 
-void tensor_put(struct tensor *t, size_t dense,
-                double x); /* number[dense] becomes x rounded to dtype */
+/* Writes x, rounded to dtype, to element `dense` and to number[dense]. */
+void tensor_put(struct tensor *t, size_t dense, double x);
 
 /* Reads all elements. False if anything between or around the rows was written since tensor_new. */
 bool tensor_read(struct tensor *t, double *number);
