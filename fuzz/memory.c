@@ -264,7 +264,7 @@ static void mark(size_t row)
             shared[other] |= (uint16_t)(1U << me);
 }
 
-/* Compares byte by byte, but only buffers whose first and last byte enclose bytes of another. */
+/* Compares byte by byte, but only buffers whose range of bytes overlaps that of another. */
 void memory_find_shared(void)
 {
     unsigned char *first[MOST_BUFFERS] = {NULL}, *last[MOST_BUFFERS] = {NULL};

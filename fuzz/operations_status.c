@@ -112,7 +112,8 @@ static int range_status(const struct operation *o)
             return s->rows > MOST_ELEMENTS ? FUZZ_TOO_LARGE : BITDROP_ERR_RANGE;
     }
     const struct layout_mask m = layout_mask(s, o->marks);
-    /* If rows share mask rows, a small mask may have more rows than memory could hold. */
+    /* Limits mask rows, not rows: in a call for a mask alone, rows that share one need no memory.
+     */
     return inside && m.rows <= MOST_ELEMENTS / m.bytes ? BITDROP_OK : FUZZ_TOO_LARGE;
 }
 

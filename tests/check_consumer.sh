@@ -3,7 +3,7 @@
 # usage: CC=cc CXX=c++ MESON=meson check_consumer.sh consumer source-dir prefix libdir
 # Builds and runs a copy of examples/consumers/<consumer> with the library that is installed under prefix. That is not
 # the prefix that the library was configured with: the installation was moved. Some consumers build the library from its
-# source instead, without optimisation, because only the build is tested and optimising the kernels takes minutes.
+# source instead, without optimisation, because only the build is tested and optimising the kernels takes long.
 set -eu
 
 consumer=$1

@@ -101,7 +101,7 @@ static bitdrop_2d random_shape(struct check *c, size_t rows, size_t cols)
     if (s.unit == BITDROP_EACH_ELEMENT && check_below(c, 2))
         s.pitch = cols + check_below(c, check_below(c, 2) ? 3000 : 9);
     else if (s.unit == BITDROP_EACH_ELEMENT && check_below(c, 2) && cols <= 4096)
-        s.pitch = (uint64_t)4096 << check_below(c, 4); /* at the same place of each tile */
+        s.pitch = (uint64_t)4096 << check_below(c, 4); /* a power of 2, as the size of a tile is */
     if (check_below(c, 2))
         s.x_stride = cols + check_below(c, 70);
     if (check_below(c, 2))
@@ -208,7 +208,7 @@ static void compare_large(struct check *c, enum bitdrop_operation op, const floa
     c->cases++;
 }
 
-/* Calls of more than 64 MiB, from which on BITDROP_STORES_AUTO always streams. */
+/* x and y have more than 64 MiB together, from which on BITDROP_STORES_AUTO always streams. */
 void check_large_calls(struct check *c)
 {
     float *x = malloc(LARGE * sizeof *x);

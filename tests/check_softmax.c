@@ -281,10 +281,10 @@ static void check_forward_row(const struct trial *r, const struct softmax_row *r
         accept(p, i, c * r->bytes, r->bytes);
         if (r->bytes >= 4 && row->keep[c] &&
             !is_armv7_neon(r)) { /* y must be prob * scale, rounded once */
-            const double factor = softmax_dropout_scale(row), q = oracle_number(r->dtype, at_p);
+            const double scale = softmax_dropout_scale(row), q = oracle_number(r->dtype, at_p);
             unsigned char wanted[8];
 
-            oracle_put(r->dtype, q * factor, wanted);
+            oracle_put(r->dtype, q * scale, wanted);
             if (!oracle_same(r->dtype, wanted, at_y))
                 report(r, "y is not prob * scale", i, c);
         }

@@ -218,14 +218,14 @@ static void expect_element(struct check *c, const bitdrop_config *cfg, bitdrop_d
                                                                                                    \
         for (int sample = 0; sample < SAMPLES; sample++) {                                         \
             const bitdrop_config cfg = {.p = (double)(sample % 97) / 97};                          \
-            const double factor = 1.0 / (1.0 - cfg.p);                                             \
+            const double scale = 1.0 / (1.0 - cfg.p);                                              \
             const uint32_t bits = random_word(c);                                                  \
             uint8_t mask[4];                                                                       \
                                                                                                    \
             store_le32(mask, bits);                                                                \
             check_fill(c, DTYPE, x, 32);                                                           \
             for (int v = 0; v < 32 / T##_LANES; v++) {                                             \
-                const T##_vec a = T##_mul(T##_load(x + v * VECTOR), COMPUTE##_set1(factor));       \
+                const T##_vec a = T##_mul(T##_load(x + v * VECTOR), COMPUTE##_set1(scale));        \
                 const T##_packed b = T##_kept(a, keep_bits_load(mask), v);                         \
                                                                                                    \
                 if (sample % 2)                                                                    \

@@ -18,7 +18,7 @@ struct math_functions {
     uint32_t (*above)(const uint8_t *keep, const void *a, const void *b);
     void (*only)(const uint8_t *keep, const void *a, void *y);
     void (*max)(const void *a, const void *b, void *y);
-    void (*quotient)(const void *a, const void *b, const void *r, int turn, void *y);
+    void (*quotient)(const void *a, const void *b, const void *r, int v, void *y);
     double (*sum)(const void *a);
     double (*greatest)(const void *a);
     void (*exp)(const void *a, void *y);
@@ -43,10 +43,9 @@ struct math_functions {
     BINARY(C, max)                                                                                 \
     UNARY(C, exp)                                                                                  \
     UNARY(C, log)                                                                                  \
-    static void C##_quotient_memory(const void *a, const void *b, const void *r, int turn,         \
-                                    void *y)                                                       \
+    static void C##_quotient_memory(const void *a, const void *b, const void *r, int v, void *y)   \
     {                                                                                              \
-        C##_store(y, C##_quotient(C##_load(a), C##_load(b), C##_load(r), turn));                   \
+        C##_store(y, C##_quotient(C##_load(a), C##_load(b), C##_load(r), v));                      \
     }                                                                                              \
     static double C##_sum_memory(const void *a) { return C##_sum(C##_load(a)); }                   \
     static double C##_greatest_memory(const void *a) { return C##_greatest(C##_load(a)); }         \
