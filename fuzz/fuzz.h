@@ -101,7 +101,7 @@ bool fuzz_is_inside(const struct fuzz_buffer *b);
  */
 void memory_place(struct fuzz_input *in, struct fuzz_buffer *b, size_t count);
 
-/* The byte that p has before each call. */
+/* The byte at p before each call. */
 unsigned char *memory_before(const unsigned char *p);
 
 /* Declares bytes, or all rows of b, as bytes of buffer i. */

@@ -112,8 +112,7 @@ static int range_status(const struct operation *o)
             return s->rows > MOST_ELEMENTS ? FUZZ_TOO_LARGE : BITDROP_ERR_RANGE;
     }
     const struct layout_mask m = layout_mask(s, o->marks);
-    /* Limits mask rows, not rows: in a call for a mask alone, rows that share one need no memory.
-     */
+    /* Limits mask rows, not rows: rows that share one need no memory in a call for a mask. */
     return inside && m.rows <= MOST_ELEMENTS / m.bytes ? BITDROP_OK : FUZZ_TOO_LARGE;
 }
 

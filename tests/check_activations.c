@@ -129,7 +129,7 @@ static void expect_specials(struct check *c, enum bitdrop_operation op, bitdrop_
     c->cases++;
 }
 
-/* Every x except a NaN raises neither invalid nor division by zero, if dy is finite. */
+/* No x except a NaN may raise invalid or division by zero, if dy is finite. */
 static void expect_flags(struct check *c, enum bitdrop_operation op, bitdrop_dtype t)
 {
 #if defined(FE_INVALID) && defined(FE_DIVBYZERO) &&                                                \

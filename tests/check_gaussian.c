@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks Gaussian noise as a whole: its distribution, that all ISAs make the same, and its flags.
+ * Checks Gaussian noise as a whole: its distribution, that all ISAs make the same, and the
+ * flags that it raises.
  * case_run compares each element with the reference.
  */
 #include <fenv.h>
