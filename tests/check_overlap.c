@@ -182,7 +182,7 @@ static void expect_softmax(const struct setting *s)
     EXPECT((LSE(prob), a.call.in[2] = NULL), soft, BITDROP_OK);
     EXPECT((LSE(bias), a.call.in[1] = NULL), soft, BITDROP_OK);
 #undef LSE
-    /* prob may be x, with the same stride, and overlap nothing else. */
+    /* prob may be x, with the same stride. It must overlap nothing else. */
     EXPECT(a.call.in[2] = x, soft, BITDROP_OK);
     EXPECT((a.call.in[2] = x, a.shape.x_stride = 30), soft, BITDROP_ERR_OVERLAP);
     EXPECT((a.call.in[2] = x, a.shape.x_stride = a.shape.z_stride = 30), soft, BITDROP_OK);

@@ -284,7 +284,7 @@ static void reference_forward_softmax(struct element *e) { output_between(e, 0, 
 
 static void reference_backward_softmax(struct element *e) { output_between(e, 0, 0); }
 
-/* x times the factor that comes from the noise. Each step is exact, that is rounded once. */
+/* x times the factor that the noise makes. Each step is one IEEE operation. */
 static double gaussian(struct element *e, double noise)
 {
     const double p = e->cfg->p, s = constant(e, sqrt(p / (1 - p)));

@@ -554,7 +554,7 @@ static bitdrop_isa isa_for(unsigned isa, size_t rows, size_t cols)
     return bitdrop_kernels_for(isa, rows, cols)->isa;
 }
 
-/* If the tuning says so, small calls do not use AVX-512, unless the config or BITDROP_ISA does. */
+/* The tuning may exclude AVX-512 for small calls. The config and BITDROP_ISA can still name it. */
 Test(dispatch, small_calls)
 {
     const struct bitdrop_tuning tuning = {.small_elements = 1024};

@@ -54,8 +54,8 @@ void source_mask(enum source s, const bitdrop_config *cfg, size_t n, uint64_t *m
 
 /*
  * Plane j of the uniform numbers. Does not read p. bitdrop has no call that returns a plane. But
- * bit j of U is 1 if the number of multiples of 2^-(j+1), from the first to U, is odd. Element e is
- * kept at p if U(e) is not below p. So the plane is the XOR of the masks of all these multiples
+ * bit j of U is 1 if the number of multiples of 2^-(j+1) above 0 and up to U is odd, and element e
+ * is kept at p if U(e) is not below p. So the plane is the XOR of the masks of all these multiples
  * below 1: plane 8 costs 511 masks.
  */
 void source_plane(enum source s, const bitdrop_config *cfg, unsigned j, size_t n, uint64_t *plane);
