@@ -30,7 +30,7 @@ void battery_add(struct battery *b, const char *test, const char *what, size_t n
 
 double p_of_normal(double z) { return erfc(fabs(z) * sqrt(0.5)); }
 
-/* Wilson and Hilferty: the cube root of x is nearly normal. A p-value of 1e-7 is within 5 %. */
+/* Wilson and Hilferty: the cube root of x is nearly normal. Accurate to 5 % at 1e-7. */
 double p_of_chi_square(double x, double freedom)
 {
     const double variance = 2 / (9 * freedom);
