@@ -1,64 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dropout with packed masks, the same bits on every machine.
 
-Data are arrays of float16, float32, float64 or bfloat16 (of ml_dtypes): NumPy arrays, or CPU
-tensors of any framework that speaks DLPack, which are taken without a copy. They are contiguous of
-any shape, or matrices whose rows are contiguous; attention says what it takes. Results are new
-NumPy arrays, or are written to ``out``, which may be such a tensor, and which is then returned. It
-may be the input itself, except in attention.
+Inputs are arrays of float16, float32, float64 or bfloat16 (of the package ml_dtypes): NumPy arrays,
+or CPU tensors of any framework that supports DLPack. They are used without a copy. An array must be
+contiguous, or a matrix whose rows are contiguous. attention accepts other strides too. A call
+returns new NumPy arrays, or it writes to ``out`` and returns that. ``out`` may be a DLPack tensor.
+It may be the input itself, except in attention.
 
 - forward, backward, recompute, infer: dropout alone.
-- forward_add, backward_add: with a bias before it and a residual after it.
-- forward_act, backward_act: with an activation before it.
-- forward_softmax, backward_softmax: with a softmax of each row before it, for attention.
-- attention, attention_backward: attention with dropout on its probabilities, none of which is kept.
-- forward_alpha, backward_alpha: alpha dropout, for networks of SELU.
+- forward_add, backward_add: add a bias before dropout and a residual after it.
+- forward_act, backward_act: apply an activation before dropout.
+- forward_softmax, backward_softmax: apply a softmax to each row before dropout, for attention.
+- attention, attention_backward: attention with dropout, without an array of all probabilities.
+- forward_alpha, backward_alpha: alpha dropout, for networks with SELU activations.
 - gaussian: multiplicative Gaussian noise.
-- math: where softmax, the activations except "relu", and noise take exp and its like from, SLEEF or libm.
-- mask, mask_dropblock: a mask alone. mask_count, mask_unpack, mask_pack: what it says.
+- mask, mask_dropblock: make a mask alone. mask_count counts its ones. mask_unpack and mask_pack
+  convert a mask to booleans and back.
+- math: names the library that computes exp and similar functions, SLEEF or libm. Softmax, attention,
+  Gaussian noise and all activations except "relu" call it.
+- isa_default, isa_supported, mask_bytes, version: facts about the library.
 
-Rows and columns. The last dimension of an array is its columns, and the others together are its
-rows: an array of shape (2, 3, 4) has 6 rows of 4 columns.
+Rows and columns. The last dimension of an array is its columns. All other dimensions together are
+its rows: an array of shape (2, 3, 4) has 6 rows of 4 columns.
 
-Masks are uint8, 1 bit an element, 1 = kept:
+Masks are uint8 arrays with 1 bit for each element. A 1 means that the element is kept. There are
+three layouts:
 
-- flat, of ``ceil(n / 8)`` bytes: ``numpy.packbits(keep.ravel(), bitorder="little")``. This is what
-  a call makes of contiguous arrays where nothing speaks of rows.
-- a row of ``ceil(cols / 8)`` bytes for each row: ``numpy.packbits(keep, axis=1, bitorder="little")``.
-  This is what attention makes, and a call in which a row stride, a bias, softmax, pitch, mask_repeat or first_row is
-  involved.
-- with ``unit="row"`` flat, and 1 bit a row.
+- flat, ``ceil(n / 8)`` bytes: ``numpy.packbits(keep.ravel(), bitorder="little")``. A call makes
+  this mask if all its arrays are contiguous and the next item does not apply.
+- by rows, ``ceil(cols / 8)`` bytes for each row: ``numpy.packbits(keep, axis=1, bitorder="little")``.
+  attention makes this mask, and so does each call with a row stride, a bias, softmax, pitch,
+  mask_repeat or first_row. With mask_repeat, only rows with decisions of their own are in the mask.
+- flat with 1 bit for each row: calls with ``unit="row"`` make this mask.
 
-A mask that is passed decides by its number of dimensions. The first two hold the same bytes where
-columns are a multiple of 8. Elsewhere a flat mask is refused if rows are involved.
+The mask of forward_act with "relu" always has one bit for each element of x.
 
-With ``remade=True`` no mask is kept in memory. The backward call then takes the seed instead of the
-mask, and the options of the forward call, and makes the bits again.
+If you pass a mask, its number of dimensions says whether it is flat or by rows. If the number of
+columns is a multiple of 8, both have the same bytes. If not, a call that makes masks by rows refuses
+a flat mask.
 
-Which elements are kept depends on ``(seed, stream, offset, rounds, p)`` alone. Use one seed for a
-run, one stream for each layer, and at each step advance offset by the indices that the call used:
-its elements, or where rows share decisions ceil(rows / mask_repeat) * cols, or for whole rows
-ceil(rows / mask_repeat).
+With ``remade=True`` a forward call keeps no mask in memory. Pass the seed instead of the mask to the
+backward call, with the options of the forward call: it makes the bits again.
+
+Whether an element is kept depends on ``(seed, stream, rounds, p)`` and on the element's index alone.
+Use one seed for a training run and one stream for each layer. At each step, advance offset by the
+indices that the whole tensor used: the number of its elements; ceil(rows / mask_repeat) * cols if
+rows share decisions; ceil(rows / mask_repeat) with unit="row"; or
+batch * heads * queries * keys for attention.
 
 Arguments that calls share:
 
-- p: probability that an element is dropped, in [0, 1].
-- seed, offset in [0, 2**64), stream in [0, 2**32). Element i of a call has the index offset + i of
-  the stream, element (r, c) of a matrix offset + r * pitch + c.
-- rounds: of Philox: 10, or 7, which is faster.
-- scaling: "train" multiplies by 1/(1-p) in training, "infer" by 1-p at inference.
-- stores: "auto", "cached" (the output is read again soon) or "streaming" (past the caches).
-- isa: None or "auto" for that of BITDROP_ISA or the best of this CPU, or one of "scalar", "avx2", "avx512", "neon".
-- pitch: columns of the whole matrix of which the given one is a part; None for its own.
-- unit: "element", or "row" for one decision about each row: channels (reshape to N * C rows) or samples.
-- mask_repeat: so many rows in succession share the decisions of one mask row.
-- first_row: row of the whole matrix at which the given part begins. With mask_repeat and first_row,
-  row r takes mask row m = (first_row + r) // mask_repeat, so that element (r, c) has the index
-  offset + m * pitch + c, and with unit="row" offset + m.
+- p: probability that an element is dropped, a number in [0, 1].
+- seed, offset, stream: integers. seed and offset are in [0, 2**64), and stream is in [0, 2**32).
+  Element i of a flat call has the index offset + i. Element (r, c) of a matrix has the index
+  offset + r * pitch + c.
+- rounds: rounds of Philox, 10 or 7. 7 is faster.
+- scaling: "train" multiplies kept elements by 1/(1-p) in training. "infer" multiplies all elements
+  by 1-p at inference instead.
+- stores: "auto", "cached" (the output is read again soon) or "streaming" (writes bypass the caches).
+- isa: instruction set, one of "scalar", "avx2", "avx512", "neon". None or "auto" is the one that the
+  environment variable BITDROP_ISA names, or else the best of this CPU.
+- pitch: number of columns of the whole matrix, if x is only some of its columns. None: those of x.
+- unit: "element", or "row" to keep or drop each row as a whole. Rows are channels (reshape to N * C
+  rows) or samples.
+- mask_repeat: number of successive rows that share the decisions of one mask row.
+- first_row: row of the whole matrix at which x begins. Row r of x uses the mask row
+  m = (first_row + r) // mask_repeat. Element (r, c) has the index offset + m * pitch + c, and with
+  unit="row" the index offset + m.
 
-A wrong argument raises BitdropValueError or BitdropTypeError, and nothing is written. BitdropMemoryError says that
-there is no memory for a result. These are BitdropErrors, and the ValueError, TypeError and MemoryError of Python too.
-Calls release the GIL, and any thread may make them; an array must not change during its call.
+A wrong argument raises BitdropValueError or BitdropTypeError, and no output is written.
+BitdropMemoryError means that there is not enough memory for a result. MissingPackageError means that
+a result of bfloat16 needs ml_dtypes. All of them are BitdropErrors. They are also Python's
+ValueError, TypeError, MemoryError and ImportError. Calls release the GIL, and any thread may make
+them. An array must not change during a call that uses it.
 """
 
 from __future__ import annotations

@@ -21,18 +21,18 @@ CODES = {
     "float16": _library.F16,
     "bfloat16": _library.BF16,
 }
-# dtype.name takes a microsecond. Dtypes of the other byte order are not equal to these.
+# A lookup here is faster than dtype.name, which takes a microsecond. A dtype of the other byte order is not found.
 _NAMES = {np.dtype(name): name for name in ("float32", "float64", "float16", "uint8")}
 _IMMUTABLE = ("jax", "jaxlib", "tensorflow")
 
 
 class View(NamedTuple):
-    """An array's memory, valid while owner lives."""
+    """The memory of an array. The address is valid while owner exists."""
 
     address: int
     dtype: str
     shape: tuple[int, ...]
-    row_stride: int | None  # elements between the rows of a matrix; None: contiguous
+    row_stride: int | None  # of a matrix: elements from the start of a row to the start of the next; None: contiguous
     writable: bool
     owner: object
 
@@ -48,7 +48,7 @@ _Memory = tuple[int, str, tuple[int, ...], tuple[int, ...] | None, bool, object]
 
 def memory(x: Array | None, name: str) -> _Memory:
     """The memory of a NumPy array or DLPack tensor of any strides, or an error that says what to change."""
-    if issubclass(type(x), np.ndarray):  # isinstance believes what x says of its class
+    if issubclass(type(x), np.ndarray):  # isinstance would trust x.__class__, which any object can define
         return _memory_numpy(x, name)  # type: ignore[arg-type]
     if x is not None and _speaks_dlpack(x):
         return _memory_dlpack(x, name)
@@ -58,7 +58,7 @@ def memory(x: Array | None, name: str) -> _Memory:
 def _speaks_dlpack(x: object) -> bool:
     try:
         return hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__")
-    except Exception:  # of a property
+    except Exception:  # __dlpack__ may be a property that raises
         return False
 
 
@@ -66,7 +66,7 @@ def _memory_numpy(x: npt.NDArray[Any], name: str) -> _Memory:
     if type(x) is not np.ndarray:
         if isinstance(x, np.ma.MaskedArray):
             raise BitdropTypeError(f"{name} must not be a masked array, whose mask would be lost: pass {name}.filled()")
-        x = np.ndarray.view(x, np.ndarray)  # a subclass may say anything of its memory
+        x = np.ndarray.view(x, np.ndarray)  # a subclass may override shape, flags or ctypes
     flags, itemsize = x.flags, x.itemsize or 1
     strides = None
     if not flags.c_contiguous:
@@ -82,7 +82,7 @@ def _memory_numpy(x: npt.NDArray[Any], name: str) -> _Memory:
 def _memory_dlpack(x: SupportsDLPack, name: str) -> _Memory:
     t = _dlpack.borrow(x, name)
     _check_alignment(name, t.address, t.itemsize)
-    # Producers from before DLPack 1 do not say that their arrays must not be written.
+    # Producers older than DLPack 1 cannot mark an array as read-only.
     writable = t.writable and str(getattr(type(x), "__module__", "")).partition(".")[0] not in _IMMUTABLE
     return t.address, t.dtype, t.shape, t.strides, writable, t.capsule
 
@@ -107,7 +107,7 @@ def _not_contiguous(name: str, shape: tuple[int, ...], strides: tuple[int, ...],
 
 
 def _row_stride(name: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
-    """None of contiguous elements, else what lies between the rows of a matrix."""
+    """The row stride of a matrix in elements; None if all elements are contiguous."""
     expected = 1
     for length, stride in zip(reversed(shape), reversed(strides), strict=True):
         if length != 1 and stride != expected:
@@ -123,7 +123,7 @@ def _row_stride(name: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> 
 
 
 def data(x: Array | None, name: str) -> View:
-    """A view of what dropout is applied to."""
+    """A view of an array of one of the dtypes that dropout supports."""
     v = view(x, name)
     check_data(v.dtype, name)
     return v
@@ -146,14 +146,14 @@ def _check_like(v: View, name: str, like: View) -> None:
 
 
 def matrix(x: Array, name: str, like: View) -> View:
-    """A view of an input beside the first, of its shape and dtype."""
+    """A view of a further input, which must have the shape and dtype of the first."""
     v = data(x, name)
     _check_like(v, name, like)
     return v
 
 
 def bias(x: Array, name: str, like: View) -> View:
-    """A view of one value for each column of the first input."""
+    """A view of a bias that has one value for each column of the first input."""
     v = data(x, name)
     expected = like.shape[-1:] or (1,)
     if v.shape != expected or v.dtype != like.dtype:
@@ -165,7 +165,7 @@ def bias(x: Array, name: str, like: View) -> View:
 
 
 def row_bias(x: Array, name: str, like: View) -> View:
-    """A view of rows of a value for each column of the first input; leading dimensions are rows."""
+    """A view of a bias that has rows. Its last dimension is that of the first input."""
     v = data(x, name)
     if v.dtype != like.dtype or v.shape[-1:] != (like.shape[-1:] or (1,)):
         raise (BitdropTypeError if v.dtype != like.dtype else BitdropValueError)(
@@ -176,9 +176,17 @@ def row_bias(x: Array, name: str, like: View) -> View:
 
 
 def row_numbers(x: Array, name: str, of: str, shape: tuple[int, ...], *, written: bool) -> View:
-    """A view of one number for each row of data of a dtype: shape is that of the rows."""
+    """A view of an array with one number for each row of the data.
+
+    Args:
+        x: the array.
+        name: its name in error messages.
+        of: dtype of the data.
+        shape: the shape that x must have: that of the data without the columns.
+        written: whether the call writes to x.
+    """
     v = data(x, name)
-    dtype = row_number(of)
+    dtype = row_number_dtype(of)
     if v.dtype != dtype or v.shape != shape or v.row_stride is not None:
         raise (BitdropTypeError if v.dtype != dtype else BitdropValueError)(
             f"{name} must be {dtype} of shape {shape} and contiguous, not {v.dtype} of shape {v.shape}"
@@ -188,13 +196,13 @@ def row_numbers(x: Array, name: str, of: str, shape: tuple[int, ...], *, written
     return v
 
 
-def row_number(of: str) -> str:
-    """The dtype of a number that sums up a row of data of a dtype."""
+def row_number_dtype(of: str) -> str:
+    """The dtype of one number for a whole row, for example its lse, where `of` is the dtype of the data."""
     return "float64" if of == "float64" else "float32"
 
 
 def output(out: Array | None, like: View, name: str = "out") -> tuple[Any, View]:
-    """Out and its view; a new NumPy array where out is None."""
+    """The argument out and its view, or a new NumPy array and its view if out is None."""
     if out is None:
         return _new(like.shape, numpy_dtype(like.dtype), like.dtype)
     v = data(out, name)
@@ -204,7 +212,7 @@ def output(out: Array | None, like: View, name: str = "out") -> tuple[Any, View]
 
 
 def empty(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """A new array, or an error of this package."""
+    """A new array whose elements are not set. Raises an error of this package if there is not enough memory."""
     try:
         return np.empty(shape, dtype)
     except MemoryError as error:
@@ -235,7 +243,7 @@ def _bfloat16() -> np.dtype[Any]:
 
 
 def check_writable(writable: bool, name: str) -> None:
-    """An error unless an output may be written."""
+    """An error unless an output is writable."""
     if not writable:
         raise BitdropValueError(
             f"{name} cannot be written: it is read-only, immutable or exported as a copy; "
@@ -255,7 +263,7 @@ def mask_input(mask: Array | None, name: str = "mask") -> View:
 
 
 def mask_output(mask: Array | None, shape: tuple[int, ...], name: str) -> tuple[Any, View]:
-    """Mask and its view; a new one of that shape where mask is None."""
+    """The argument mask and its view, or a new mask of that shape and its view if mask is None."""
     if mask is None:
         return _new(shape, np.uint8, "uint8")
     v = mask_input(mask, name)
@@ -264,7 +272,7 @@ def mask_output(mask: Array | None, shape: tuple[int, ...], name: str) -> tuple[
 
 
 def flags(x: Array | None, name: str) -> View:
-    """A view of elements of a byte each, 0 or not 0."""
+    """A view of an array of bool or uint8, which has one byte for each element."""
     v = view(x, name)
     if v.dtype not in ("bool", "uint8"):
         raise BitdropTypeError(f"{name} must be bool or uint8, one element a byte, not {v.dtype}: compare it with 0")
@@ -272,7 +280,7 @@ def flags(x: Array | None, name: str) -> View:
 
 
 def flags_output(out: Array | None, shape: tuple[int, ...]) -> tuple[Any, View]:
-    """Out and its view; a new array of bool where out is None."""
+    """The argument out and its view, or a new array of bool and its view if out is None."""
     if out is None:
         return _new(shape, np.bool_, "bool")
     v = flags(out, "out")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attention with dropout, in blocks. The module's description in __init__.py says what all calls share."""
+"""Attention with dropout, in blocks. The docstring of __init__.py describes what all calls share."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 _SIZE_BITS = 8 * ctypes.sizeof(ctypes.c_size_t)
-_ALIGNMENT = 64  # of scratch memory
+_ALIGNMENT = 64  # of scratch memory, in bytes
 
 
 class _Inputs(NamedTuple):
-    """What the probabilities are made of, and v."""
+    """Views of the inputs that the forward and the backward call share."""
 
     q: Heads
     k: Heads
@@ -66,20 +66,20 @@ def _inputs(q: Array, k: Array, v: Array, bias: Array | None) -> _Inputs:
 
 
 def _indices(scores: Shape, about_whole: Mapping[str, Any]) -> dict[str, int]:
-    """Sizes of the whole, of which the scores are a part."""
-    have = dict(zip(("index_heads", "index_queries", "index_keys"), scores[1:], strict=True))
+    """The options index_*: the sizes of the whole tensor of scores, of which this call may compute a part."""
+    least = dict(zip(("index_heads", "index_queries", "index_keys"), scores[1:], strict=True))
     given = {name: value for name, value in about_whole.items() if value is not None}
     result = {name: _library.integer(value, name, _SIZE_BITS) for name, value in given.items()}
     for name, value in result.items():
-        if value < have[name]:
-            raise BitdropValueError(f"{name} must be at least the {have[name]} of this call, not {value}")
+        if value < least[name]:
+            raise BitdropValueError(f"{name} must be at least the {least[name]} of this call, not {value}")
     return result
 
 
 def _structure(
     x: _Inputs, out: Heads, scale: float | None, causal: bool, causal_first: int, about_whole: Mapping[str, Any]
 ) -> _library.Attention:
-    """The library's structure, of checked values."""
+    """A bitdrop_attention with checked values."""
     batch, heads, queries, keys = x.scores
     first = _library.integer(causal_first, "causal_first", 64, signed=True)
     if first and not causal:
@@ -106,7 +106,10 @@ def _structure(
 
 
 def _scratch(cfg: _library.Config, dtype: int, a: _library.Attention) -> tuple[object, int]:
-    """Scratch memory and its address. If an argument is wrong its size is 0, and the call itself says what is wrong."""
+    """Scratch memory and its aligned address.
+
+    If an argument is wrong, the library returns a size of 0 here. The call itself then raises the error.
+    """
     buffer = _arrays.empty(_library.attention_scratch_bytes(cfg, dtype, a) + _ALIGNMENT, np.uint8)
     return buffer, (buffer.ctypes.data + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
 
@@ -139,34 +142,38 @@ def attention(
 ) -> tuple[Any, Any, Any]:
     """dropout(softmax(scale * q k^T + bias)) v of each head, in blocks: the probabilities are never all in memory.
 
-    The bits are those of forward_softmax on all scores: probability (b, h, i, j) has the index
+    The mask bits are those of forward_softmax on all scores: probability (b, h, i, j) has the index
     offset + ((b * index_heads + h) * index_queries + i) * index_keys + j.
 
     Args:
-        q: [batch, heads, queries, elements]. Elements of a row lie together; all else may have any strides, so that a
-            transposed [batch, queries, heads, elements] is taken as it is.
-        k: [batch, heads of k and v, keys, elements] of q's dtype. Its heads divide those of q, and so many heads of q
-            in succession share one.
-        v: [batch, heads of k and v, keys, elements of a row of the result], likewise.
-        p: see the module's description for this, seed and the options. At inference pass 0.
-        seed: key of the generator; may be left out if p is 0.
-        bias: array of q's dtype, added to scale * q k^T; -inf hides. Broadcasts to [batch, heads, queries, keys], of
-            which it has all keys.
-        scale: factor of q k^T, not 0; None for 1 / sqrt(elements of q).
-        causal: whether query i sees the keys j <= i + causal_first only.
-        causal_first: see causal; keys - queries where the queries are the last of as many as there are keys.
-        out: array [batch, heads, queries, elements of v] of q's dtype to write to, of any strides as q.
-        lse: array [batch, heads, queries] that receives the logarithms of the sums of exp. attention_backward needs
-            them. Its dtype is float64 if q has it, else float32. True for a new one, False if it is not wanted.
-        mask: uint8 array (batch * heads * queries, ceil(keys / 8)) to write the mask to, or True for a new one. False
-            keeps none in memory: attention_backward makes the bits again.
-        **options: stream, offset, rounds, scaling, isa; of a part of a whole also index_heads, index_queries and
-            index_keys, which are sizes of the whole. offset is moved on to the first probability of the part, and
-            causal_first likewise.
+        q: [batch, heads, queries, elements]. The elements of a row must be contiguous. All other strides may be any
+            that do not make rows overlap, so a transposed [batch, queries, heads, elements] needs no copy.
+        k: [batch, heads of k and v, keys, elements] of q's dtype. The number of its heads divides that of q. If there
+            are fewer, successive heads of q share one.
+        v: [batch, heads of k and v, keys, elements of a row of the result] of q's dtype.
+        p: probability that a softmax probability is dropped, in [0, 1]. At inference pass 0. help(bitdrop) describes
+            the options.
+        seed: key of the generator, in [0, 2**64). It may be left out if p is 0.
+        bias: array of q's dtype, added to scale * q k^T. -inf hides a key. It broadcasts to [batch, heads, queries,
+            keys], but must have all keys.
+        scale: factor of q k^T, finite and not 0. None is 1 / sqrt(elements of q).
+        causal: if true, query i sees only the keys j <= i + causal_first.
+        causal_first: see causal; 0 if causal is false. Pass keys - queries if the last key belongs to the last query.
+        out: array [batch, heads, queries, elements of v] of q's dtype that receives the result. Its rows must not share
+            memory. None for a new array.
+        lse: array [batch, heads, queries] that receives the logarithm of the sum of exp of each row, which
+            attention_backward needs. Its dtype is float64 if q's is, else float32. True makes a new array, and False
+            none.
+        mask: uint8 array (batch * heads * queries, ceil(keys / 8)) that receives the mask, or True for a new one. If
+            False, no mask is kept in memory, and attention_backward makes the bits again from the seed.
+        **options: stream, offset, rounds, scaling, isa, index_heads, index_queries, index_keys. The last three are for
+            a call on a part of a whole tensor: they are the sizes of the whole. Add to offset the index of the part's
+            first probability in the whole, and add to causal_first the part's first query minus its first key.
 
     Returns:
-        (out, lse, mask): the result, in memory in the order of q; the second and third are None if there are none;
-        out, lse and mask if given. A query that sees no key has the result 0 and lse -inf.
+        (out, lse, mask): the result, and lse and mask, or None for each that is not made. Arrays that were passed are
+        returned. A new out has its dimensions in memory in the order of q's. A query that sees no key has the result 0
+        and the lse -inf.
     """
     p, causal = _library.probability(p), _library.flag(causal, "causal")
     if seed is None and p != 0:
@@ -180,7 +187,7 @@ def attention(
 
     sums = bits = None
     if isinstance(lse, bool):
-        lse_given: Any = _arrays.empty(x.scores[:3], _arrays.row_number(x.q.dtype)) if lse else None
+        lse_given: Any = _arrays.empty(x.scores[:3], _arrays.row_number_dtype(x.q.dtype)) if lse else None
     else:
         lse_given = lse
     if lse_given is not None:
@@ -223,31 +230,36 @@ def attention_backward(
     dv: Array | None = None,
     **options: Unpack[AttentionOptions],
 ) -> tuple[Any, Any, Any]:
-    """The backward pass of attention: the gradients of q, k and v. Probabilities are made again in blocks.
+    """The backward pass of attention: the gradients of q, k and v.
+
+    The probabilities are computed again in blocks, as in FlashAttention (Dao et al., 2022).
 
     Args:
         dout: gradient of attention's result, of its shape, dtype and strides.
-        q: that of attention, as are k, v, bias, scale, causal, causal_first and all options but isa.
+        q: as in the call of attention, like k, v, p, bias, scale, causal, causal_first and all options except isa. q, k
+            and v must not repeat elements by a stride of 0.
         k: see q.
         v: see q.
-        p: that of attention.
-        mask: what attention returned, if it was told to keep a mask.
+        p: see q.
+        mask: the mask that attention returned, if it made one.
         out: the result of attention.
-        lse: what attention returned.
-        seed: that of attention, to make the bits again. Pass it instead of mask. Both may be left out if p is 0.
+        lse: the lse that attention returned.
+        seed: the seed of the call of attention, from which the bits are made again. Pass either mask or seed. Both may
+            be left out if p is 0.
         bias: see q. It gets no gradient.
         scale: see q.
         causal: see q.
         causal_first: see q.
-        dq: array of q's shape, dtype and strides to write to, which is no input. A new one has the gaps of q too:
-            where q, k and v are parts of one array, pass parts of another.
-        dk: the same of k.
-        dv: the same of v.
-        **options: as those of attention. With a mask, stream and offset are not looked at.
+        dq: array of q's shape, dtype and strides that receives the gradient of q. It must not be an input. None for a
+            new array with the strides of q, which has unused memory between its rows if q has. If q, k and v are parts
+            of one array, pass the parts of another such array as dq, dk and dv.
+        dk: the same for k.
+        dv: the same for v.
+        **options: the options of attention. stream and offset have no effect if mask is passed.
 
     Returns:
-        (dq, dk, dv): new arrays of the strides of q, k and v, or those given. Where heads of q share one of k and v,
-        its gradients are their sums.
+        (dq, dk, dv): new arrays with the strides of q, k and v, or the arrays that were passed. If heads of q share a
+        head of k and v, the gradients of that head are sums over these heads of q.
     """
     p, causal = _library.probability(p), _library.flag(causal, "causal")
     if (mask is None) == (seed is None) and (mask is not None or p != 0):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From arrays to a call of the library: the one path of all operations on data."""
+"""Calls of the library on arrays. All operations of _operations.py except mask go through run()."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .errors import BitdropTypeError, BitdropValueError
 
 
 class IsaOptions(TypedDict, total=False):
-    """Of every call."""
+    """Options of every call."""
 
     isa: str | None
 
 
 class StreamOptions(IsaOptions, total=False):
-    """Of calls that make bits."""
+    """Options of calls that make mask bits."""
 
     stream: int
     offset: int
@@ -39,7 +39,7 @@ class StreamOptions(IsaOptions, total=False):
 
 
 class MaskOptions(StreamOptions, total=False):
-    """Of calls that make bits of rows and columns."""
+    """Options of calls that make mask bits for rows and columns."""
 
     pitch: int | None
     unit: str
@@ -48,7 +48,7 @@ class MaskOptions(StreamOptions, total=False):
 
 
 class AttentionOptions(StreamOptions, total=False):
-    """Of attention."""
+    """Options of attention."""
 
     scaling: str
     index_heads: int | None
@@ -57,21 +57,24 @@ class AttentionOptions(StreamOptions, total=False):
 
 
 class InferOptions(IsaOptions, total=False):
-    """Of calls on data."""
+    """Options of calls on data that use no mask bits."""
 
     scaling: str
     stores: str
 
 
 class CallOptions(MaskOptions, InferOptions, total=False):
-    """Of calls on data that take or make bits."""
+    """Options of calls on data that read or make mask bits."""
 
 
 _ROWS = frozenset(("pitch", "unit", "mask_repeat", "first_row", "index_heads", "index_queries", "index_keys"))
 
 
 def split(function: str, options: Mapping[str, Any], allowed: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options that go to the config, and those about rows or a whole. Other names are an error."""
+    """The options for _library.config(), and those about rows or a whole tensor. A name not in `allowed` is an error.
+
+    function is the name of the caller, for the message.
+    """
     if not options:
         return {}, {}
     names = allowed.__optional_keys__
@@ -85,7 +88,10 @@ def split(function: str, options: Mapping[str, Any], allowed: Any) -> tuple[dict
 
 
 def _operands(operation: Operation, inputs: Mapping[str, Array | None], by_marks: bool) -> dict[str, View | None]:
-    """A view of each input, None where it is left out. With marks in memory, no input but the first is read."""
+    """A view of each input, or None if it is left out.
+
+    by_marks: a stored mask of marks is read. It replaces all inputs except the first, so these are not looked at.
+    """
     first = _arrays.data(inputs[operation.first], operation.first)
     views: dict[str, View | None] = {operation.first: first}
     for name, kind in list(operation.inputs.items())[1:]:
@@ -114,21 +120,21 @@ def run(
     remade: bool = False,
     soft: _softmax.Soft | None = None,
 ) -> tuple[Any, Any]:
-    """An operation on arrays.
+    """Run an operation on arrays.
 
     Args:
-        name: that of src/operations.h.
+        name: key of OPERATIONS.
         p: probability that an element is dropped.
-        inputs: the arrays that the operation reads, by their names in the list; None where one is left out.
-        options: some of CallOptions; of an operation that takes no bits, of InferOptions.
-        seed: key of the generator, where bits are made.
+        inputs: the arrays that the operation reads, by their names in OPERATIONS; None if one is left out.
+        options: some of CallOptions, or of InferOptions if the operation uses no mask bits.
+        seed: key of the generator, if the call makes bits.
         out: array for the output; None for a new one.
-        mask: array for the mask, or the mask to read.
-        remade: there is no mask in memory.
-        soft: of softmax calls, whose rows are those of the array.
+        mask: the mask to read, or an array for the mask to write; None for a new one.
+        remade: whether no mask is kept in memory.
+        soft: further arguments of softmax calls.
 
     Returns:
-        (output, mask): new ones or those given, with None for a mask that is not in memory.
+        (output, mask): new arrays or those that were passed; mask is None if the operation has none in memory.
     """
     operation = OPERATIONS[name]
     settings, about_rows = split(operation.function, options, InferOptions if operation.bits == NONE else CallOptions)
@@ -178,7 +184,7 @@ def forward(
     remade: bool,
     soft: _softmax.Soft | None = None,
 ) -> tuple[Any, Any]:
-    """An operation that makes a mask: its output, and the mask or None."""
+    """Run an operation that makes a mask. Returns its output, and the mask or, if remade, None."""
     remade = _library.flag(remade, "remade")
     if remade and mask is not None:
         raise BitdropValueError("mask must be left away with remade=True: no mask is kept then")
@@ -186,7 +192,7 @@ def forward(
 
 
 def mask_or_seed() -> BitdropTypeError:
-    """The error of a backward call that has both or neither."""
+    """The error of a backward call that has both mask and seed, or neither."""
     return BitdropTypeError(
         "pass either mask, as the forward call returned it, or the forward call's seed, to make the bits again"
     )
@@ -203,7 +209,7 @@ def backward(
     out: Array | None,
     soft: _softmax.Soft | None = None,
 ) -> Any:
-    """An operation that reads a mask, or makes its bits again from the seed: its output."""
+    """Run an operation that reads a mask or, given a seed, makes its bits again. Returns its output."""
     if (mask is None) == (seed is None):
         raise mask_or_seed()
     return run(

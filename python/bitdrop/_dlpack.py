@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads DLPack capsules: numpy.from_dlpack knows no bfloat16.
+"""Reads DLPack capsules, because numpy.from_dlpack does not support bfloat16.
 
-A capsule is borrowed for one call and never renamed to "used", so that its own destructor frees
-what it holds once it goes out of scope.
+A capsule is borrowed for one call. It is never renamed to "used_dltensor", so its own destructor
+frees the tensor when the capsule is deleted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _READ_ONLY, _COPIED = 1, 2
 _DEVICES = {2: "CUDA", 3: "CUDA host memory", 4: "OpenCL", 7: "Vulkan", 8: "Metal", 10: "ROCm"}
 _DEVICES |= {11: "ROCm host memory", 13: "CUDA managed memory", 14: "oneAPI", 15: "WebGPU"}
 _KINDS = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
-_MAX_DIMENSIONS = 64  # NumPy's
+_MAX_DIMENSIONS = 64  # as in NumPy 2
 _POINTER_BITS = 8 * ctypes.sizeof(pointer)
 
 
@@ -61,13 +61,13 @@ class _Versioned(ctypes.Structure):
     )
 
 
-# Prototypes of our own: argtypes set on ctypes.pythonapi would be seen by everyone.
+# Prototypes of our own, because argtypes set on ctypes.pythonapi would change it for all other users in the process.
 _capsule_name = ctypes.PYFUNCTYPE(c_char_p, ctypes.py_object)(("PyCapsule_GetName", ctypes.pythonapi))
 _capsule_pointer = ctypes.PYFUNCTYPE(pointer, ctypes.py_object, c_char_p)(("PyCapsule_GetPointer", ctypes.pythonapi))
 
 
 class Borrowed(NamedTuple):
-    """What a capsule says; valid while the capsule lives. Strides count elements."""
+    """The contents of a capsule, valid while the capsule exists. Strides are in elements, None for row-major order."""
 
     address: int
     dtype: str
@@ -85,13 +85,13 @@ def _check_device(device: int, name: str) -> None:
 
 
 def _export(x: Any, name: str) -> object:
-    """The capsule of x: versioned where the producer can, for that one tells of read-only data."""
+    """The capsule of x. A versioned one if the producer supports it, because only that marks read-only data."""
     try:
         device = int(x.__dlpack_device__()[0])
         _check_device(device, name)
         try:
             return x.__dlpack__(max_version=(1, 0))
-        except TypeError:  # a producer from before version 1
+        except TypeError:  # a producer older than DLPack 1
             return x.__dlpack__()
     except BitdropValueError:
         raise
@@ -100,7 +100,7 @@ def _export(x: Any, name: str) -> object:
 
 
 def _layout(t: _Tensor, name: str, itemsize: int) -> tuple[int, tuple[int, ...], tuple[int, ...] | None]:
-    """Address, shape and strides in elements, or an error where they cannot be those of any memory."""
+    """Address, shape and strides in elements. Raises an error if no tensor in memory can have them."""
 
     def wrong(what: str) -> BitdropValueError:
         return BitdropValueError(
@@ -113,7 +113,7 @@ def _layout(t: _Tensor, name: str, itemsize: int) -> tuple[int, tuple[int, ...],
         raise wrong(f"its shape is NULL, and its dimensions are {t.ndim}")
     shape = tuple(t.shape[: t.ndim]) if t.ndim else ()
     strides = tuple(t.strides[: t.ndim]) if t.ndim and t.strides else None
-    # As NumPy counts: an array of no elements must fit in memory without the dimensions of length 0.
+    # NumPy's rule: an array without elements must still fit in memory if dimensions of length 0 are left out.
     if min(shape, default=0) < 0 or math.prod(n or 1 for n in shape) * itemsize >> (_POINTER_BITS - 1):
         raise wrong(f"its shape is {shape}")
     if 0 in shape:
@@ -128,7 +128,7 @@ def _layout(t: _Tensor, name: str, itemsize: int) -> tuple[int, tuple[int, ...],
 
 
 def borrow(x: SupportsDLPack, name: str) -> Borrowed:
-    """Address and layout of a CPU tensor, without a copy."""
+    """Address and layout of a CPU tensor. Nothing is copied."""
     capsule = _export(x, name)
     try:
         kind = _capsule_name(capsule)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays as attention sees them: rows of elements that lie together, for each head of each sample."""
+"""Arrays as attention sees them: [batch, heads, rows, elements], where the elements of a row are contiguous."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Strides = tuple[int, int, int]  # elements between samples, heads and rows
 
 
 class Heads(NamedTuple):
-    """An array's memory, valid while owner lives."""
+    """The memory of an array. The address is valid while owner exists."""
 
     address: int
     dtype: str
@@ -27,7 +27,7 @@ class Heads(NamedTuple):
 
     @property
     def repeats(self) -> bool:
-        """Whether a stride of 0 shows the same elements more than once."""
+        """Whether a stride of 0 repeats elements."""
         return any(stride == 0 and length > 1 for stride, length in zip(self.strides, self.shape, strict=False))
 
 
@@ -41,7 +41,10 @@ def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _strides(
     name: str, shape: tuple[int, ...], strides: tuple[int, ...] | None, *, repeated_rows: bool
 ) -> tuple[int, ...]:
-    """Strides between samples, heads and rows. Those along a dimension of 1, which say nothing, are made dense."""
+    """Strides between samples, heads and rows.
+
+    The stride of a dimension of length 1 has no effect. It is replaced by the stride of a dense array.
+    """
     if strides is None or 0 in shape:
         return _dense(shape)[:-1]
     result = list(strides)
@@ -70,7 +73,7 @@ def heads(x: Array, name: str) -> Heads:
 
 
 def like(x: Array, name: str, dtype: str, shape: Shape) -> Heads:
-    """A view of an array of that dtype and shape."""
+    """A view of an array, which must have that dtype and shape."""
     v = heads(x, name)
     if v.dtype != dtype or v.shape != shape:
         raise (BitdropTypeError if v.dtype != dtype else BitdropValueError)(
@@ -80,7 +83,7 @@ def like(x: Array, name: str, dtype: str, shape: Shape) -> Heads:
 
 
 def output(x: Array | None, name: str, dtype: str, shape: Shape, strides: Strides) -> tuple[Any, Heads]:
-    """X and its view; a new array of those strides where x is None."""
+    """The argument x and its view, or a new array with those strides and its view if x is None."""
     if x is None:
         return _new(dtype, shape, strides)
     v = like(x, name, dtype, shape)
@@ -98,7 +101,7 @@ def _new(dtype: str, shape: Shape, strides: Strides) -> tuple[Any, Heads]:
 
 
 def check_strides(x: Heads, name: str, of: Heads, named: str) -> None:
-    """An error unless two arrays have the same strides, which the library is told once."""
+    """An error unless two arrays have the same strides, because the library accepts one set of strides for both."""
     if x.strides != of.strides and 0 not in x.shape:
         raise BitdropValueError(
             f"{name} must have the strides of {named}, {of.strides} elements between samples, heads and rows, "
@@ -107,7 +110,7 @@ def check_strides(x: Heads, name: str, of: Heads, named: str) -> None:
 
 
 def order_of(x: Heads, shape: Shape) -> Strides:
-    """Strides of a dense array of that shape, whose dimensions lie in memory in the order of those of x."""
+    """Strides of a dense array of that shape, whose dimensions have the same order in memory as those of x."""
     keys = (3, 2, 1) if x.repeats else x.strides
     strides, step = [0, 0, 0], shape[3]
     for i in sorted((2, 1, 0), key=lambda i: keys[i]):
@@ -117,7 +120,7 @@ def order_of(x: Heads, shape: Shape) -> Strides:
 
 
 class Bias(NamedTuple):
-    """What is added to scores: its memory is valid while owner lives."""
+    """The memory of a bias, which is added to the scores. The address is valid while owner exists."""
 
     address: int
     strides: Strides
@@ -125,7 +128,7 @@ class Bias(NamedTuple):
 
 
 def bias(x: Array, name: str, dtype: str, scores: Shape) -> Bias:
-    """A view of an array that broadcasts to the scores in all but their last dimension."""
+    """A view of a bias, which must broadcast to the scores and have all of their last dimension."""
     address, found, shape, strides, _, owner = _arrays.memory(x, name)
     _arrays.check_data(found, name)
     if found != dtype:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the package raises: each is a BitdropError and the built-in exception that fits."""
+"""The exceptions of the package. Each is a BitdropError and also one of Python's own exceptions."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class BitdropTypeError(BitdropError, TypeError):
 
 
 class BitdropMemoryError(BitdropError, MemoryError):
-    """There is no memory for a result or for scratch."""
+    """There is not enough memory for a result or for scratch memory."""
 
 
 class MissingPackageError(BitdropError, ImportError):
-    """What is asked for needs a package that is not installed."""
+    """The call or the import needs a package that is not installed, or is too old."""
 
 
 def shown(value: object, how: Callable[[object], str] = repr) -> str:
-    """A value for the text of an error: its repr, or its type where that fails."""
+    """A value as text for an error message, at most 200 characters: its repr, or its type if repr raises."""
     try:
         text = how(value)
     except Exception:  # an int of more than 4,300 digits, or a __repr__ that raises
