@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls on data. The module's description in __init__.py says what all of them share."""
+"""The calls on data, except attention. The docstring of __init__.py describes what they share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _activation(act: str) -> str:
     return act
 
 
-# ---- Plain.
+# ---- Dropout alone.
 
 
 @overload
@@ -46,19 +46,20 @@ def forward(
     remade: bool = False,
     **options: Unpack[CallOptions],
 ) -> tuple[Any, Any]:
-    """The training step: dropout of x, and the mask that backward needs.
+    """Dropout of x in training (Srivastava et al., 2014), and the mask that backward needs.
 
     Args:
-        x: data.
-        p: see the module's description for this, seed and all options.
-        seed: key of the generator.
-        out: array of x's shape and dtype to write to; may be x.
-        mask: uint8 array to write the mask to.
-        remade: keep no mask in memory: backward makes it again.
+        x: array of any shape.
+        p: probability that an element is dropped, in [0, 1]. help(bitdrop) describes the options.
+        seed: key of the generator, in [0, 2**64).
+        out: array of x's shape and dtype that receives the result; may be x. None for a new one.
+        mask: uint8 array that receives the mask, in a layout that help(bitdrop) lists. None for a new one.
+        remade: if true, no mask is kept in memory, and backward makes the bits again from the seed.
         **options: stream, offset, rounds, scaling, stores, isa, pitch, unit, mask_repeat, first_row.
 
     Returns:
-        (y, mask): x / (1 - p) where kept and 0 elsewhere, and the mask, or None if remade; out and mask if given.
+        (y, mask): x / (1 - p) where an element is kept (x with scaling="infer") and +0 elsewhere, and the mask, or None
+        if remade. Arrays that were passed are returned.
     """
     return _calls.forward("forward", p, {"x": x}, options, seed=seed, out=out, mask=mask, remade=remade)
 
@@ -81,18 +82,18 @@ def backward(
     out: Array | None = None,
     **options: Unpack[CallOptions],
 ) -> Any:
-    """The backward pass of forward: dy / (1 - p) where the mask keeps, 0 elsewhere.
+    """The backward pass of forward: dy / (1 - p) where an element is kept (dy with scaling="infer") and +0 elsewhere.
 
     Args:
-        dy: gradient of forward's result.
-        p: that of the forward pass, as are all options but stores and isa.
-        mask: what forward returned.
-        seed: that of the forward call, to make the bits again. Pass it instead of mask.
-        out: array of dy's shape and dtype to write to; may be dy.
-        **options: as those of forward. With a mask, stream and offset are not looked at.
+        dy: gradient of forward's result, of any shape.
+        p: as in the forward call, like all options except stores and isa.
+        mask: the mask that forward returned.
+        seed: the seed of the forward call, from which the bits are made again. Pass either mask or seed.
+        out: array of dy's shape and dtype that receives the result; may be dy. None for a new one.
+        **options: the options of forward. stream and offset have no effect if mask is passed.
 
     Returns:
-        The gradient of forward's input, or out.
+        The gradient of x: a new array, or out.
     """
     return _calls.backward("backward", p, {"dy": dy}, options, mask=mask, seed=seed, out=out)
 
@@ -102,17 +103,17 @@ def recompute(x: Array, p: float, *, seed: int, **options: Unpack[CallOptions]) 
 @overload
 def recompute(x: Array, p: float, *, seed: int, out: _Out, **options: Unpack[CallOptions]) -> _Out: ...
 def recompute(x: Array, p: float, *, seed: int, out: Array | None = None, **options: Unpack[CallOptions]) -> Any:
-    """Forward without a mask; on dy with the same arguments, its backward pass.
+    """The y of forward without a mask in memory. On dy, with the same arguments, this is the backward pass.
 
     Args:
-        x: data, or the gradient of an earlier call's result.
-        p: see the module's description for this, seed and all options.
-        seed: key of the generator.
-        out: array of x's shape and dtype to write to; may be x.
-        **options: as those of forward.
+        x: array of any shape: data, or the gradient of the result of an earlier call.
+        p: probability that an element is dropped, in [0, 1]. help(bitdrop) describes the options.
+        seed: key of the generator, in [0, 2**64).
+        out: array of x's shape and dtype that receives the result; may be x. None for a new one.
+        **options: the options of forward.
 
     Returns:
-        The first of what forward returns.
+        A new array, or out.
     """
     return _calls.run("recompute", p, {"x": x}, options, seed=seed, out=out)[0]
 
@@ -122,13 +123,13 @@ def infer(x: Array, p: float, **options: Unpack[InferOptions]) -> npt.NDArray[An
 @overload
 def infer(x: Array, p: float, *, out: _Out, **options: Unpack[InferOptions]) -> _Out: ...
 def infer(x: Array, p: float, *, out: Array | None = None, **options: Unpack[InferOptions]) -> Any:
-    """Inference: a copy of x, or with scaling="infer" x * (1 - p).
+    """Dropout at inference: a copy of x, or x * (1 - p) with scaling="infer".
 
     Args:
-        x: data.
-        p: that of training.
-        out: array of x's shape and dtype to write to; may be x.
-        **options: scaling, which is that of training, stores, isa.
+        x: array of any shape.
+        p: as in training.
+        out: array of x's shape and dtype that receives the result; may be x. None for a new one.
+        **options: scaling, which must be as in training, stores, isa.
 
     Returns:
         A new array, or out.
@@ -136,7 +137,7 @@ def infer(x: Array, p: float, *, out: Array | None = None, **options: Unpack[Inf
     return _calls.run("infer", p, {"x": x}, options, out=out)[0]
 
 
-# ---- With a bias before and a residual after.
+# ---- A bias added before dropout, and a residual added after it.
 
 
 @overload
@@ -164,18 +165,18 @@ def forward_add(
     """The sum residual + dropout(x + bias), and the mask that backward_add needs.
 
     Args:
-        x: data.
-        p: see the module's description for this, seed and all options.
-        bias: a value for each column, added before dropout.
+        x: array of any shape.
+        p: probability that an element is dropped, in [0, 1]. help(bitdrop) describes the options.
+        bias: array of x's dtype with one value for each column, added before dropout.
         residual: array of x's shape and dtype, added after dropout.
-        seed: key of the generator.
-        out: array of x's shape and dtype to write to; may be x or residual.
-        mask: uint8 array to write the mask to.
-        remade: keep no mask in memory: backward_add makes it again.
-        **options: as those of forward.
+        seed: key of the generator, in [0, 2**64).
+        out: array of x's shape and dtype that receives the result; may be x or residual. None for a new one.
+        mask: uint8 array that receives the mask, in a layout that help(bitdrop) lists. None for a new one.
+        remade: if true, no mask is kept in memory, and backward_add makes the bits again from the seed.
+        **options: the options of forward.
 
     Returns:
-        (y, mask): the sum, and the mask, or None if remade; out and mask if given.
+        (y, mask): the sum, and the mask, or None if remade. Arrays that were passed are returned.
     """
     inputs = {"x": x, "bias": bias, "residual": residual}
     return _calls.forward("forward_add", p, inputs, options, seed=seed, out=out, mask=mask, remade=remade)
@@ -201,27 +202,28 @@ def backward_add(
     out: Array | None = None,
     **options: Unpack[CallOptions],
 ) -> Any:
-    """The sum of residual and the backward pass of dropout. With residual and out the same array, it accumulates.
+    """The backward pass of forward_add: the gradient of its x, plus residual.
 
-    The gradient of forward_add's residual is dy itself, and that of its bias is the sum of the result over rows.
+    If residual and out are the same array, the gradient is added to it. The gradient of forward_add's residual is dy
+    itself. The gradient of its bias is the sum over rows of what this call returns without residual.
 
     Args:
-        dy: gradient of the forward call's result.
-        p: that of the forward pass, as are all options but stores and isa.
-        mask: what the forward call returned.
+        dy: gradient of the forward call's result, of any shape.
+        p: as in the forward call, like all options except stores and isa.
+        mask: the mask that the forward call returned.
         residual: array of dy's shape and dtype, added to the gradient.
-        seed: that of the forward call, to make the bits again. Pass it instead of mask.
-        out: array of dy's shape and dtype to write to; may be dy or residual.
-        **options: as those of backward.
+        seed: the seed of the forward call, from which the bits are made again. Pass either mask or seed.
+        out: array of dy's shape and dtype that receives the result; may be dy or residual. None for a new one.
+        **options: the options of forward. stream and offset have no effect if mask is passed.
 
     Returns:
-        The sum, or out.
+        The sum: a new array, or out.
     """
     inputs = {"dy": dy, "residual": residual}
     return _calls.backward("backward_add", p, inputs, options, mask=mask, seed=seed, out=out)
 
 
-# ---- With an activation before.
+# ---- An activation before dropout.
 
 
 @overload
@@ -246,22 +248,22 @@ def forward_act(
     remade: bool = False,
     **options: Unpack[CallOptions],
 ) -> tuple[Any, Any]:
-    """dropout(act(x + bias)), and what backward_act needs.
+    """dropout(act(x + bias)), and the mask that backward_act needs.
 
     Args:
-        x: data.
-        act: "relu", whose mask has a 1 where x + bias is both kept and positive: one bit an element in any case;
-            or "gelu", "gelu_tanh" or "silu".
-        p: see the module's description for this, seed and all options.
-        bias: a value for each column, added before the activation.
-        seed: key of the generator.
-        out: array of x's shape and dtype to write to; may be x.
-        mask: uint8 array to write the mask to.
-        remade: keep no mask in memory: backward_act makes it again from seed, x and bias.
-        **options: as those of forward.
+        x: array of any shape.
+        act: "relu", "gelu", "gelu_tanh" or "silu". The mask of "relu" has a 1 where an element is kept and x + bias is
+            positive or a NaN. It has one bit for each element, whatever unit and mask_repeat are.
+        p: probability that an element is dropped, in [0, 1]. help(bitdrop) describes the options.
+        bias: array of x's dtype with one value for each column, added before the activation.
+        seed: key of the generator, in [0, 2**64).
+        out: array of x's shape and dtype that receives the result; may be x. None for a new one.
+        mask: uint8 array that receives the mask, in a layout that help(bitdrop) lists. None for a new one.
+        remade: if true, no mask is kept in memory, and backward_act makes the bits again from seed, x and bias.
+        **options: the options of forward.
 
     Returns:
-        (y, mask): the result, and the mask, or None if remade; out and mask if given.
+        (y, mask): the result, and the mask, or None if remade. Arrays that were passed are returned.
     """
     name = f"forward_{_activation(act)}"
     return _calls.forward(name, p, {"x": x, "bias": bias}, options, seed=seed, out=out, mask=mask, remade=remade)
@@ -292,18 +294,18 @@ def backward_act(
     """The backward pass of forward_act.
 
     Args:
-        dy: gradient of the forward call's result.
-        act: that of the forward call.
-        p: that of the forward pass, as are all options but stores and isa.
-        mask: what the forward call returned; with "relu" x and bias are not looked at then.
-        x: that of the forward call; with "relu" only if seed is passed instead of mask.
-        bias: that of the forward call, likewise.
-        seed: that of the forward call, to make the bits again. Pass it instead of mask.
-        out: array of dy's shape and dtype to write to; may be dy or x.
-        **options: as those of backward.
+        dy: gradient of the forward call's result, of any shape.
+        act: as in the forward call.
+        p: as in the forward call, like all options except stores and isa.
+        mask: the mask that the forward call returned.
+        x: as in the forward call. Not needed with "relu" if mask is passed.
+        bias: as in the forward call. Not needed with "relu" if mask is passed.
+        seed: the seed of the forward call, from which the bits are made again. Pass either mask or seed.
+        out: array of dy's shape and dtype that receives the result; may be dy or x. None for a new one.
+        **options: the options of forward. stream and offset have no effect if mask is passed.
 
     Returns:
-        The gradient of x, or out.
+        The gradient of x: a new array, or out.
     """
     name = f"backward_{_activation(act)}"
     return _calls.backward(name, p, {"dy": dy, "x": x, "bias": bias}, options, mask=mask, seed=seed, out=out)
@@ -331,20 +333,20 @@ def forward_alpha(
     remade: bool = False,
     **options: Unpack[CallOptions],
 ) -> tuple[Any, Any]:
-    """Alpha dropout, for SELU networks (Klambauer et al., 2017): data of mean 0 and variance 1 keep both.
+    """Alpha dropout for SELU networks (Klambauer et al., 2017): data of mean 0 and variance 1 keep both.
 
     Args:
-        x: data.
-        p: see the module's description for this, seed and all options.
-        seed: key of the generator.
-        out: array of x's shape and dtype to write to; may be x.
-        mask: uint8 array to write the mask to.
-        remade: keep no mask in memory: backward_alpha makes it again.
-        **options: as those of forward; scaling has no effect.
+        x: array of any shape.
+        p: probability that an element is dropped, in [0, 1]. help(bitdrop) describes the options.
+        seed: key of the generator, in [0, 2**64).
+        out: array of x's shape and dtype that receives the result; may be x. None for a new one.
+        mask: uint8 array that receives the mask, in a layout that help(bitdrop) lists. None for a new one.
+        remade: if true, no mask is kept in memory, and backward_alpha makes the bits again from the seed.
+        **options: the options of forward. scaling has no effect.
 
     Returns:
-        (y, mask): a * x + b where kept and the constant d elsewhere, and the mask, or None if remade; out and mask
-        if given. docs/reference.md has a, b and d.
+        (y, mask): a * x + b where an element is kept and the constant d elsewhere, and the mask, or None if remade.
+        Arrays that were passed are returned. docs/reference.md defines a, b and d.
     """
     return _calls.forward("forward_alpha", p, {"x": x}, options, seed=seed, out=out, mask=mask, remade=remade)
 
@@ -367,18 +369,18 @@ def backward_alpha(
     out: Array | None = None,
     **options: Unpack[CallOptions],
 ) -> Any:
-    """The backward pass of forward_alpha: a * dy where the mask keeps, 0 elsewhere.
+    """The backward pass of forward_alpha: a * dy where an element is kept and +0 elsewhere.
 
     Args:
-        dy: gradient of the forward call's result.
-        p: that of the forward pass, as are all options but stores and isa.
-        mask: what the forward call returned.
-        seed: that of the forward call, to make the bits again. Pass it instead of mask.
-        out: array of dy's shape and dtype to write to; may be dy.
-        **options: as those of backward.
+        dy: gradient of the forward call's result, of any shape.
+        p: as in the forward call, like all options except stores and isa.
+        mask: the mask that the forward call returned.
+        seed: the seed of the forward call, from which the bits are made again. Pass either mask or seed.
+        out: array of dy's shape and dtype that receives the result; may be dy. None for a new one.
+        **options: the options of forward. stream and offset have no effect if mask is passed.
 
     Returns:
-        The gradient of x, or out.
+        The gradient of x: a new array, or out.
     """
     return _calls.backward("backward_alpha", p, {"dy": dy}, options, mask=mask, seed=seed, out=out)
 
@@ -404,32 +406,35 @@ def forward_softmax(
     remade: bool = False,
     **options: Unpack[CallOptions],
 ) -> tuple[Any, Any, Any]:
-    """dropout(softmax(scale * x + bias)) of each row, and what backward_softmax needs.
+    """dropout(softmax(scale * x + bias)) of each row, and the softmax and the mask that backward_softmax needs.
+
+    Below, row R is row r of x, where R = first_row + r.
 
     Args:
-        x: data, whose last dimension is the columns.
-        p: see the module's description for this, seed and all options.
-        scale: factor of x; not 0.
-        bias: array of x's dtype and last dimension, added to scale * x; -inf hides. Its other dimensions broadcast to
-            those of x: one group of neighbours may be 1 or, in front, left out.
-        bias_block: with bias_repeat, the rows that the bias has for the rows of the whole, in the place of
-            broadcasting: row R takes row R // (bias_block * bias_repeat) * bias_block + R % bias_block.
-        bias_repeat: see bias_block; None for 1.
-        causal_rows: if not 0, row R sees columns c <= causal_first + R % causal_rows only.
-        causal_first: see causal_rows.
-        seed: key of the generator.
-        out: array of x's shape and dtype to write to; may be x.
-        prob: array of x's shape and dtype for the softmax; may be x unless out is. True for a new one, and False if
-            it is not wanted.
-        lse: array of x's shape without the columns. It receives the logarithms of the sums of exp. Its dtype is
-            float64 if x has it, else float32.
-        mask: uint8 array to write the mask to.
-        remade: keep no mask in memory: backward_softmax makes it again.
-        **options: as those of forward.
+        x: array of any shape, whose last dimension is its columns.
+        p: probability that an element is dropped, in [0, 1]. help(bitdrop) describes the options.
+        scale: factor of x, finite and not 0.
+        bias: array of x's dtype, added to scale * x. -inf hides a column. Its last dimension is that of x. Its other
+            dimensions broadcast to those of x: one group of neighbouring dimensions may be 1, or may be left out if it
+            comes first.
+        bias_block: if not None, bias is not broadcast but is a matrix, and row R of the data adds the bias row
+            R // (bias_block * bias_repeat) * bias_block + R % bias_block.
+        bias_repeat: see bias_block. None is 1.
+        causal_rows: if not 0, row R sees only the columns c <= causal_first + R % causal_rows.
+        causal_first: see causal_rows; 0 if that is 0.
+        seed: key of the generator, in [0, 2**64).
+        out: array of x's shape and dtype that receives the result; may be x. None for a new one.
+        prob: array of x's shape and dtype that receives the softmax; may be x if out is not x. True makes a new array,
+            and False none.
+        lse: array of x's shape without the columns that receives the logarithm of the sum of exp of each row. Its dtype
+            is float64 if x's is, else float32. None if it is not needed.
+        mask: uint8 array that receives the mask, in a layout that help(bitdrop) lists. None for a new one.
+        remade: if true, no mask is kept in memory, and backward_softmax makes the bits again from the seed.
+        **options: the options of forward.
 
     Returns:
-        (y, prob, mask): the result, the softmax or None if it is not wanted, and the mask, or None if remade; out,
-        prob and mask if given.
+        (y, prob, mask): the result, the softmax or None, and the mask, or None if remade. Arrays that were passed are
+        returned.
     """
     wanted: Any = prob
     if isinstance(prob, bool):
@@ -458,19 +463,19 @@ def backward_softmax(
     """The backward pass of forward_softmax.
 
     Args:
-        dy: gradient of the forward call's result.
-        p: that of the forward pass, as are all options but stores and isa.
-        mask: what the forward call returned.
-        prob: what the forward call returned.
-        scale: that of the forward call.
-        causal_rows: that of the forward call.
-        causal_first: that of the forward call.
-        seed: that of the forward call, to make the bits again. Pass it instead of mask.
-        out: array of dy's shape and dtype to write to; may be dy or prob.
-        **options: as those of backward.
+        dy: gradient of the forward call's result, of any shape.
+        p: as in the forward call, like all options except stores and isa.
+        mask: the mask that the forward call returned.
+        prob: the softmax that the forward call returned.
+        scale: as in the forward call.
+        causal_rows: as in the forward call.
+        causal_first: as in the forward call.
+        seed: the seed of the forward call, from which the bits are made again. Pass either mask or seed.
+        out: array of dy's shape and dtype that receives the result; may be dy or prob. None for a new one.
+        **options: the options of forward. stream and offset have no effect if mask is passed.
 
     Returns:
-        The gradient of x, or out.
+        The gradient of x: a new array, or out.
     """
     soft = Soft(scale, causal_rows=causal_rows, causal_first=causal_first)
     inputs = {"dy": dy, "prob": prob}
@@ -485,17 +490,17 @@ def gaussian(x: Array, p: float, *, seed: int, **options: Unpack[CallOptions]) -
 @overload
 def gaussian(x: Array, p: float, *, seed: int, out: _Out, **options: Unpack[CallOptions]) -> _Out: ...
 def gaussian(x: Array, p: float, *, seed: int, out: Array | None = None, **options: Unpack[CallOptions]) -> Any:
-    """Gaussian dropout (Srivastava et al., 2014, section 10); on dy with the same arguments, its backward pass.
+    """Gaussian dropout (Srivastava et al., 2014, section 10). On dy, with the same arguments, it is the backward pass.
 
     Args:
-        x: data, or the gradient of an earlier call's result.
-        p: the noise has the variance p / (1 - p); below 1.
-        seed: key of the generator.
-        out: array of x's shape and dtype to write to; may be x.
-        **options: as those of forward; scaling has no effect.
+        x: array of any shape: data, or the gradient of the result of an earlier call.
+        p: in [0, 1). The noise has the variance p / (1 - p). help(bitdrop) describes the options.
+        seed: key of the generator, in [0, 2**64).
+        out: array of x's shape and dtype that receives the result; may be x. None for a new one.
+        **options: the options of forward. scaling has no effect.
 
     Returns:
-        x * (1 + sqrt(p / (1 - p)) * N), where N is standard normal, a number for each element, or with unit="row" for
-        each row; out if given.
+        x * (1 + sqrt(p / (1 - p)) * N), where N is a standard normal number for each element, or for each row with
+        unit="row". A new array, or out.
     """
     return _calls.run("gaussian", p, {"x": x}, options, seed=seed, out=out)[0]

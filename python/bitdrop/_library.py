@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C library by ctypes, which releases the GIL around each call.
+"""The C library, loaded by ctypes, which releases the GIL during each call.
 
-The functions take a Config and integer addresses, which they trust, and raise on a bad status.
-Buffers must stay alive, and of the size told, until they return. bitdrop.h is their contract.
-_operations.py has the calls on rows and columns.
+The functions have a Config and integer addresses as arguments. They do not check the addresses, and
+raise an exception if the library returns an error status. Buffers must exist until the call returns,
+and must have the sizes that bitdrop.h requires. _operations.py has the calls on rows and columns.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ERR_DTYPE, _ERR_ISA, _ERR_RANGE = 4, 5, 6
 
 
 class Config(ctypes.Structure):
-    """bitdrop_config. ctypes cuts integers to size silently: config() checks them."""
+    """bitdrop_config. ctypes silently truncates integers, so config() checks their ranges."""
 
     _fields_ = (
         ("p", c_double),
@@ -98,7 +98,7 @@ class Shape2D(ctypes.Structure):
     flags: int
 
     def __str__(self) -> str:
-        """The members that say something."""
+        """The members that are not 0, as text for error messages."""
         values = {name: getattr(self, name) for name, _ in self._fields_ if name != "reserved"}
         return ", ".join(f"{name} = {value}" for name, value in values.items() if value or name in ("rows", "cols"))
 
@@ -175,7 +175,7 @@ class Attention(ctypes.Structure):
     index_keys: int
 
     def __str__(self) -> str:
-        """Sizes, strides and what else says something."""
+        """The members that are not 0, except the bias, as text for error messages."""
         parts = []
         for name, _ in self._fields_[:-1]:
             value = getattr(self, name)
@@ -197,12 +197,12 @@ class Parallel(ctypes.Structure):
 # ---- Loading.
 
 _CURE = "install both again from one source, by pip install --force-reinstall"
-VERSION = (0, 2)  # of the library that this module was written for: it alone has these layouts
+VERSION = (0, 2)  # major and minor version of the library: the layouts of structures may differ in another one
 _LAYOUTS = {"config": Config, "2d": Shape2D, "softmax": Softmax, "parallel": Parallel, "attention": Attention}
 
 
 def check(loaded: Any) -> None:
-    """An ImportError unless a library has the version and the layouts that this module was written for."""
+    """Raise ImportError unless a library has the version and the layouts that this module was written for."""
     try:
         major, minor = divmod(loaded.bitdrop_version_number() // 100, 100)
         sizes = {name: getattr(loaded, f"bitdrop_sizeof_{name}") for name in _LAYOUTS}
@@ -221,8 +221,8 @@ def check(loaded: Any) -> None:
 
 
 def _load() -> ctypes.CDLL:
-    # meson-python puts it beside the package. Systems that keep pure and compiled packages apart have it elsewhere, and
-    # with python_system_library it lies in the package.
+    # meson-python installs the library in a folder beside the package. Some systems keep compiled and pure packages in
+    # different folders of sys.path. With python_system_library, the library is in the package itself.
     package = Path(__file__).parent
     folders = [package.parent, *map(Path, sys.path)]
     places = [package, *(folder / ".bitdrop.mesonpy.libs" for folder in folders)]
@@ -261,7 +261,7 @@ _math = _declare("bitdrop_math", c_char_p)
 
 
 def raise_status(status: int, function: Any, arguments: tuple[Any, ...]) -> None:
-    """The exception of a status other than OK: what the library says, and what it was given."""
+    """Raise an exception if status is not OK. Its text has the library's message and the arguments concerned."""
     if not status:
         return
     cfg = arguments[0]
@@ -280,13 +280,13 @@ def raise_status(status: int, function: Any, arguments: tuple[Any, ...]) -> None
 
 
 def declare_call(name: str, *argtypes: Any) -> Any:
-    """A function of the library that returns a status, which becomes an exception."""
+    """A function of the library that returns a status. A status other than OK raises an exception."""
     function = _declare(name, c_int, *argtypes)
     function.errcheck = raise_status
     return function
 
 
-# The flat calls, for the engines: (config, dtype, n, address, ...).
+# The flat calls, which bitdrop.torch and bitdrop.jax use: (config, dtype, n, address, ...).
 _flat = (ctypes.POINTER(Config), c_int, c_size_t, c_void_p, c_void_p)
 forward = declare_call("bitdrop_forward", *_flat, c_void_p)
 backward = declare_call("bitdrop_backward", *_flat, c_void_p)
@@ -298,11 +298,11 @@ attention_forward = declare_call("bitdrop_attention_forward", *_attention, *[c_v
 attention_backward = declare_call("bitdrop_attention_backward", *_attention, *[c_void_p] * 11)
 attention_scratch_bytes = _declare("bitdrop_attention_scratch_bytes", c_size_t, *_attention)
 
-# ---- Values that are checked here.
+# ---- Checks of values.
 
 
 def probability(p: Any) -> float:
-    """P as a float, or an error."""
+    """The argument p as a float. Raises an error if it is not a number in [0, 1]."""
     try:
         inside, result = bool(0 <= p <= 1), float(p)
     except ArithmeticError:  # a NaN of decimal has no order, and 10**400 is no float
@@ -315,7 +315,7 @@ def probability(p: Any) -> float:
 
 
 def integer(value: Any, name: str, bits: int, *, signed: bool = False) -> int:
-    """Value as an integer of so many bits, unsigned or signed, or an error that names it."""
+    """Value as an int. Raises an error that names it unless it fits in that many bits, unsigned or signed."""
     try:
         result = operator.index(value)
     except Exception as error:
@@ -328,7 +328,7 @@ def integer(value: Any, name: str, bits: int, *, signed: bool = False) -> int:
 
 
 def philox_rounds(value: Any) -> int:
-    """The rounds of Philox, or an error."""
+    """Value as a number of rounds of Philox. Raises an error unless it is 7 or 10."""
     result = integer(value, "rounds", 64)
     if result not in (7, 10):
         raise BitdropValueError(f"rounds must be 7 or 10, not {result}")
@@ -336,17 +336,17 @@ def philox_rounds(value: Any) -> int:
 
 
 def flag(value: Any, name: str) -> bool:
-    """Value as a bool, or an error that names it."""
+    """Value as a bool. Raises an error that names it if it has no truth value."""
     try:
         return bool(value)
-    except Exception as error:  # an array
+    except Exception as error:  # for example, an array of several elements
         raise BitdropTypeError(f"{name} must be True or False, not {shown(value)}") from error
 
 
 def scale(value: Any) -> float:
-    """The scale of a softmax, or an error. The library's 0 for a default is not for callers."""
+    """The scale of a softmax as a float. Raises an error unless it is finite and not 0, the library's default."""
     try:
-        result = float(value + 0)  # float() takes text, which is not added to a number
+        result = float(value + 0)  # float() alone would accept text; text + 0 raises TypeError
     except ArithmeticError:
         result = float("nan")
     except Exception as error:
@@ -357,7 +357,7 @@ def scale(value: Any) -> float:
 
 
 def choice(value: Any, name: str, codes: Mapping[str, int]) -> int:
-    """The code of a named value, or an error that lists the names."""
+    """The code of a named value. Raises an error that lists the names if there is no such name."""
     if isinstance(value, str) and value in codes:
         return codes[value]
     raise BitdropValueError(f"{name} must be one of {', '.join(map(repr, codes))}, not {shown(value)}")
@@ -375,7 +375,7 @@ def config(
     isa: str | None = None,
     remade: bool = False,
 ) -> Config:
-    """A Config of checked values."""
+    """A Config with checked values."""
     return Config(
         p=probability(p),
         seed=integer(seed, "seed", 64),
@@ -390,25 +390,35 @@ def config(
 
 
 def mask_bytes(n: int) -> int:
-    """Bytes of a flat mask of n elements: ceil(n / 8)."""
+    """The number of bytes of a flat mask of n elements: ceil(n / 8)."""
     return int(_mask_bytes(integer(n, "n", 8 * ctypes.sizeof(c_size_t))))
 
 
 def isa_default() -> str:
-    """The ISA of isa=None, except for small calls on some Intel CPUs; "auto" while BITDROP_ISA is wrong."""
+    """The instruction set that isa=None uses: "scalar", "avx2", "avx512" or "neon".
+
+    Small calls on some Intel CPUs use "avx2" where this returns "avx512". If BITDROP_ISA names no instruction set that
+    runs here, this returns "auto", and calls with isa=None raise an error.
+    """
     return str(_isa_name(_isa_default()).decode())
 
 
 def isa_supported(name: str) -> bool:
-    """Whether that ISA ("scalar", "avx2", "avx512", "neon") is built in and runs on this CPU."""
+    """Whether the instruction set of that name ("scalar", "avx2", "avx512", "neon") is built in and runs on this CPU.
+
+    Returns True for "auto". Raises BitdropValueError for another name.
+    """
     return bool(_isa_supported(choice(name, "isa", ISAS)))
 
 
 def version() -> str:
-    """Version of the library that runs, "major.minor.patch"."""
+    """The version of the C library in use, "major.minor.patch"."""
     return str(_version().decode())
 
 
 def math() -> str:
-    """Where exp and its like come from: "sleef 3.5.1", the version that was compiled against, or "libm"."""
+    """The library that computes exp and similar functions: "libm", or SLEEF with its version, "sleef 3.5.1".
+
+    The version of SLEEF is the one that bitdrop was compiled with.
+    """
     return str(_math().decode())
