@@ -434,7 +434,7 @@ def forward_softmax(
 
     Returns:
         (y, prob, mask): the result, the softmax or None, and the mask, or None if remade. Arrays that were passed are
-        returned.
+        returned. y and prob are +0 in columns that a row does not see.
     """
     wanted: Any = prob
     if isinstance(prob, bool):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks alone: made, counted, unpacked, packed, and those of DropBlock."""
+"""Calls on masks alone: they make, count, unpack and pack masks, and make those of DropBlock."""
 
 from __future__ import annotations
 
@@ -32,30 +32,31 @@ _dropblock = _library.declare_call(
 
 
 def _dimensions(shape: Any) -> tuple[int, ...] | None:
-    """A shape as a tuple; None of what is none, or cannot be counted."""
+    """A shape as a tuple. None if it is not a shape, or has 2**63 elements or more."""
     try:
         dims = tuple(map(operator.index, shape if isinstance(shape, tuple) else (shape,)))
     except Exception:
         return None
-    # As NumPy counts: a shape of no elements must be possible without the dimensions of length 0.
+    # NumPy's rule: dimensions of length 0 are left out when the elements are counted.
     return dims if all(d >= 0 for d in dims) and math.prod(d or 1 for d in dims) < 1 << 63 else None
 
 
 def mask(
     shape: int | tuple[int, int], p: float, *, seed: int, out: Array | None = None, **options: Unpack[MaskOptions]
 ) -> Any:
-    """The mask alone: flat of n elements, or of (rows, cols) with a row of bytes for each row.
+    """A mask without data: flat for n elements, or by rows for a matrix.
 
     Args:
-        shape: n, or (rows, cols).
-        p: see the module's description for this, seed and all options.
-        seed: key of the generator.
-        out: uint8 array to write to, of the shape of the result.
-        **options: stream, offset, rounds, isa; of (rows, cols) also pitch, unit, mask_repeat, first_row.
+        shape: n, or (rows, cols). Less than 2**63 elements.
+        p: probability that an element is dropped, in [0, 1]. help(bitdrop) describes the options.
+        seed: key of the generator, in [0, 2**64).
+        out: uint8 array of the shape of the result that receives the mask. None for a new one.
+        **options: stream, offset, rounds, isa; for (rows, cols) also pitch, unit, mask_repeat, first_row.
 
     Returns:
-        A uint8 array of shape (ceil(n / 8),) or (rows, ceil(cols / 8)), or out. With mask_repeat there are so many
-        times fewer rows. With unit="row" it is flat, with a bit for each row.
+        A new uint8 array, or out. Its shape is (ceil(n / 8),) for n, and (rows, ceil(cols / 8)) for a matrix. With
+        mask_repeat, the mask has one row for each group of rows that share their decisions. With unit="row" it is flat
+        and has one bit for each row or group.
     """
     settings, about_rows = _calls.split("mask", options, MaskOptions)
     cfg = _library.config(p, seed=seed, **settings)
@@ -81,21 +82,22 @@ def mask_dropblock(
     out: Array | None = None,
     **options: Unpack[StreamOptions],
 ) -> tuple[Any, int]:
-    """The mask of DropBlock (Ghiasi et al., 2018), which drops squares: about p of all elements.
+    """The mask of DropBlock (Ghiasi et al., 2018), which drops squares of block x block elements.
 
-    To apply it: bitdrop.backward(x, 1 - kept / x.size, mask), on x and on its gradient alike.
+    bitdrop.backward(x, 1 - kept / x.size, mask) applies the mask to x. The same call on the gradient is the backward
+    pass.
 
     Args:
-        shape: (height, width) of a plane, after any number of dimensions of planes.
-        p: see the module's description for this, seed and all options.
-        block: height and width of a square, at most those of a plane.
-        seed: key of the generator.
-        out: uint8 array to write to, of the shape of the result.
+        shape: (..., height, width): the height and the width of a plane are the last two dimensions. Less than 2**63
+            elements.
+        p: about this share of all elements is dropped, in [0, 1].
+        block: height and width of a square, in [1, min(height, width)].
+        seed: key of the generator, in [0, 2**64).
+        out: contiguous uint8 array of the shape of the result that receives the mask. None for a new one.
         **options: stream, offset, rounds, isa.
 
     Returns:
-        (mask, kept): a uint8 array with a row of ceil(width / 8) bytes for each row of each plane, or out, and the
-        number of its ones.
+        (mask, kept): a new uint8 array of shape (planes * height, ceil(width / 8)), or out; and the number of its ones.
     """
     settings, _ = _calls.split("mask_dropblock", options, StreamOptions)
     cfg = _library.config(p, seed=seed, **settings)
@@ -115,8 +117,12 @@ def mask_dropblock(
     return result, kept.value
 
 
-def _runs(mask: View, shape: tuple[int, ...], row_stride: int | None = None) -> Iterator[tuple[int, int, int]]:
-    """(place in memory of the first element, address of its bits, length) of each run of elements whose bits join."""
+def _parts(mask: View, shape: tuple[int, ...], row_stride: int | None = None) -> Iterator[tuple[int, int, int]]:
+    """Parts of the elements whose elements and bits are both contiguous: all of them, or each row.
+
+    Yields (offset of the first element in memory, address of its bits, number of elements). row_stride is that of the
+    elements, or None if they are contiguous.
+    """
     rows, cols = _shapes.rows_and_cols(shape)
     if mask.row_stride is None and row_stride is None and (len(mask.shape) == 1 or cols % 8 == 0):
         yield 0, mask.address, rows * cols
@@ -139,14 +145,14 @@ def _check(mask: View, shape: tuple[int, ...], by_rows: bool = False, name: str 
 
 
 def _spans(v: View) -> list[range]:
-    """The addresses of a view of elements of a byte each, row by row where rows do not join."""
+    """The addresses of the bytes of a view: one range if it is contiguous, else one for each row."""
     rows, cols = (1, v.size) if v.row_stride is None else v.shape
     step = v.row_stride or cols
     return [range(v.address + r * step, v.address + r * step + cols) for r in range(rows if cols else 0)]
 
 
 def _check_apart(read: View, name: str, out: View) -> None:
-    """An error if out overlaps what is read. The library sees one run of elements at a time, and this sees all."""
+    """An error if out overlaps the array that is read. The library checks only the rows of one call at a time."""
     ours, theirs = _spans(out), _spans(read)
     if not ours or not theirs or ours[-1].stop <= theirs[0].start or theirs[-1].stop <= ours[0].start:
         return
@@ -156,12 +162,12 @@ def _check_apart(read: View, name: str, out: View) -> None:
 
 
 def mask_count(mask: Array, shape: int | tuple[int, ...] | None = None) -> int:
-    """How many elements a mask keeps.
+    """The number of elements that a mask keeps.
 
     Args:
-        mask: flat, or with a row of bytes for each row.
-        shape: n, or the shape of the elements. Bits past them are not counted. None counts all bits, and calls
-            write 0 past the last element.
+        mask: uint8 array, flat or by rows.
+        shape: n, or the shape of the elements. Bits past the last element of a row are not counted. None counts all
+            bits: in a mask that bitdrop made, the bits past the last element are 0.
 
     Returns:
         The number of ones.
@@ -174,7 +180,7 @@ def mask_count(mask: Array, shape: int | tuple[int, ...] | None = None) -> int:
         dims = _elements(shape)
         _check(bits, dims)
     total, kept = 0, c_size_t()
-    for _, address, n in _runs(bits, dims):
+    for _, address, n in _parts(bits, dims):
         _count(n, address, kept)
         total += kept.value
     return total
@@ -184,32 +190,33 @@ def mask_unpack(mask: Array, shape: int | tuple[int, ...], *, out: Array | None 
     """A mask as an array of booleans.
 
     Args:
-        mask: flat, or with a row of bytes for each row.
+        mask: uint8 array, flat or by rows.
         shape: n, or the shape of the elements.
-        out: array of bool or uint8 of that shape to write to.
+        out: array of bool or uint8 of that shape that receives the result. It must not overlap mask. None for a new
+            one.
 
     Returns:
-        An array of bool of that shape, or out: true where kept.
+        A new array of bool of that shape, or out. An element is true (1) if it is kept.
     """
     bits, dims = _arrays.mask_input(mask), _elements(shape)
     result, target = _arrays.flags_output(out, dims)
     _check(bits, dims, by_rows=target.row_stride is not None)
     _check_apart(bits, "mask", target)
-    for first, address, n in _runs(bits, dims, target.row_stride):
+    for first, address, n in _parts(bits, dims, target.row_stride):
         _unpack(n, address, target.address + first)
     return result
 
 
 def mask_pack(keep: Array, *, rows: bool = False, out: Array | None = None) -> Any:
-    """A mask of booleans: the opposite of mask_unpack.
+    """A mask from an array of booleans: the opposite of mask_unpack.
 
     Args:
-        keep: array of bool or uint8; what is not 0 is kept.
-        rows: whether each row gets bytes of its own.
-        out: uint8 array to write to, which is flat or has a row for each row.
+        keep: array of bool or uint8. Elements that are not 0 are kept.
+        rows: if true, the mask is by rows, else flat. If keep is a matrix with a row stride, it is by rows in any case.
+        out: uint8 array that receives the mask, flat or by rows. It must not overlap keep. None for a new one.
 
     Returns:
-        A uint8 array of shape (ceil(n / 8),) or (rows, ceil(cols / 8)), or out.
+        A new uint8 array of shape (ceil(n / 8),) or (rows, ceil(cols / 8)), or out.
     """
     source = _arrays.flags(keep, "keep")
     by_rows = _library.flag(rows, "rows") or source.row_stride is not None
@@ -217,6 +224,6 @@ def mask_pack(keep: Array, *, rows: bool = False, out: Array | None = None) -> A
     result, bits = _arrays.mask_output(out, default, "out")
     _check(bits, source.shape, by_rows, "out")
     _check_apart(source, "keep", bits)
-    for first, address, n in _runs(bits, source.shape, source.row_stride):
+    for first, address, n in _parts(bits, source.shape, source.row_stride):
         _pack(n, source.address + first, address)
     return result

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bitdrop_parallel.run on the OpenMP threads of an engine that is in the process already, by the
- * entry point that compilers call for "#pragma omp parallel". Nothing is linked: Python finds it.
+ * A bitdrop_parallel.run that uses the OpenMP threads of PyTorch, which is in the same process. It
+ * calls the function that compilers call for "#pragma omp parallel". bitdrop.torch looks up that
+ * function, so this file does not link with an OpenMP runtime.
  */
 #include <bitdrop/bitdrop.h>
 #include <fenv.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
-struct team { /* the context; bitdrop.torch fills it */
+struct team { /* the context of run(); bitdrop.torch fills it */
     void (*parallel)(void (*function)(void *), void *argument, unsigned threads, unsigned flags);
     unsigned threads;
 };
@@ -18,10 +19,13 @@ struct loop {
     void *argument;
     size_t tasks;
     _Atomic size_t next;
-    fenv_t caller; /* whether denormals are flushed, which must not depend on who takes a task */
+    /* Of the thread that called run(). Each task uses it: whether denormals are flushed to 0 must
+     * not depend on the thread. */
+    fenv_t caller;
 };
 
-/* Each thread takes tasks while there are any, for the team may be smaller than was asked. */
+/* Runs in each thread. It runs tasks until none is left, because the runtime may start fewer
+ * threads than were requested. */
 static void take_tasks(void *argument)
 {
     struct loop *loop = argument;
@@ -42,12 +46,12 @@ static void run(void *context, size_t tasks, void (*task)(void *argument, size_t
     struct loop loop = {.task = task, .argument = argument, .tasks = tasks};
 
     fegetenv(&loop.caller);
-    /* Always the whole team: libgomp ends the threads that a smaller one leaves over. */
+    /* Always request all threads: for a smaller team, libgomp would end the other threads. */
     team->parallel(take_tasks, &loop, team->threads, 0);
 }
 
-const bitdrop_parallel bitdrop_openmp = {.run = run}; /* bitdrop.torch adds the rest */
+const bitdrop_parallel bitdrop_openmp = {.run = run}; /* bitdrop.torch reads run */
 
-/* So that the linker keeps an installed libbitdrop, whose functions Python finds through this one.
- */
+/* A use of libbitdrop, so that the linker does not drop an installed one. Python finds its
+ * functions through this library. */
 __attribute__((used)) static int (*const linked)(void) = bitdrop_version_number;

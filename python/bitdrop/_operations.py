@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operations of the library on rows and columns, as src/operations.h lists them.
 
-A test compares the two lists, so that a new operation without a Python name fails.
+A test compares the two lists. It fails if a new operation is not in this one.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ ACTIVATIONS = {"relu": 1, "gelu": 2, "gelu_tanh": 3, "silu": 4}
 
 
 class Operation(NamedTuple):
-    """A row of BITDROP_OPERATIONS, where the words in capitals are explained."""
+    """A row of BITDROP_OPERATIONS in src/operations.h, which explains the words in capitals."""
 
     function: str  # bitdrop_<function>
-    arguments: str  # its arguments by their names in bitdrop.h; an activation stands in the place of act
-    inputs: dict[str, str]  # their matrices and biases: FIRST, THIRD, THIRD_OR_NULL, BIAS, ROW_BIAS or PROB
+    arguments: str  # the names of its arguments in bitdrop.h, but the name of the activation instead of act
+    inputs: dict[str, str]  # the kind of each input: FIRST, THIRD, THIRD_OR_NULL, BIAS, ROW_BIAS or PROB
     bits: str  # WRITTEN, READ, MADE, NOISE or NONE
-    # A stored mask holds the bits that the operation makes, one an element. A call that reads them takes FIRST alone.
+    # The stored mask has marks: one bit for each element, which the body computes. A call that reads it reads no input
+    # but FIRST.
     marks: bool = False
 
     @property
@@ -103,6 +104,6 @@ _functions = {name: _declare(operation) for name, operation in OPERATIONS.items(
 
 
 def call(name: str, values: Mapping[str, Any]) -> None:
-    """An operation. Values has its arguments but the activation: structures, addresses, None for NULL."""
+    """Call an operation. values has all arguments except the activation: structures, addresses, None for NULL."""
     function, names = _functions[name]
     function(*[ACTIVATIONS[n] if n in ACTIVATIONS else values[n] for n in names])

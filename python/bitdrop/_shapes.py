@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows and columns of a call, which decision is about what, and the shapes that its mask may have."""
+"""Rows and columns of a call, how its rows and elements share decisions, and the shapes that its mask may have."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _SIZE_BITS = 8 * ctypes.sizeof(ctypes.c_size_t)
 
 
 def row_bytes(cols: int) -> int:
-    """Bytes of cols bits."""
+    """The number of bytes that cols bits need."""
     return (cols + 7) // 8
 
 
 def rows_and_cols(shape: tuple[int, ...]) -> tuple[int, int]:
-    """The last dimension is the columns, and the others together are the rows."""
+    """The number of rows and of columns. The last dimension is the columns; the others together are the rows."""
     return (math.prod(shape[:-1]), shape[-1]) if shape else (1, 1)
 
 
 class Rows(NamedTuple):
-    """What a call says about rows. The defaults number and decide the elements as if there were none."""
+    """The options of a call about rows. With the defaults, a matrix has the same indices and bits as a flat array."""
 
     pitch: int | None = None
     each_row: bool = False
@@ -35,11 +35,11 @@ class Rows(NamedTuple):
 
     @property
     def used(self) -> bool:
-        """Whether a call says anything."""
+        """Whether any option differs from its default."""
         return self != UNUSED
 
     def decisions(self, shape: tuple[int, ...]) -> int:
-        """Rows of the mask, or its bits where one decision is about a whole row."""
+        """The number of mask rows, or of mask bits if each row is kept or dropped as a whole."""
         rows, cols = rows_and_cols(shape)
         if rows == 0 or (self.each_row and cols == 0):
             return 0
@@ -52,7 +52,7 @@ UNUSED = Rows()
 def rows(
     shape: tuple[int, ...], pitch: int | None = None, unit: str = "element", mask_repeat: int = 1, first_row: int = 0
 ) -> Rows:
-    """Rows of checked values. The library's 0 for "dense" is not for callers, who leave arguments away."""
+    """Rows with checked values. Numbers for which 0 means the default in the library must not be 0 here."""
     result = Rows(
         None if pitch is None else _library.integer(pitch, "pitch", 64),
         _library.choice(unit, "unit", UNITS) == UNITS["row"],
@@ -73,13 +73,13 @@ def rows(
 
 
 def mask_shapes(shape: tuple[int, ...], rows: Rows, by_rows: bool, marks: bool) -> list[tuple[int, ...]]:
-    """The shapes that a mask may have, the one that a call makes first.
+    """The shapes that a mask may have. A new mask has the first one.
 
     Args:
-        shape: of the data.
-        rows: what the call says about rows.
-        by_rows: whether the call is one on rows and columns: by its rows, strides or bias.
-        marks: whether the mask has one bit an element whatever rows says.
+        shape: shape of the data.
+        rows: the options about rows.
+        by_rows: whether the call makes masks by rows, because of its options about rows, strides or bias.
+        marks: whether the mask has one bit for each element, whatever the options about rows are.
     """
     count, cols = rows_and_cols(shape)
     if rows.each_row and not marks:
@@ -94,7 +94,7 @@ def mask_shapes(shape: tuple[int, ...], rows: Rows, by_rows: bool, marks: bool) 
 
 
 def check_mask(mask: View, allowed: list[tuple[int, ...]], shape: tuple[int, ...], name: str = "mask") -> None:
-    """An error unless a mask has one of the shapes that are allowed."""
+    """An error unless a mask has one of the allowed shapes."""
     if mask.shape in allowed:
         return
     wanted = " or ".join(str(option) for option in dict.fromkeys(allowed))
@@ -107,12 +107,12 @@ def check_mask(mask: View, allowed: list[tuple[int, ...]], shape: tuple[int, ...
 def shape_2d(
     shape: tuple[int, ...], rows: Rows | None, strides: tuple[int | None, ...] = (), mask: View | None = None
 ) -> _library.Shape2D:
-    """The library's shape: one row of all elements where rows is None.
+    """A bitdrop_2d for a call.
 
     Args:
-        shape: of the data.
-        rows: what the call says about rows, or None.
-        strides: of x, y and z, None where their rows join.
+        shape: shape of the data.
+        rows: the options about rows. None makes one row of all elements.
+        strides: row strides of x, y and z; None for a contiguous one.
         mask: the mask in memory, or None.
     """
     if rows is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the softmax calls are told of their rows."""
+"""Arguments of the softmax calls: the bias, causal rows and lse."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ class Soft(NamedTuple):
 
 
 def _broadcast(bias: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, int]:
-    """The block and the repeat by which a bias broadcasts: one group of its dimensions may be left out, or be 1."""
+    """The bias_block and bias_repeat by which a bias broadcasts to a shape.
+
+    One group of neighbouring dimensions of the bias may be 1, or may be left out if it comes first.
+    """
     wanted = shape[:-1]
-    have = (1,) * (len(wanted) - len(bias) + 1) + bias[:-1]
-    differ = [i for i, (a, b) in enumerate(zip(have, wanted, strict=False)) if a != b]
-    if not differ and len(have) == len(wanted):
+    padded = (1,) * (len(wanted) - len(bias) + 1) + bias[:-1]
+    differ = [i for i, (a, b) in enumerate(zip(padded, wanted, strict=False)) if a != b]
+    if not differ and len(padded) == len(wanted):
         return 0, 1
     first, last = (differ[0], differ[-1] + 1) if differ else (0, 0)
-    if len(have) != len(wanted) or any(have[i] != 1 for i in range(first, last)):
+    if len(padded) != len(wanted) or any(padded[i] != 1 for i in range(first, last)):
         raise BitdropValueError(
             f"bias of shape {bias} does not broadcast to rows of shape {shape} in one group of dimensions: "
             f"pass bias_block and bias_repeat"
@@ -42,7 +45,7 @@ def _broadcast(bias: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, int]
 
 
 def _check_rows(bias: View, soft: _library.Softmax, count: int, first_row: int) -> None:
-    """An error if a row of the bias would be taken that is not there."""
+    """An error if the call would read rows past the end of the bias."""
     have = _shapes.rows_and_cols(bias.shape)[0]
     needed = count
     if count > 0 and soft.bias_block > 0:
@@ -53,8 +56,8 @@ def _check_rows(bias: View, soft: _library.Softmax, count: int, first_row: int) 
         raise BitdropValueError(f"bias has {have} rows, and the call takes {needed} of them")
 
 
-def _given(soft: Soft) -> tuple[int, int] | None:
-    """The block and the repeat of a call, None where it has neither."""
+def _block_and_repeat(soft: Soft) -> tuple[int, int] | None:
+    """The arguments bias_block and bias_repeat with checked values; None if neither was passed."""
     if soft.bias_block is None and soft.bias_repeat is None:
         return None
     if soft.bias_block is None:
@@ -67,13 +70,13 @@ def _given(soft: Soft) -> tuple[int, int] | None:
 
 
 def structure(soft: Soft, first: View, rows: _shapes.Rows, bias: View | None) -> _library.Softmax:
-    """The library's structure, of checked values."""
+    """A bitdrop_softmax with checked values."""
     result = _library.Softmax(
         scale=_library.scale(soft.scale),
         causal_rows=_library.integer(soft.causal_rows, "causal_rows", 64),
         causal_first=_library.integer(soft.causal_first, "causal_first", 64, signed=True),
     )
-    given = _given(soft)
+    given = _block_and_repeat(soft)
     if bias is not None:
         block, repeat = given or _broadcast(bias.shape, first.shape)
         result.bias, result.bias_block, result.bias_repeat = bias.address, block, repeat
