@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The XLA custom call behind bitdrop.jax. jax.py compiles it on first import, against the headers
-// of the jaxlib at hand, since XLA promises no C++ ABI. It links against nothing: jax.py hands it
-// the functions of libbitdrop, so that there is one copy of the library in a process.
+// The XLA custom call of bitdrop.jax. jax.py compiles this file on the first import, with the
+// headers of the installed jaxlib, because XLA has no stable C++ ABI. It does not link with
+// libbitdrop: jax.py passes it the functions, so that a process has one copy of the library.
 
 #include <algorithm>
 #include <atomic>
@@ -25,8 +25,8 @@ namespace ffi = xla::ffi;
 namespace
 {
 
-// bitdrop_parallel and bitdrop_config of bitdrop.h 0.2, which an installed Python package need not
-// have beside it. _library.py refuses a library of another version.
+// bitdrop_parallel and bitdrop_config of bitdrop.h 0.2, because an installed Python package may be
+// without bitdrop.h. _library.py refuses a library of another version.
 using Task = void(void *argument, size_t index);
 
 struct Parallel {
@@ -61,9 +61,9 @@ ffi::Error invalid(const std::string &message)
     return ffi::Error(ffi::ErrorCode::kInvalidArgument, "bitdrop: " + message);
 }
 
-// Whoever comes takes tasks while there are any, the caller too, so that nobody waits for a thread
-// of the pool that has not begun. One that comes late finds none, and the loop that it shares
-// alive.
+// The tasks of one call. The calling thread and threads of the pool run tasks until none is left.
+// So the caller does not wait for a pool thread that has not started. A pool thread that starts
+// late finds no task: it shares ownership of the Loop, which therefore still exists.
 struct Loop {
     Loop(Task *function, void *data, size_t count) : task(function), argument(data), tasks(count) {}
 
@@ -109,8 +109,8 @@ enum Stores : uint8_t { STORES_AUTO, STORES_CACHED, STORES_STREAMING };
 constexpr size_t LARGE = 8 << 20; // bytes from which streaming pays in a model
 constexpr uintptr_t HUGE_PAGE = 2 << 20;
 
-// True if the middle of y has no page: it was never touched. Where it is swapped out the answer is
-// wrong, which costs speed only.
+// True if the page in the middle of y is not in memory: y was never touched. A page that is swapped
+// out gives a wrong answer, which costs only speed.
 bool untouched([[maybe_unused]] uintptr_t y, [[maybe_unused]] size_t bytes)
 {
 #ifdef __linux__
@@ -123,9 +123,10 @@ bool untouched([[maybe_unused]] uintptr_t y, [[maybe_unused]] size_t bytes)
 #endif
 }
 
-// How to write all of y. XLA allocates results of this size anew for each call, as pages that the
-// OS zeroes at their first touch. Such a page is in the cache then, and streaming stores would take
-// it to memory twice. With huge pages the first touches take a third of the time.
+// How to write all of y. XLA allocates large results anew for each call, as pages that the OS
+// zeroes when they are first touched. Zeroing brings a page into the cache, so with streaming
+// stores it would be written to memory twice. With huge pages, the first touches need a third of
+// the time.
 Stores stores_to(const void *address, size_t bytes)
 {
     const auto y = reinterpret_cast<uintptr_t>(address);
@@ -136,14 +137,14 @@ Stores stores_to(const void *address, size_t bytes)
         return STORES_STREAMING;
 #ifdef __linux__
     const uintptr_t begin = (y + HUGE_PAGE - 1) & -HUGE_PAGE, end = (y + bytes) & -HUGE_PAGE;
-    madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE); // where it fails, slower
+    madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE); // may fail: only slower
 #endif
     return STORES_CACHED;
 }
 
-// x is [batch..., element...] and words [batch..., 4]: the seed and the offset of each member of
-// the batch, either as high word, low word. Every member is a call of its own, so vmap has the bits
-// of the calls that it stands for.
+// x is [batch..., element...]. words is [batch..., 4]: for each member of the batch, the high and
+// the low word of the seed, and the high and the low word of the offset. Each member is a call of
+// its own, so that it has the same bits under vmap as without.
 ffi::Error dropout(ffi::ThreadPool pool, ffi::Buffer<ffi::U32> words, ffi::AnyBuffer x,
                    ffi::Result<ffi::AnyBuffer> y, double p, uint32_t stream, uint8_t rounds)
 {
@@ -172,7 +173,8 @@ ffi::Error dropout(ffi::ThreadPool pool, ffi::Buffer<ffi::U32> words, ffi::AnyBu
         return invalid("the shapes of words, x and y do not fit");
 
     const size_t n = x.element_count() / batch, bytes = x.size_bytes() / batch;
-    // A thread of XLA takes 25 us to wake, and 2^18 elements of f32 75. It has none without a pool.
+    // XLA needs 25 us to wake a thread, and 2^18 elements of f32 need 75 us. Without a pool there
+    // are no threads.
     const size_t tasks = std::min<size_t>(pool.num_threads(), n >> 18);
     const Parallel parallel = {run_on_pool, &pool, tasks, {}};
     const uint32_t *word = words.typed_data();

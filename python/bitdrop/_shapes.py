@@ -52,7 +52,7 @@ UNUSED = Rows()
 def rows(
     shape: tuple[int, ...], pitch: int | None = None, unit: str = "element", mask_repeat: int = 1, first_row: int = 0
 ) -> Rows:
-    """Rows with checked values. Numbers for which 0 means the default in the library must not be 0 here."""
+    """Rows with checked values. In the library, 0 is the default of pitch and mask_repeat; here 0 is an error."""
     result = Rows(
         None if pitch is None else _library.integer(pitch, "pitch", 64),
         _library.choice(unit, "unit", UNITS) == UNITS["row"],

@@ -5,14 +5,15 @@
     y = dropout(jax.random.key(42), x, 0.1)
 
 The mask is that of a call of the C library with the same p, stream, offset and rounds, and with
-the seed ``word[0] << 32 | word[1]`` of ``jax.random.key_data(key)``. Of keys with more words
-(rbg) the first two count. Nothing is kept for the backward pass but the key: the mask is made
-again there, which costs less than reading one and lets XLA reuse the memory. Large arrays are shared
-out among XLA's own threads.
+the seed ``word[0] << 32 | word[1]``, where word is ``jax.random.key_data(key)``. Of keys with more
+words (rbg), only the first two are used. Only the key is kept for the backward pass, which makes
+the mask again: that takes less time than reading a mask, and XLA can reuse the memory. XLA's own
+threads share the work on large arrays.
 
-The first import compiles the handler, a small shared library that XLA calls: it must be built
-against the headers of the jaxlib at hand. It is kept in ``$XDG_CACHE_HOME/bitdrop`` (or
-``~/.cache/bitdrop``). Until then a C++17 compiler is needed: ``$CXX``, c++, g++ or clang++.
+The first import compiles the handler, a small shared library that XLA calls, because it must be
+built with the headers of the installed jaxlib. This needs a C++17 compiler: ``$CXX``, c++, g++ or
+clang++. The handler is stored in ``$XDG_CACHE_HOME/bitdrop`` (or ``~/.cache/bitdrop``), and later
+imports need no compiler.
 """
 
 import contextlib
@@ -58,14 +59,14 @@ _TARGET = "bitdrop_dropout"
 
 
 def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME", "")  # to be ignored if relative, says its specification
+    home = os.environ.get("XDG_CACHE_HOME", "")  # its specification says: ignore a relative path
     return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "bitdrop"
 
 
 def _compiler() -> list[str]:
     wanted = os.environ.get("CXX", "").strip()
     for command in [wanted] if wanted else ["c++", "g++", "clang++"]:
-        with contextlib.suppress(ValueError):  # a quote left open
+        with contextlib.suppress(ValueError):  # shlex raises it for an unclosed quote
             words = shlex.split(command)
             if shutil.which(words[0]):
                 return words
@@ -77,7 +78,7 @@ def _compiler() -> list[str]:
 
 
 def _compile(library: Path) -> None:
-    """Compile the handler beside its place and move it there whole: imports may run at once."""
+    """Compile the handler in a temporary folder and then move it to `library`: several imports may run at once."""
     include = jax.ffi.include_dir()
     if not Path(include, "xla/ffi/api/ffi.h").is_file():
         raise ImportError(
@@ -105,7 +106,7 @@ def _compile(library: Path) -> None:
 
 
 def _load() -> ctypes.CDLL:
-    # CXX itself and not the compiler that it finds: what is built stays usable without one.
+    # CXX, and not the compiler found: a handler that was built once is then found on a machine without a compiler.
     parts = (
         jaxlib.version.__version__,
         platform.machine(),
@@ -131,19 +132,19 @@ def _load() -> ctypes.CDLL:
     return handler
 
 
-_handler = _load()  # kept, for XLA calls into it
+_handler = _load()  # kept, because XLA calls into it
 
 
 # ---- The function.
 
 
 def _like_both(words: jax.Array, x: jax.Array) -> jax.Array:
-    """An x of which jax.eval_shape says over which axes of a mesh, under shard_map, either of them varies."""
+    """The values of x. Under shard_map, the result varies over all mesh axes over which x or words varies."""
     return jnp.where(words[0] == 0, x, x)
 
 
-# A primitive, since no function of JAX's makes one that is differentiated in both modes: custom_vjp refuses jvp, and
-# linear_call refuses vmap. words is [batch..., 4] and x [batch..., element...], as the handler takes them.
+# A primitive, because none of JAX's functions supports both modes of differentiation and vmap: custom_vjp refuses jvp,
+# and linear_call refuses vmap. As in the handler, words is [batch..., 4] and x is [batch..., element...].
 _dropout_p = Primitive(_TARGET)
 mlir.register_lowering(_dropout_p, jax.ffi.ffi_lowering(_TARGET), platform="cpu")
 
@@ -157,7 +158,7 @@ def _abstract(words: Any, x: Any, **static: Any) -> Any:
     return x.update(weak_type=False)
 
 
-# Linear in x, so the tangent and the cotangent take the same call as x, in derivatives of any order.
+# Dropout is linear in x. So tangents and cotangents of any order are computed by the same call as x.
 def _tangent(dx: jax.Array, words: jax.Array, x: jax.Array, **static: Any) -> jax.Array:
     return _dropout_p.bind(words, dx, **static)
 
@@ -175,9 +176,9 @@ def _batch(args: Any, dims: Any, **static: Any) -> tuple[jax.Array, int]:
 _dropout_p.def_impl(_eager)
 _dropout_p.def_abstract_eval(_abstract)
 ad.deflinear2(_dropout_p, _cotangent)
-ad.defjvp(_dropout_p, None, _tangent)  # in the place of deflinear2's, which is linear in words too
+ad.defjvp(_dropout_p, None, _tangent)  # replaces the jvp of deflinear2, which would be linear in words too
 batching.primitive_batchers[_dropout_p] = _batch
-with contextlib.suppress(ImportError):  # shard_map of JAX 0.5 asks for these; a newer one reads the abstract value
+with contextlib.suppress(ImportError):  # needed by shard_map of JAX 0.5; newer versions use the abstract value
     from jax.experimental.shard_map import (  # type: ignore[attr-defined]
         register_standard_check,
         register_standard_rewrite,
@@ -203,7 +204,7 @@ def _seed_words(key: Any) -> jax.Array:
 def _offset_words(offset: Any, n: Any) -> jax.Array:
     if not isinstance(offset, jax.core.Tracer):
         offset = _library.integer(offset, "offset", 64)
-        known = n if isinstance(n, int) else 1  # not with the symbolic shapes of jax.export: the call checks those
+        known = n if isinstance(n, int) else 1  # n is symbolic in jax.export: then the call checks the range
         if offset > 2**64 - known:
             raise BitdropValueError(f"offset must be in [0, 2**64 - {known}], not {offset}")
         return jnp.array([offset >> 32, offset & 0xFFFFFFFF], jnp.uint32)
@@ -214,28 +215,38 @@ def _offset_words(offset: Any, n: Any) -> jax.Array:
 
 
 def dropout(key: Any, x: Any, p: float, *, stream: int = 0, offset: Any = 0, rounds: int = 10) -> jax.Array:
-    """Zero each element of x with probability p, and multiply the others by 1/(1-p).
+    """Set each element of x to 0 with probability p, and multiply the others by 1/(1-p) (Srivastava et al., 2014).
 
     Args:
-        key: of ``jax.random.key`` or ``jax.random.PRNGKey``; may be traced. The same key gives
-            the same mask: split it for tensors that should be independent.
-        x: float32, float64 (in x64 mode), float16 or bfloat16, of any shape.
-        p: in [0, 1], used to 2^-64. A Python number, static under jit, as stream and rounds are.
-        stream: in [0, 2^32): an independent sequence under the same key.
-        offset: in [0, 2^64): the place of x's first element in the stream; it may be traced if
-            it is not negative. Shards of a tensor pass theirs, and have the mask of the whole.
-        rounds: of Philox: 10, or 7, which is faster.
+        key: a key from ``jax.random.key`` or ``jax.random.PRNGKey``; may be traced. The same key
+            gives the same mask: split it for tensors whose masks should be independent.
+        x: array of float32, float64 (in x64 mode), float16 or bfloat16, of any shape.
+        p: in [0, 1], used with a precision of 2^-64. A Python number: p, stream and rounds are
+            static under jit.
+        stream: in [0, 2^32). Different streams of one key are independent.
+        offset: in [0, 2^64): index of x's first element in the stream. It may be traced if it is
+            not negative. If each shard of a tensor passes its own offset, the shards together have
+            the mask of the whole tensor.
+        rounds: rounds of Philox, 10 or 7. 7 is faster.
 
-    The elements of x are numbered in row-major order. Under vmap each member of the batch has
-    the bits of the call without vmap: the same mask for one key, independent masks for a batch of
-    keys. Derivatives of any order exist, forward-mode and reverse-mode.
+    Returns:
+        An array of x's shape and dtype.
 
-    jax.export wants to be told that it may call the handler, with
-    ``disabled_checks=[jax.export.DisabledSafetyCheck.custom_call("bitdrop_dropout")]``. The program
-    that calls what was exported imports bitdrop.jax first. Shapes may be symbolic.
+    Raises:
+        BitdropTypeError: an argument has a wrong type or dtype, or p is traced.
+        BitdropValueError: an argument is out of range, or key is a batch of keys.
 
-    Under jit, XLA gathers an x that is spread over a mesh, for it does not look into the call. Use
-    jax.shard_map, with the offset of each shard for the bits of the whole.
+    The elements of x have indices in row-major order. Under vmap, each member of the batch has
+    the bits of a call without vmap: one key makes the same mask for all members, and a batch of
+    keys makes independent masks. Derivatives of any order exist, forward-mode and reverse-mode.
+
+    jax.export refuses the handler unless it gets
+    ``disabled_checks=[jax.export.DisabledSafetyCheck.custom_call("bitdrop_dropout")]``. A program
+    must import bitdrop.jax before it calls the exported function. Shapes may be symbolic.
+
+    Under jit, if x is sharded over a mesh, XLA gathers the shards first, because XLA does not know
+    what the call does. Use jax.shard_map and pass the offset of each shard: the bits are those of
+    the whole.
     """
     x = jnp.asarray(x)
     if x.dtype not in _DTYPES:
@@ -246,6 +257,6 @@ def dropout(key: Any, x: Any, p: float, *, stream: int = 0, offset: Any = 0, rou
     stream, rounds = _library.integer(stream, "stream", 32), _library.philox_rounds(rounds)
     words = jnp.concatenate([_seed_words(key), _offset_words(offset, x.size)])
     if jax.eval_shape(_like_both, words, x) != jax.eval_shape(jnp.positive, x):
-        x = _like_both(words, x)  # it varies as the result does then, and its gradient is summed
-    # NumPy scalars, because a bare float would become 32 bits wide without JAX's x64 mode.
+        x = _like_both(words, x)  # the result varies over the same axes; the gradient of x is summed over the others
+    # NumPy scalars, because a Python float would become a float32 unless JAX is in x64 mode.
     return _dropout_p.bind(words, x, p=np.float64(p), stream=np.uint32(stream), rounds=np.uint8(rounds))

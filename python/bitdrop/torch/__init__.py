@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dropout for PyTorch on the CPU, which keeps one bit an element for the backward pass, or nothing.
+"""Dropout for PyTorch on the CPU, which keeps one bit for each element for the backward pass, or nothing.
 
-``enable()`` makes bitdrop the dropout of the whole process. ``python -m bitdrop.torch script.py`` does so for a script
-that stays as it is. ``report(step)`` says which dropouts ran in a step, and who handled them. ``patch(model)`` replaces
-the dropout modules of one model alone. The other names are functions and modules for whoever writes a model: they have
-the arguments of PyTorch's, or fuse dropout with what stands beside it. docs/pytorch.md is the guide.
+``enable()`` makes the whole process use bitdrop's dropout. ``python -m bitdrop.torch script.py`` does the same for a
+script without changing it. ``report(step)`` lists the dropouts that ran in a step, and whether bitdrop or PyTorch ran
+them. ``patch(model)`` replaces the dropout modules of one model. The other names are functions and modules for people
+who write a model. They have the arguments of PyTorch's, or fuse dropout with an operation next to it. docs/pytorch.md
+is the guide.
 
 Each call draws one seed from PyTorch's default generator, so ``torch.manual_seed`` and activation checkpointing
 reproduce masks. The mask is a function of that seed, of p and of an element's place in row-major order. It does not
-depend on strides or threads. (Code that torch.compile makes draws its seeds in another way, unless
+depend on strides or threads. (Code that torch.compile generates draws other seeds, unless
 torch._inductor.config.fallback_random is set.)
 
-There are two ways to the same kernels. torch.compile, torch.func and tensor subclasses see the custom operators
-``bitdrop::*``. A plain tensor in eager mode takes an ``autograd.Function`` that calls the same code, because an
-operator's Python dispatch costs more than 1,024 elements do.
+Calls reach the kernels in two ways. torch.compile, torch.func and tensor subclasses see the custom operators
+``bitdrop::*``. For a plain tensor in eager mode, an ``autograd.Function`` calls the same kernels, because the Python
+dispatch of an operator takes longer than dropout of 1,024 elements.
 """
 
 from ..errors import MissingPackageError

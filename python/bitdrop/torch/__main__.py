@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs an unchanged program with bitdrop's dropout: python -m bitdrop.torch train.py."""
+"""Runs a program with bitdrop's dropout without changing it: python -m bitdrop.torch train.py."""
 
 import io
 import os
@@ -16,12 +16,12 @@ _USAGE = """usage: python -m bitdrop.torch script.py [argument ...]
 """
 
 _HELP = f"""{_USAGE}
-Runs a Python program as python does, with bitdrop.torch.enable() called before it: PyTorch's dropout on the CPU is
-bitdrop's in the program, and in the Python processes that it starts by fork, spawn, forkserver, subprocess or torchrun
+Calls bitdrop.torch.enable(), and then runs a Python program as python does. bitdrop replaces PyTorch's dropout on the
+CPU in the program, and in the Python processes that it starts by fork, spawn, forkserver, subprocess or torchrun
 (python -m bitdrop.torch -m torch.distributed.run --nproc-per-node 2 train.py).
 
-Children that start anew are reached by PYTHONPATH: not if they are given an environment of their own, or python -I,
--E or -S. BITDROP_TORCH=0 in the environment of a child leaves it to PyTorch.
+A child that is not forked finds bitdrop by PYTHONPATH. So this does not work for children with another environment, or
+with the options -I, -E or -S of python. With BITDROP_TORCH=0 in its environment, a child keeps PyTorch's dropout.
 """
 
 
@@ -31,11 +31,14 @@ def _quit(message: str) -> None:
 
 
 def _run_script(script: str) -> None:
-    """As python script does it: the module stays __main__ for whatever the program leaves running."""
-    if not getattr(sys.flags, "safe_path", False):  # then there is no folder of a program in sys.path
+    """Run a script as `python script` does.
+
+    The new module stays sys.modules["__main__"], because threads and exit handlers of the program may still use it.
+    """
+    if not getattr(sys.flags, "safe_path", False):  # with safe_path, sys.path[0] is not the program's folder
         sys.path.pop(0)
     if not Path(script).is_file() or script.endswith((".zip", ".pyz")):
-        runpy.run_path(script, run_name="__main__")  # it puts the folder or archive into sys.path
+        runpy.run_path(script, run_name="__main__")  # puts the folder or archive into sys.path itself
         return
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, str(Path(script).resolve().parent))
@@ -62,7 +65,7 @@ def main() -> None:
     if is_module and len(arguments) == 1:
         _quit("-m needs the name of a module")
     if first.startswith("-") and not is_module:
-        _quit(f"unknown option {first}: options of the program stand behind its name")
+        _quit(f"unknown option {first}: options of the program must follow its name")
     if not is_module and not Path(first).exists():
         _quit(f"there is no file {first}")
     children = str(Path(__file__).parent / "_children")

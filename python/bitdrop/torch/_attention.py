@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scaled_dot_product_attention: in eager mode by an autograd.Function on the kernels, elsewhere by the operators."""
+"""scaled_dot_product_attention: an autograd.Function calls the kernels in eager mode; otherwise the operators do."""
 
 from typing import Any
 
@@ -29,13 +29,13 @@ def why_not(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> str | None:
-    """The reason why scaled_dot_product_attention does not take the call; None if it does."""
+    """The reason why scaled_dot_product_attention refuses the call; None if it does not."""
     refused = refusal(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
     return None if refused is None else refused[1]
 
 
 class _EagerAttention(torch.autograd.Function):
-    """Keeps its inputs, the result, a number for each row of it, and the seed."""
+    """Keeps its inputs, the result, one number for each row of the result (lse), and the seed."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: Options) -> Tensor:
@@ -49,22 +49,22 @@ class _EagerAttention(torch.autograd.Function):
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, mask, out, lse = ctx.saved_tensors
         options: Options = ctx.options
-        # Grad mode is on in a backward pass that will itself be differentiated.
+        # Grad mode is on if the backward pass itself is to be differentiated.
         if is_grad_enabled() or forward_ad._current_level >= 0 or not is_eager(dout):
             seed = torch.tensor(options.seed) if options.p > 0 else None
-            _, p, is_causal, scale = options  # not a slice, which Dynamo of PyTorch 2.7 cannot trace
+            _, p, is_causal, scale = options  # no slice, because Dynamo of PyTorch 2.7 cannot trace one
             gradients = apply_backward(dout, q, k, v, mask, out, lse, seed, p, is_causal, scale)
         else:
             gradients = calls.backward(dout, q, k, v, mask, out, lse, options, may_share=True)
         return *gradients, None, None
 
 
-# What _EagerAttention.apply comes to where no functorch transform is active, which is_eager has made sure of.
+# The C++ function that _EagerAttention.apply calls if no functorch transform is active. is_eager() has checked that.
 _apply = super(torch.autograd.Function, _EagerAttention).apply
 
 
 def _autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
-    """As PyTorch's autocast has it for its own function."""
+    """Converts float32 tensors as PyTorch's autocast does for its own function."""
     dtype = torch.get_autocast_dtype("cpu")
     return tuple(x.to(dtype) if isinstance(x, Tensor) and x.dtype is torch.float32 else x for x in tensors)
 
@@ -86,22 +86,26 @@ def scaled_dot_product_attention(
     enable_gqa: bool = False,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """torch.nn.functional.scaled_dot_product_attention with the same arguments, in blocks, with dropout too.
+    """torch.nn.functional.scaled_dot_product_attention with the same arguments. It works in blocks, also with dropout.
 
-    The probabilities are never all in memory. For the backward pass the inputs, the result and one number for each of
-    its rows are kept, and the dropout's mask is made again from its seed. The probability of query i and key j has
-    the index ((b * heads + h) * queries + i) * keys + j, with the leading dimensions as one, in the mask of that seed.
+    The probabilities are never all in memory. For the backward pass, the inputs, the result and one number for each row
+    of the result are kept, and the mask of the dropout is made again from its seed, as in FlashAttention (Dao et al.,
+    2022). In the mask, the probability of sample b, head h, query i and key j has the index
+    ((b * heads + h) * queries + i) * keys + j. All dimensions in front of the heads together are the samples.
 
-    query is [..., heads, queries, elements], of float32, float64, float16 or bfloat16 on the CPU. Tensors of any
-    strides are taken as they are if the elements of a row lie together. The result has its dimensions in memory in
-    the order of query. A float mask is rounded to query's dtype. A query that sees no key gets zeros, as in PyTorch.
+    query is [..., heads, queries, elements], key [..., heads, keys, elements] and value [..., heads, keys, elements of
+    the result], of float32, float64, float16 or bfloat16 on the CPU. A tensor of any strides is used without a copy if
+    the elements of each row are contiguous. attn_mask is bool (True: the key is seen) or float (added to the scores),
+    and broadcasts to [..., heads, queries, keys]. A float mask is rounded to query's dtype. dropout_p is in [0, 1].
+    scale is finite and not 0; None is 1 / sqrt(elements). The dimensions of the result have the same order in memory as
+    those of query. A query that sees no key gets zeros, as in PyTorch.
 
-    generator is the source of the seed; None is PyTorch's default generator. Without dropout none is drawn. What
-    dropout says of generator= is true here.
+    The seed is drawn from generator, or from PyTorch's default generator if it is None. Without dropout no seed is
+    drawn. The docstring of dropout describes generator=.
 
-    Raises an error of PyTorch's type where PyTorch refuses a call, too, and TypeError for another dtype or layout. It
-    raises ValueError if a tensor is on another device, rows have no elements, the scale is 0 or not finite, or the mask
-    requires grad, because it would get none.
+    Raises an error of PyTorch's type if PyTorch refuses the call, too. Raises TypeError for another dtype or layout,
+    and ValueError if a tensor is on another device, if rows have no elements, if scale is 0 or not finite, or if
+    attn_mask requires grad, because it would get no gradient.
     """
     if has_torch_function((query, key, value, attn_mask)):  # a subclass, a mode, or the proxy of torch.fx
         return handle_torch_function(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention on tensors [batch, heads, rows, elements]: the calls of the C library, and the strides of their results.
 
-The library takes any strides, except between the elements of a row. Results are dense, and their dimensions lie in
-memory in the order of those of an input: what a projection left as [batch, rows, heads, elements] stays so.
+The library accepts any strides, but the elements of a row must be contiguous. Results are dense. Their dimensions have
+the same order in memory as those of an input: if a projection made [batch, rows, heads, elements], so do they.
 """
 
 import math
@@ -15,7 +15,7 @@ from .. import _library
 from . import _kernels
 from ._kernels import DTYPES
 
-_ALIGNMENT = 64  # of scratch memory
+_ALIGNMENT = 64  # of scratch memory, in bytes
 
 _c_forward = _kernels.unchecked("bitdrop_attention_forward")
 _c_backward = _kernels.unchecked("bitdrop_attention_backward")
@@ -24,9 +24,9 @@ Strides = tuple[int, int, int]  # elements from sample to sample, head to head a
 
 
 class Options(NamedTuple):
-    """What a call is told besides its tensors."""
+    """The arguments of a call that are no tensors."""
 
-    seed: int  # 0 where p is
+    seed: int  # 0 if p is 0
     p: float
     is_causal: bool
     scale: float | None
@@ -36,7 +36,7 @@ class Options(NamedTuple):
 
 
 def new(x: Tensor, cols: int) -> Tensor:
-    """Room for rows of that many elements in x's dtype, dense, in the order of x's dimensions."""
+    """A new dense tensor of x's dtype and shape, but with `cols` columns. Its dimensions have x's order in memory."""
     sizes, strides = x.shape, x.stride()
     repeats = any(stride == 0 and size > 1 for size, stride in zip(sizes, strides, strict=True))
     order = (2, 1, 0) if repeats else sorted((2, 1, 0), key=lambda i: strides[i])
@@ -48,14 +48,15 @@ def new(x: Tensor, cols: int) -> Tensor:
 
 
 def new_lse(q: Tensor) -> Tensor:
-    """Room for the logarithm of the sum of exp of each row."""
+    """A new tensor for the logarithm of the sum of exp of each row."""
     return q.new_empty(q.shape[:3], dtype=torch.float64 if q.dtype is torch.float64 else torch.float32)
 
 
 def _strides(x: Tensor) -> Strides | None:
-    """The strides that the library is told; None if the elements of a row do not lie together.
+    """The strides for the library; None if the elements of a row are not contiguous, or if rows overlap.
 
-    Those along a dimension of 1 say nothing and are made dense: the library takes three of 0 for a dense tensor.
+    The stride of a dimension of length 1 has no effect. It is replaced by the dense one, because three strides of 0
+    mean a dense tensor to the library.
     """
     samples, heads, rows, cols = x.shape
     sample, head, row, step = x.stride()
@@ -78,13 +79,13 @@ def _copy(x: Tensor) -> tuple[Tensor, Strides]:
 
 
 def _readable(x: Tensor) -> tuple[Tensor, Strides]:
-    """X, or a copy whose rows have their elements together, and its strides."""
+    """The argument x, or a copy if the elements of its rows are not contiguous, and the strides."""
     strides = _strides(x)
     return _copy(x) if strides is None else (x, strides)
 
 
 def _dense(x: Tensor) -> tuple[Tensor, Strides]:
-    """X, or a copy without gaps and repeated elements, and its strides, which a tensor that is written to can have."""
+    """The argument x, or a dense copy if x has gaps or repeats elements, and the strides. An output can have these."""
     strides = _strides(x)
     if strides is None:
         return _copy(x)
@@ -96,57 +97,64 @@ def _dense(x: Tensor) -> tuple[Tensor, Strides]:
     return x, strides
 
 
-class _Comb(NamedTuple):
-    """Where the elements of a view lie: in runs of one length, at equal distances; distance is 0 if not so."""
+class _Stripes(NamedTuple):
+    """The elements of a view as `count` contiguous stripes of equal length, whose starts are `distance` apart.
+
+    distance is 0 if the view does not consist of such stripes.
+    """
 
     storage: int
     distance: int
-    runs: int
-    first: int
-    run: int
+    count: int
+    first: int  # offset of the first stripe in the storage
+    length: int
 
 
-def _comb(x: Tensor) -> _Comb:
+def _stripes(x: Tensor) -> _Stripes:
     strides = _strides(x) or (1, 1, 1)
-    run, runs, distance = x.shape[3], 1, 0
+    length, count, distance = x.shape[3], 1, 0
     for stride, size in sorted(zip(strides, x.shape[:3], strict=True)):
         if size == 1:
             continue
-        if distance == 0 and stride == run:
-            run *= size
-        elif distance == 0 or stride == distance * runs:
-            distance, runs = distance or stride, runs * size
+        if distance == 0 and stride == length:
+            length *= size
+        elif distance == 0 or stride == distance * count:
+            distance, count = distance or stride, count * size
         else:
             distance = 0
             break
-    return _Comb(x.untyped_storage().data_ptr(), distance, runs, int(x.storage_offset()), run)
+    return _Stripes(x.untyped_storage().data_ptr(), distance, count, int(x.storage_offset()), length)
 
 
 def _side_by_side(inputs: tuple[Tensor, ...]) -> list[Tensor] | None:
-    """Room for the gradients of views that together fill one tensor, as a projection leaves them: likewise."""
-    combs = sorted(map(_comb, inputs))
-    storage, distance, runs, begin, _ = combs[0]
+    """New tensors for the gradients of q, k and v, if these are views that together fill one tensor without gaps.
+
+    A projection often makes such views. The new tensors are views of one new tensor in the same way. Returns None for
+    other inputs.
+    """
+    views = sorted(map(_stripes, inputs))
+    storage, distance, count, begin, _ = views[0]
     end = begin
-    for comb in combs:
-        if distance == 0 or comb[:4] != (storage, distance, runs, end):
+    for view in views:
+        if distance == 0 or view[:4] != (storage, distance, count, end):
             return None
-        end += comb.run
+        end += view.length
     if end - begin != distance:
         return None
-    room = inputs[0].new_empty(distance * runs)
-    return [room.as_strided(x.shape, x.stride(), x.storage_offset() - begin) for x in inputs]
+    memory = inputs[0].new_empty(distance * count)
+    return [memory.as_strided(x.shape, x.stride(), x.storage_offset() - begin) for x in inputs]
 
 
 def rounded(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """A float mask in the dtype of the query."""
-    if dtype.itemsize < mask.dtype.itemsize:  # float32's lowest number is finite, and not -inf in a half type
+    if dtype.itemsize < mask.dtype.itemsize:  # clamped, so that float32's lowest number does not become -inf
         limits = torch.finfo(dtype)
         mask = torch.where(mask.isfinite(), mask.clamp(limits.min, limits.max), mask)
     return mask.to(dtype)
 
 
 def _bias(mask: Tensor, dtype: torch.dtype, keys: int) -> Tensor:
-    """What is added to the scores: repeated by sizes of 1 and not in memory, with all keys in each row."""
+    """The bias for the library. Dimensions that repeat have size 1 and no copies in memory; each row has all keys."""
     for i in range(3):
         if mask.stride(i) == 0 and mask.shape[i] > 1:
             mask = mask.narrow(i, 0, 1)
@@ -184,15 +192,15 @@ def _call_attention(
     config = _library.Config(p, seed, mask_use=_library.MASK_REMADE)
     _alive = _kernels.share(config)
     common = (config, DTYPES[q.dtype], a)
-    room = torch.empty(_library.attention_scratch_bytes(*common) + _ALIGNMENT, dtype=torch.uint8, device="cpu")
-    scratch = (room.data_ptr() + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
+    buffer = torch.empty(_library.attention_scratch_bytes(*common) + _ALIGNMENT, dtype=torch.uint8, device="cpu")
+    scratch = (buffer.data_ptr() + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
     status = function(*common, *addresses, None, scratch)
     if status:
         _library.raise_status(status, function, common)
 
 
 def forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: Options, lse: Tensor | None) -> Tensor:
-    """The result. What lse shall hold is written to it, if it is there."""
+    """The result. If lse is not None, the logarithm of the sum of exp of each row is written to it."""
     out = new(q, v.shape[3])
     if out.numel() == 0 or k.shape[2] == 0:
         if lse is not None:
@@ -216,7 +224,7 @@ def backward(
     *,
     may_share: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of q, k and v. With may_share they may lie in one tensor, which results of an operator must not."""
+    """The gradients of q, k and v. If may_share, they may be views of one tensor, which an operator must not return."""
     gradients = _side_by_side((q, k, v)) if may_share else None
     prepare = _readable if gradients else _dense
     dq, dk, dv = gradients or [new(x, x.shape[3]) for x in (q, k, v)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shapes of attention: what broadcasts, the four dimensions that the kernels take, and why they do not take a call."""
+"""Checks of attention: how shapes broadcast, the four dimensions that kernels need, and reasons to refuse a call."""
 
 import math
 import numbers
@@ -19,7 +19,7 @@ _NUMBERS = (numbers.Real, torch.SymFloat, torch.SymInt)
 
 
 def scores_shape(query: Tensor, key: Tensor, value: Tensor, enable_gqa: bool) -> tuple[int, ...] | None:
-    """[..., heads, queries, keys], [queries, keys] of matrices, or None where dimensions do not fit."""
+    """[..., heads, queries, keys], or [queries, keys] if the inputs are matrices. None if the shapes do not fit."""
     batches: list[tuple[int, ...]] = [x.shape[:-2] for x in (query, key, value)]
     if enable_gqa:
         if not all(batches) or batches[1][-1] != batches[2][-1] or not batches[1][-1]:
@@ -40,7 +40,7 @@ def scores_shape(query: Tensor, key: Tensor, value: Tensor, enable_gqa: bool) ->
 def four_dimensions(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scores: tuple[int, ...], enable_gqa: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """[batch, heads, rows, elements] of each. What is repeated is a view, where PyTorch can make one."""
+    """Each tensor as [batch, heads, rows, elements]. Repeated samples and heads are views if PyTorch can make one."""
     batches = scores[:-3]
     heads = scores[-3] if len(scores) > 2 else 1
     samples = math.prod(batches)
@@ -51,7 +51,7 @@ def four_dimensions(
         return x.expand(*batches, heads, *x.shape[-2:]).reshape(samples, heads, *x.shape[-2:])
 
     of_key, of_value = (x.shape[-3] if x.dim() > 2 else 1 for x in (key, value))
-    group = enable_gqa or of_key == of_value  # one head for all is a group too
+    group = enable_gqa or of_key == of_value  # without enable_gqa, the only group is one head for all heads of query
     q, k, v = fold(query, heads), fold(key, of_key if group else heads), fold(value, of_value if group else heads)
     if mask is None or mask.dim() == 4 == len(scores):
         return q, k, v, mask
@@ -60,7 +60,7 @@ def four_dimensions(
     return q, k, v, mask.expand(*batches, *mask.shape[-3:]).reshape(samples, *mask.shape[-3:])
 
 
-# ---- Refusals. What PyTorch refuses too has the type of its error.
+# ---- Refusals. If PyTorch refuses a call too, the error has the same type.
 
 
 def _tensor_refusal(x: Any, name: str) -> Refusal | None:
@@ -102,14 +102,14 @@ def _numbers_refusal(dropout_p: Any, scale: Any) -> Refusal | None:
 
 def _misfit(query: Tensor, key: Tensor, value: Tensor, enable_gqa: bool) -> str:
     shapes = f"query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}"
-    heads = "" if enable_gqa else " (where fewer heads of key and value serve those of query, pass enable_gqa=True)"
+    heads = "" if enable_gqa else " (if key and value have fewer heads than query, pass enable_gqa=True)"
     return f"shapes do not fit: {shapes}{heads}"
 
 
 def refusal(
     query: Any, key: Any, value: Any, attn_mask: Any, dropout_p: Any, is_causal: bool, scale: Any, enable_gqa: bool
 ) -> Refusal | None:
-    """The type of the error and the reason, if attention does not take the call."""
+    """The type of the error and the reason if attention refuses the call; None if it does not."""
     for x, name in ((query, "query"), (key, "key"), (value, "value")):
         if refused := _tensor_refusal(x, name):
             return refused

@@ -16,7 +16,8 @@ from ._operators import apply_seed, library, register
 
 _TAGS = (
     torch.Tag.pt2_compliant_tag,
-    getattr(torch.Tag, "needs_exact_strides", torch.Tag.needs_fixed_stride_order),  # those of results follow from them
+    # The strides of the results depend on those of the inputs.
+    getattr(torch.Tag, "needs_exact_strides", torch.Tag.needs_fixed_stride_order),
 )
 _OPTIONS = "Tensor? seed, float p, bool is_causal, float? scale"
 library.define(
@@ -31,7 +32,7 @@ library.define(
 
 def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: tuple[Any, ...]) -> Options:
     seed, p, is_causal, scale = options
-    with torch.no_grad():  # a mask that requires grad is refused where it would get one
+    with torch.no_grad():  # setup_context refuses a mask that requires grad
         refused = refusal(q, k, v, mask, p, is_causal, scale, True)
     if refused is None and {x.dim() for x in (q, k, v, q if mask is None else mask)} != {4}:
         refused = RuntimeError, "q, k, v and mask must have four dimensions: batch, heads, rows, elements"
@@ -71,7 +72,7 @@ def _attention_backward_fake(
     return calls.new(q, q.shape[3]), calls.new(k, k.shape[3]), calls.new(v, v.shape[3])
 
 
-# ---- Formulas: PyTorch's operators, which have all derivatives, on the matrix of all scores.
+# ---- Formulas: PyTorch's operators, which have derivatives of any order, on the matrix of all scores.
 
 
 def by_formulas(
@@ -84,7 +85,7 @@ def by_formulas(
     is_causal: bool,
     scale: float | None,
 ) -> Tensor:
-    """The result, with the mask of bitdrop::attention."""
+    """The result by PyTorch's operators, with the same mask as bitdrop::attention."""
     wide = torch.float64 if q.dtype is torch.float64 else torch.float32
     group = q.shape[1] // k.shape[1] if k.shape[1] else 1
     keys, values = (x.to(wide).repeat_interleave(group, 1) for x in (k, v))
@@ -113,7 +114,7 @@ def _check_needs(needs_grad: bool) -> None:
 
 
 class _Attention:
-    """Formulas of bitdrop::attention. lse is for its backward pass alone."""
+    """Derivatives of bitdrop::attention. The output lse is only an input of the backward pass: it has no derivative."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -128,7 +129,7 @@ class _Attention:
 
 
 class _AttentionBackward:
-    """Formulas of bitdrop::attention_backward, a function of dout, q, k and v: out and lse follow from these."""
+    """Derivatives of bitdrop::attention_backward as a function of dout, q, k and v, which determine out and lse."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -147,7 +148,7 @@ class _AttentionBackward:
 
 
 def backward_by_formulas(dout: Tensor, q: Tensor, k: Tensor, v: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of q, k and v, with all derivatives."""
+    """The gradients of q, k and v by PyTorch's operators, with derivatives of any order."""
     result: tuple[Tensor, Tensor, Tensor] = torch.func.vjp(lambda *qkv: by_formulas(*qkv, *rest), q, k, v)[1](dout)
     return result
 
@@ -155,7 +156,7 @@ def backward_by_formulas(dout: Tensor, q: Tensor, k: Tensor, v: Tensor, *rest: A
 def apply_backward(
     dout: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, out: Tensor, lse: Tensor, *rest: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """attention_backward with its derivatives. out and lse are no inputs to these, but functions of the inputs."""
+    """attention_backward with its derivatives, which treat out and lse as functions of dout, q, k and v."""
     if forward_ad._current_level >= 0:
         return backward_by_formulas(dout, q, k, v, mask, *rest)
     result: tuple[Tensor, Tensor, Tensor] = torch.ops.bitdrop.attention_backward(

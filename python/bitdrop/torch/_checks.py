@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What functions and operators check of their arguments. Anyone may call an operator, so it checks them all again."""
+"""Checks of the arguments of functions and operators. Users may call an operator directly, so it checks all of them."""
 
 import numbers
 from typing import Any
@@ -16,7 +16,7 @@ from ._eager import is_grad_enabled
 
 
 def check(x: Tensor) -> None:
-    """An error unless x is what the kernels take."""
+    """An error unless the kernels support x."""
     if is_dtensor(x):
         raise TypeError(
             "bitdrop: the tensor is a DTensor, and of bitdrop's functions only dropout() takes one: "
@@ -48,14 +48,14 @@ def check_p(p: float) -> None:
 
 
 def check_activation(activation: str) -> None:
-    """An error unless there is such an activation."""
+    """An error unless activation is the name of one."""
     if not isinstance(activation, str) or activation not in _kernels_2d.ACTIVATIONS:
         names = ", ".join(map(repr, _kernels_2d.ACTIVATIONS))
         raise ValueError(f"bitdrop: activation must be one of {names}, not {shown(activation)}")
 
 
 def check_generator(generator: torch.Generator, draws: bool = True) -> None:
-    """An error unless generator is one of the CPU. With draws, also an error if checkpointing repeats the call."""
+    """An error unless generator is one of the CPU. If draws, also an error if checkpointing repeats the call."""
     if not isinstance(generator, torch.Generator):
         raise TypeError(f"bitdrop: generator must be a torch.Generator or None, and is {type(generator).__name__}")
     if generator.device.type != "cpu":
@@ -67,9 +67,10 @@ def check_generator(generator: torch.Generator, draws: bool = True) -> None:
 
 
 def check_not_repeated() -> None:
-    """An error in a call that checkpointing repeats.
+    """An error if checkpointing repeats this call.
 
-    Such a call runs in a backward pass with grad mode on. Hooks and formulas of derivatives run with grad mode off.
+    A repeated call runs in a backward pass with grad mode on. Hooks and formulas of derivatives run there with grad
+    mode off.
     """
     if is_grad_enabled() and torch._C._current_graph_task_id() != -1:
         raise RuntimeError(
@@ -85,7 +86,7 @@ def seed_of(seed: Tensor) -> int:
 
 
 def _check_mask(dy: Tensor, mask: Tensor) -> None:
-    """An error unless mask is one of dy: flat, or of as many rows as it has, each of which starts at a byte."""
+    """An error unless mask fits dy: flat, or with rows that each start at a byte."""
     rows = mask.shape[0] if mask.dim() == 2 else 1
     cols = dy.numel() // rows if rows else 0
     expected = (rows, (cols + 7) // 8) if mask.dim() == 2 else ((cols + 7) // 8,)
@@ -106,7 +107,7 @@ def _check_operand(name: str, operand: Tensor, first: Tensor) -> None:
 
 
 def checked_arguments(names: list[str], args: tuple[Any, ...]) -> list[Any]:
-    """Arguments for a kernel from those of its operator, which are known by their names."""
+    """The checked arguments of a kernel, from those of its operator. The name of an argument says how to check it."""
     given = dict(zip(names, args, strict=True))
     first = args[0]
     check(first)
@@ -131,9 +132,9 @@ def checked_arguments(names: list[str], args: tuple[Any, ...]) -> list[Any]:
 
 
 def check_devices(names: list[str], args: tuple[Any, ...]) -> None:
-    """An error if a tensor of a call on the meta device has memory: the results would be memory that nothing writes.
+    """An error if a call on the meta device has a tensor on another device: nothing would write its results.
 
-    Tensors of FakeTensorMode have none, and a seed may come from the CPU.
+    FakeTensors have no memory and are accepted. The seed may be on the CPU.
     """
     for name, x in zip(names, args, strict=True):
         if isinstance(x, Tensor) and not (name == "seed" or x.is_meta or isinstance(x, FakeTensor)):

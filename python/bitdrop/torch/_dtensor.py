@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""dropout of DTensors: each rank drops from its shard what one device would drop from the whole."""
+"""dropout of DTensors: each rank drops the elements of its shard that one device would drop of the whole tensor."""
 
 import itertools
 import math
@@ -18,12 +18,12 @@ _c_forward = _kernels.unchecked("bitdrop_forward_2d")
 
 
 def is_dtensor(x: Tensor) -> bool:
-    """Without an import of torch.distributed.tensor, which takes long."""
+    """Whether x is a DTensor. Does not import torch.distributed.tensor, because that takes long."""
     return type(x) is not Tensor and isinstance(x, getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", ()))
 
 
 class _Piece(NamedTuple):
-    """Elements of a shard, row-major: index c of row r is at offset + r * pitch + c in the whole."""
+    """Elements of a shard in row-major order. Element (r, c) has the index offset + r * pitch + c in the whole."""
 
     rows: int
     cols: int
@@ -32,13 +32,14 @@ class _Piece(NamedTuple):
 
 
 def _pieces(whole: Sequence[int], shard: Sequence[int], first: Sequence[int]) -> Iterator[_Piece]:
-    """A shard, which begins at the place first of the whole, as pieces that lie one after the other in memory.
+    """The pieces of a shard, in the order in which they follow one another in memory.
 
-    There is one piece if at most the first dimension and one other are cut.
+    whole and shard are shapes, and first is the multi-dimensional index in the whole at which the shard begins. There
+    is one piece if no more than the first dimension and one other dimension are cut.
     """
     strides = [math.prod(whole[dim + 1 :]) for dim in range(len(whole))]
     cut = [0, 0, *(dim for dim, size in enumerate(whole) if shard[dim] != size)]
-    outer, inner = cut[-2:]  # no dimension between them, or within the inner one, is cut
+    outer, inner = cut[-2:]  # the last two dimensions that are cut
     rows, cols = math.prod(shard[outer:inner]), math.prod(shard[inner:])
     pitch = math.prod(whole[inner:])
     for index in itertools.product(*map(range, shard[:outer])):
@@ -47,7 +48,7 @@ def _pieces(whole: Sequence[int], shard: Sequence[int], first: Sequence[int]) ->
 
 
 def _recompute(x: Tensor, seed: int, p: float, pieces: Sequence[_Piece]) -> Tensor:
-    """The result or, given dy in the place of x, the gradient of x."""
+    """The result. If x is dy, this is the gradient."""
     if not x.is_contiguous():
         return torch.empty_like(x).copy_(_recompute(x.contiguous(), seed, p, pieces))
     y = torch.empty_like(x)
@@ -65,7 +66,7 @@ def _recompute(x: Tensor, seed: int, p: float, pieces: Sequence[_Piece]) -> Tens
 
 
 class _Sharded(torch.autograd.Function):
-    """Dropout of the local tensor. It is linear, and so its own derivative."""
+    """Dropout of the local tensor. It is linear in x, so the derivative is the same function."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, seed: int, p: float, pieces: Sequence[_Piece]) -> Tensor:
@@ -74,12 +75,12 @@ class _Sharded(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
-        _ = ctx.saved_tensors  # none, but PyTorch refuses a second pass without retain_graph
+        _ = ctx.saved_tensors  # empty, but this makes PyTorch refuse a second pass without retain_graph
         return _Sharded.apply(dy, *ctx.rest), None, None, None
 
 
 def _common_seed(mesh: Any, generator: torch.Generator | None) -> int:
-    """The seed that the first rank of the mesh draws. All ranks draw, so that generators that agree go on agreeing."""
+    """The seed that the first rank of the mesh draws. All ranks draw one, so that equal generators stay equal."""
     seed = torch.tensor(draw_seed(generator))
     for dim in range(mesh.ndim):
         group = mesh.get_group(dim)
@@ -88,7 +89,7 @@ def _common_seed(mesh: Any, generator: torch.Generator | None) -> int:
 
 
 def refused_placements(x: Any) -> list[Any]:
-    """Those of x that dropout cannot take."""
+    """The placements of the DTensor x that dropout does not support."""
     from torch.distributed.tensor import Replicate, Shard
 
     return [place for place in x.placements if not place.is_partial() and type(place) not in (Replicate, Shard)]
@@ -96,7 +97,7 @@ def refused_placements(x: Any) -> list[Any]:
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def dropout(x: Any, p: float, inplace: bool, generator: torch.Generator | None) -> Tensor:
-    """Of a DTensor in training. Nothing is kept for the backward pass but a seed, which all ranks share."""
+    """Dropout of a DTensor in training. Only the seed is kept for the backward pass. All ranks have the same seed."""
     from torch.distributed.tensor import DTensor, Replicate
     from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
@@ -105,8 +106,8 @@ def dropout(x: Any, p: float, inplace: bool, generator: torch.Generator | None) 
             f"bitdrop: dropout takes a DTensor of Shard, Replicate and Partial, and this one has {refused[0]}: "
             ".redistribute() it first"
         )
-    # A sum that is still to be made is made first: the scale is to round it and not its terms.
-    # PyTorch 2.7 cannot differentiate a redistribution that has nothing to do on a mesh of two dimensions.
+    # A partial sum is reduced first, so that the scale rounds the sum and not its terms. Without partial placements
+    # nothing is redistributed: on a mesh of two dimensions, PyTorch 2.7 cannot differentiate that.
     whole = x
     if any(place.is_partial() for place in x.placements):
         whole = x.redistribute(placements=[Replicate() if place.is_partial() else place for place in x.placements])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dropout with what stands before and after it in a model, in one pass over memory."""
+"""Dropout fused with the operations next to it in a model, in one pass over memory."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from ._checks import check, check_activation, check_generator, check_p
 from ._eager import draw_seed, is_eager, is_grad_enabled
 from ._operators import call, define, keep, like_fake, traced_seed
 
-# ---- Derivatives. Those of a bias are the sums of columns, and tangents take the same way as gradients.
+# ---- Derivatives. The gradient of a bias is the sum over each column. Tangents use the same operators as gradients.
 
 
 def _column_sums(dx: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class _Add:
 
 
 class _Activation:
-    """y = D(act(x + bias)). The mask of relu is its derivative; the others need x and bias too."""
+    """y = D(act(x + bias)). For relu the mask is all that the derivative needs; the others need x and bias too."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -100,7 +100,7 @@ _second: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class _ActivationBackward:
-    """dx = D'(dy) * act'(x + bias): linear in dy, and by PyTorch's operators differentiable in x and bias."""
+    """dx = D'(dy) * act'(x + bias). It is linear in dy. PyTorch's operators compute the derivatives in x and bias."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -137,7 +137,7 @@ class _ActivationBackward:
         return _sum(linear, None if inner is None else _ActivationBackward._curved(ctx, inner))
 
 
-# ---- Operators. Each keeps a mask with rows of its own if there is a bias.
+# ---- Operators. Their masks are by rows if there is a bias, else flat.
 
 
 def _masked_fake(x: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -168,7 +168,7 @@ define(
 
 
 def _checked(x: Tensor, bias: Tensor | None, residual: Tensor | None) -> list[Tensor]:
-    """The tensors that there are, all of the dtype that PyTorch's sum of them has, or an error."""
+    """The tensors that are not None, converted to the dtype that their sum in PyTorch has. Raises an error if wrong."""
     tensors = {"x": x, "residual": residual, "bias": bias}
     for name, value in tensors.items():
         if value is not None and not isinstance(value, Tensor):
@@ -200,7 +200,8 @@ def _run(name: str, given: Sequence[Tensor | None], p: float, generator: torch.G
     return _operators.kernels[name](*given, drawn, p, *rest, keep=False)[0]
 
 
-def _arguments(p: float, training: bool, generator: torch.Generator | None) -> float:
+def _checked_p(p: float, training: bool, generator: torch.Generator | None) -> float:
+    """Checked p as a float; 0 in evaluation. Also checks generator."""
     check_p(p)
     p = float(p) if training else 0.0
     if generator is not None:
@@ -218,19 +219,20 @@ def dropout_add(
     *,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """The sum residual + dropout(x + bias), in one pass: the end of a block of a transformer.
+    """The sum residual + dropout(x + bias), in one pass over memory, as at the end of a transformer block.
 
-    x and residual have one shape, and bias has one dimension, the last of x. As in PyTorch's own sum, tensors of
-    several dtypes are converted to the widest first. For the backward pass one bit an element is kept. In f16 and bf16
-    the sum is rounded once, and not after each step. In evaluation, the same without dropout. What dropout says of
-    dtypes, strides, generator and errors is true here.
+    x and residual have the same shape. bias has the shape [last dimension of x]. Tensors of different dtypes are first
+    converted to one dtype, as PyTorch's own sum does. For the backward pass, one bit for each element is kept. In
+    float16 and bfloat16, the sum is rounded once, not after each step. In evaluation, the result is residual + (x +
+    bias). The docstring of dropout describes p, dtypes, strides, generator and errors. Also raises ValueError for
+    wrong shapes.
     """
     tensors = (x, residual) if bias is None else (x, residual, bias)
     if has_torch_function(tensors):
         return handle_torch_function(
             dropout_add, tensors, x, residual, p=p, training=training, bias=bias, generator=generator
         )
-    p = _arguments(p, training, generator)
+    p = _checked_p(p, training, generator)
     x, residual, *biases = _checked(x, bias, residual)
     if _stock.recording():
         return _stock.dropout_add(x, residual, p, p > 0, bias, generator)
@@ -247,12 +249,13 @@ def activation_dropout(
     *,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Dropout of act(x + bias), in one pass: the middle of a feed-forward block.
+    """Dropout of act(x + bias), in one pass over memory, as in the middle of a feed-forward block.
 
-    activation is "relu", "gelu", "gelu_tanh" or "silu"; docs/reference.md has their formulas and errors. For the
-    backward pass relu keeps one bit an element, which stands for the activation and dropout, and nothing else; the
-    others keep that bit, and x and bias. bias has one dimension, the last of x. In evaluation, the same without
-    dropout. What dropout_add says of dtypes is true here.
+    activation is "relu", "gelu", "gelu_tanh" or "silu"; docs/reference.md has their formulas and errors. bias has the
+    shape [last dimension of x]. For the backward pass, "relu" keeps only one bit for each element, which serves both
+    the activation and dropout. The others keep one bit for each element, x and bias. In evaluation, the result is
+    act(x + bias). The docstring of dropout_add describes dtypes, and that of dropout p, strides, generator and errors.
+    Also raises ValueError for wrong shapes and unknown activations.
     """
     tensors = (x,) if bias is None else (x, bias)
     if has_torch_function(tensors):
@@ -267,7 +270,7 @@ def activation_dropout(
             generator=generator,
         )
     check_activation(activation)
-    p = _arguments(p, training, generator)
+    p = _checked_p(p, training, generator)
     x, *biases = _checked(x, bias, None)
     if _stock.recording():
         return _stock.activation_dropout(x, p, activation, p > 0, bias, generator)

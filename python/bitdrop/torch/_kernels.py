@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tensors in, the calls of the C library out: threads, stores, and results of the strides that PyTorch gives."""
+"""Flat calls of the C library on tensors: which threads and stores they use. Results have the strides of PyTorch's."""
 
 import ctypes
 import functools
@@ -21,9 +21,9 @@ DTYPES = {
     torch.bfloat16: _library.BF16,
 }
 
-# ---- Threads: PyTorch's own. A second pool beside them would be slower to wake and compete for the cores.
+# ---- Threads: PyTorch's own. The threads of a second pool would wake more slowly and compete for the cores.
 
-SHARED = 1 << 16  # fewest elements that the library shares out
+SHARED = 1 << 16  # calls on at least this many elements use several threads
 
 
 class _Team(ctypes.Structure):
@@ -33,9 +33,9 @@ class _Team(ctypes.Structure):
 
 
 def _find_openmp() -> int | None:
-    """Address of GOMP_parallel in PyTorch's OpenMP runtime. None if there is none: not on Linux, or another pool."""
+    """Address of GOMP_parallel in PyTorch's OpenMP runtime. None if not on Linux, or if PyTorch uses another pool."""
     try:
-        # The handle finds what this library depends on, and no other OpenMP that the process may hold.
+        # This handle finds the runtime that libtorch_cpu.so depends on, not another one in the same process.
         library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
         return ctypes.cast(library.GOMP_parallel, ctypes.c_void_p).value
     except (OSError, AttributeError):
@@ -46,13 +46,14 @@ _openmp = _find_openmp()
 _run = _library.Parallel.in_dll(_library.library, "bitdrop_openmp").run
 
 
-def _stay_alone() -> None:
+def _use_one_thread() -> None:
     global _openmp
     _openmp = None
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_stay_alone)  # libgomp waits there for threads that the fork left behind
+    # In the child, libgomp would wait for threads that exist only in the parent.
+    os.register_at_fork(after_in_child=_use_one_thread)
 
 
 @functools.lru_cache(maxsize=8)
@@ -62,7 +63,7 @@ def _team(threads: int) -> tuple[_library.Parallel, _Team]:
 
 
 def share(config: _library.Config) -> object:
-    """Let PyTorch's threads run the tasks of a call. What is returned must live until the call has ended."""
+    """Let PyTorch's threads run the tasks of a call. The caller must keep the returned object until the call returns."""
     threads = torch.get_num_threads()
     if threads == 1 or _openmp is None:
         return None
@@ -73,7 +74,7 @@ def share(config: _library.Config) -> object:
 
 # ---- Stores.
 
-_LARGE = 8 << 20  # bytes from which streaming pays in a model, where the other tensors want the cache too
+_LARGE = 8 << 20  # bytes from which streaming is faster in a model, because other tensors need the cache too
 _HUGE_PAGE = 2 << 20
 _MADV_HUGEPAGE = 14
 
@@ -84,17 +85,20 @@ if _libc is not None:
 
 
 def _untouched(y: Tensor) -> bool:
-    """True if the middle of y has no page: it was never touched or, which costs speed only, is swapped out."""
+    """True if the page in the middle of y is not in memory: y was never touched.
+
+    A page that is swapped out gives a wrong answer, which costs only speed.
+    """
     resident = ctypes.create_string_buffer(1)
     middle = (y.data_ptr() + y.nbytes // 2) & -mmap.PAGESIZE
     return _libc.mincore(middle, 1, resident) == 0 and not resident.raw[0] & 1
 
 
 def choose_stores(y: Tensor) -> int:
-    """How to write y, which goes by the whole tensor and not by a thread's part.
+    """How to write y. The size of the whole tensor decides, not that of one thread's part.
 
-    A page that the OS zeroes at its first touch is in the cache then: streaming would take it to memory twice. With
-    huge pages these first touches take a third of the time.
+    The OS zeroes a page when it is first touched, which brings it into the cache. With streaming stores it would be
+    written to memory twice. With huge pages, the first touches need a third of the time.
     """
     if y.nbytes < _LARGE:
         return _library.STORES_AUTO
@@ -102,14 +106,14 @@ def choose_stores(y: Tensor) -> int:
         return _library.STORES_STREAMING
     begin = (y.data_ptr() + _HUGE_PAGE - 1) & -_HUGE_PAGE
     end = (y.data_ptr() + y.nbytes) & -_HUGE_PAGE
-    _libc.madvise(begin, end - begin, _MADV_HUGEPAGE)  # until it is unmapped; where it fails, slower
+    _libc.madvise(begin, end - begin, _MADV_HUGEPAGE)  # has effect until the memory is unmapped; may fail: only slower
     return _library.STORES_CACHED
 
 
-# ---- Kernels. Of tensors that are not contiguous they make copies.
+# ---- Kernels. They copy tensors that are not contiguous.
 
 
-functions: list[Any] = []  # all that bitdrop.torch calls, for report() to listen to
+functions: list[Any] = []  # all functions of the library that bitdrop.torch calls; report() observes them
 
 
 def unchecked(name: str) -> Any:
@@ -126,7 +130,7 @@ _c_recompute = unchecked("bitdrop_recompute")
 
 
 def _call_flat(function: Any, config: _library.Config, x: Tensor, *mask_address: int) -> Tensor:
-    """The result. Leaves config as it is: several calls, of several threads too, may have it."""
+    """The result. config is not changed, because other calls, also on other threads, may use it at the same time."""
     packed = x if x.is_contiguous() else x.contiguous()
     y = torch.empty_like(packed)
     n = x.numel()
@@ -140,7 +144,7 @@ def _call_flat(function: Any, config: _library.Config, x: Tensor, *mask_address:
 
 
 def new_mask(x: Tensor) -> Tensor:
-    """Room for the mask of x: ceil(n / 8) bytes."""
+    """A new tensor for the mask of x: ceil(n / 8) bytes."""
     return x.new_empty((x.numel() + 7) // 8, dtype=torch.uint8)
 
 
@@ -151,10 +155,10 @@ def forward(x: Tensor, config: _library.Config) -> tuple[Tensor, Tensor]:
 
 
 def backward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-    """The gradient of x, by the mask."""
+    """The gradient of x from the mask."""
     return _call_flat(_c_backward, _library.Config(p), dy, mask.data_ptr())
 
 
 def recompute(x: Tensor, config: _library.Config) -> Tensor:
-    """The result or, given dy in the place of x, the gradient of x, by the seed."""
+    """The result from the seed. If x is dy, this is the gradient."""
     return _call_flat(_c_recompute, config, x)

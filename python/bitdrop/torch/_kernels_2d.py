@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls of the C library on rows and columns, as _kernels.py has the flat ones."""
+"""Calls of the C library on rows and columns of tensors. _kernels.py has the flat ones."""
 
 import math
 from typing import Any
@@ -29,7 +29,7 @@ _functions = {
 
 
 def _call_2d(name: str, p: float, seed: int, shape: _library.Shape2D, y: Tensor, *arguments: Any) -> None:
-    """Arguments are what follows the shape: addresses, of which the last is that of the mask, or None to remake it."""
+    """Call a function. arguments follow the shape: the last is the mask's address, or None to make its bits again."""
     config = _library.Config(p, seed)
     if arguments[-1] is None:
         config.mask_use = _library.MASK_REMADE
@@ -42,20 +42,20 @@ def _call_2d(name: str, p: float, seed: int, shape: _library.Shape2D, y: Tensor,
         _library.raise_status(status, function, (config, DTYPES[y.dtype], shape))
 
 
-# ---- Rows that are dropped as a whole, and alpha dropout.
+# ---- Dropout of whole rows, and alpha dropout.
 
 
 def _layout(x: Tensor, dims: int) -> _library.Shape2D | None:
-    """One decision for each index of the first dims dimensions, or for each element if dims is 0.
+    """Rows and columns of x. There is one decision for each index of the first dims dimensions.
 
-    None if x must first be copied to row-major order.
+    If dims is 0, there is one decision for each element. None if x must first be copied to row-major order.
     """
     n = x.numel()
     if x.is_contiguous():
         if dims == 0:
             return _library.Shape2D(1, n)
         rows = math.prod(x.shape[:dims])
-        # An element a row has the same index either way.
+        # With one element in each row, both forms give the same indices.
         return _library.Shape2D(1, n) if rows == n else _library.Shape2D(rows, n // rows, unit=_EACH_ROW)
     if dims in (1, 2) and x.dim() > 2 and x.movedim(1, -1).is_contiguous():  # channels last
         rows, cols = x.shape[:2]
@@ -77,7 +77,7 @@ def _drop_rows(name: str, x: Tensor, seed: int, p: float, dims: int) -> Tensor:
 
 
 def feature_dropout(x: Tensor, seed: int, p: float, dims: int) -> Tensor:
-    """The result or, given dy in the place of x, the gradient of x."""
+    """The result. If x is dy, this is the gradient."""
     return _drop_rows("forward_2d", x, seed, p, dims)
 
 
@@ -91,7 +91,7 @@ def alpha_dropout_backward(dy: Tensor, seed: int, p: float, dims: int) -> Tensor
     return _drop_rows("backward_alpha", dy, seed, p, dims)
 
 
-# ---- Fused calls. Without a bias, a tensor is one row. With one, it has a row for each index but the last dimension's.
+# ---- Fused calls. Without a bias, a tensor is one row. With a bias, its last dimension is the columns.
 
 
 def _matrix(x: Tensor, bias: Tensor | None) -> tuple[int, int]:
@@ -101,13 +101,13 @@ def _matrix(x: Tensor, bias: Tensor | None) -> tuple[int, int]:
 
 
 def mask_shape(x: Tensor, bias: Tensor | None) -> tuple[int, int]:
-    """Rows and bytes of the mask of x."""
+    """The shape of the mask of x: rows, and bytes in a row."""
     rows, cols = _matrix(x, bias)
     return rows, (cols + 7) // 8
 
 
 def new_mask(x: Tensor, bias: Tensor | None) -> Tensor:
-    """Room for the mask of x."""
+    """A new tensor for the mask of x."""
     return x.new_empty(mask_shape(x, bias), dtype=torch.uint8)
 
 
@@ -115,7 +115,7 @@ def _forward(
     name: str, code: tuple[int, ...], x: Tensor, bias: Tensor | None, others: tuple[Tensor, ...], seed: int, p: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-    """A forward call of contiguous tensors: y and the mask, or None in its place unless keep is True."""
+    """A forward call on contiguous tensors: y, and the mask if keep is True, else None."""
     rows, cols = _matrix(x, bias)
     y = torch.empty_like(x)
     mask = x.new_empty((rows, (cols + 7) // 8), dtype=torch.uint8) if keep else None
@@ -165,9 +165,9 @@ def activation_dropout_backward(
 
 
 def dropout_backward(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-    """The gradient of x of dropout, by a mask that is flat or has rows."""
+    """The gradient of x from a mask that is flat or by rows."""
     rows, n = mask.shape[0] if mask.dim() == 2 else 1, dy.numel()
-    if rows <= 1 or n % (8 * rows) == 0:  # no bits lie between rows
+    if rows <= 1 or n % (8 * rows) == 0:  # the mask has no unused bits between rows
         return _kernels.backward(dy, mask, p)
     if not dy.is_contiguous():
         return torch.empty_like(dy).copy_(dropout_backward(dy.contiguous(), mask, p))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Modules with the arguments of torch.nn's, and generator=, from which they draw their seeds."""
+"""Modules with the arguments of torch.nn's, and with generator=, from which they draw their seeds."""
 
 import warnings
 
@@ -12,13 +12,13 @@ from ._dropout import dropout
 from ._fused import activation_dropout, dropout_add
 from ._variants import alpha_dropout, drop_leading, feature_alpha_dropout, feature_dropout
 
-# As __module__ of an instance, this makes torch.fx keep a call of the module, as it keeps those of torch.nn's modules.
+# With this as __module__ of an instance, torch.fx keeps calls of the module, as it does for torch.nn's modules.
 # Otherwise it would trace into forward and freeze p and the mode: the traced model would drop after eval(), too.
 LEAF = torch.nn.Dropout.__module__
 
 
 class Drawing(_DropoutNd):
-    """What all modules have."""
+    """Base class of all modules: p, inplace and generator."""
 
     generator: torch.Generator | None
 
@@ -29,7 +29,7 @@ class Drawing(_DropoutNd):
         self.generator = generator
 
     def __prepare_scriptable__(self) -> "Drawing":
-        """torch.jit.script asks for what it shall compile."""
+        """torch.jit.script calls this to get the module that it compiles."""
         if self.generator is not None:
             raise NotImplementedError(
                 f"bitdrop: torch.jit.script cannot draw from a generator: set {type(self).__name__}.generator to None"
@@ -38,7 +38,7 @@ class Drawing(_DropoutNd):
 
 
 class Dropout(Drawing, torch.nn.Dropout):
-    """torch.nn.Dropout by bitdrop; recompute=True keeps nothing for the backward pass."""
+    """torch.nn.Dropout by bitdrop. With recompute=True, only a seed is kept for the backward pass."""
 
     recompute: bool
 
@@ -58,12 +58,12 @@ class Dropout(Drawing, torch.nn.Dropout):
         return dropout(input, self.p, self.training, self.inplace, recompute=self.recompute, generator=self.generator)
 
     def extra_repr(self) -> str:
-        """As torch.nn.Dropout's, and recompute where it is set."""
+        """The text of torch.nn.Dropout, and recompute if it is True."""
         return super().extra_repr() + (", recompute=True" if self.recompute else "")
 
 
 class AlphaDropout(Drawing, torch.nn.AlphaDropout):
-    """torch.nn.AlphaDropout by bitdrop. Unlike there, inplace=True is obeyed."""
+    """torch.nn.AlphaDropout by bitdrop. inplace=True works in place, which torch.nn.AlphaDropout does not."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Alpha dropout in training, input itself in evaluation."""
@@ -71,7 +71,7 @@ class AlphaDropout(Drawing, torch.nn.AlphaDropout):
 
 
 class FeatureAlphaDropout(Drawing, torch.nn.FeatureAlphaDropout):
-    """torch.nn.FeatureAlphaDropout by bitdrop. Unlike there, inplace=True is obeyed."""
+    """torch.nn.FeatureAlphaDropout by bitdrop. inplace=True works in place, which torch.nn's does not."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Alpha dropout of each (n, c) of [N, C, ...] in training, input itself in evaluation."""
@@ -124,9 +124,9 @@ class Dropout3d(Drawing, torch.nn.Dropout3d):
 
 
 class DropPath(Drawing):
-    """Drops whole samples (stochastic depth, Huang et al., 2016): a decision for each index of the first dimension.
+    """Drops whole samples (stochastic depth, Huang et al., 2016): one decision for each index of the first dimension.
 
-    Kept samples are scaled by 1 / (1 - p). It stands at the end of a residual branch: x + DropPath(p)(branch(x)).
+    Kept samples are scaled by 1 / (1 - p). Use it at the end of a residual branch: x + DropPath(p)(branch(x)).
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -135,22 +135,25 @@ class DropPath(Drawing):
 
 
 class DropoutAdd(Drawing):
-    """residual + dropout(x + bias) in one pass, without dropout in evaluation."""
+    """residual + dropout(x + bias) in one pass over memory. In evaluation nothing is dropped."""
 
     def __init__(self, p: float = 0.5, *, generator: torch.Generator | None = None) -> None:
         super().__init__(p, generator=generator)
 
     def forward(self, x: Tensor, residual: Tensor, bias: Tensor | None = None) -> Tensor:
-        """As the function dropout_add."""
+        """dropout_add of x and residual of the same shape, and of a bias with the shape of x's last dimension."""
         return dropout_add(x, residual, self.p, self.training, bias, generator=self.generator)
 
     def extra_repr(self) -> str:
-        """Only p: there is no inplace."""
+        """The argument p."""
         return f"p={self.p}"
 
 
 class ActivationDropout(Drawing):
-    """dropout(act(x + bias)) in one pass, without dropout in evaluation; "relu", "gelu", "gelu_tanh" or "silu"."""
+    """dropout(act(x + bias)) in one pass over memory. In evaluation nothing is dropped.
+
+    activation is "relu", "gelu", "gelu_tanh" or "silu".
+    """
 
     def __init__(self, p: float = 0.5, activation: str = "relu", *, generator: torch.Generator | None = None) -> None:
         super().__init__(p, generator=generator)
@@ -158,9 +161,9 @@ class ActivationDropout(Drawing):
         self.activation = activation
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """As the function activation_dropout."""
+        """activation_dropout of x of any shape, and of a bias with the shape of x's last dimension."""
         return activation_dropout(x, self.p, self.activation, self.training, bias, generator=self.generator)
 
     def extra_repr(self) -> str:
-        """The arguments: there is no inplace."""
+        """The arguments p and activation."""
         return f"p={self.p}, activation={self.activation!r}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nested tensors of both layouts: what is done to them is done to the values of all their samples together."""
+"""Nested tensors of both layouts. Functions are applied to the values of all their samples together."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def by_values(function: Callable[[Tensor], Tensor], x: Tensor, inplace: bool) -> Tensor:
-    """A function of each element for itself, on a nested tensor. The result has the layout and the sizes of x."""
+    """Apply an elementwise function to a nested tensor. The result has the layout and the sizes of x."""
     values = function(x.values())
     if x.layout is torch.jagged:
         jagged: Any = x

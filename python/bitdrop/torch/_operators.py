@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operators bitdrop::*, whatever PyTorch does to them. Those of plain dropout are at the end.
+"""How the operators bitdrop::* are defined: seeds, derivatives and vmap. The operators of plain dropout are at the end.
 
-The kernel of the Autograd key is an autograd.Function of each operator's formulas. So reverse mode, forward mode,
-torch.func's transforms and torch.compile all find the same formulas on the operator itself.
+The kernel for the Autograd key is an autograd.Function that has the operator's formulas. So reverse mode, forward mode,
+torch.func's transforms and torch.compile all use the same formulas.
 """
 
 from collections.abc import Callable
@@ -28,8 +28,8 @@ from ._eager import SEEDS, is_eager, is_exporting, is_grad_enabled, transforming
 def traced_seed(generator: torch.Generator | None = None) -> Tensor:
     """The seed that draw_seed draws, as a tensor that a graph can hold.
 
-    It comes from torch.randint because AOTAutograd merges equal calls of any operator that it does not know to be
-    random: several dropouts would have one mask.
+    torch.randint draws it, because AOTAutograd merges equal calls of all operators except those it knows to be random:
+    several dropouts would get the same mask.
     """
     if generator is not None:
         if is_compiling():
@@ -37,7 +37,8 @@ def traced_seed(generator: torch.Generator | None = None) -> Tensor:
         return _draw_from(generator)
     if not is_compiling():
         return _draw_marked()
-    # Dynamo traces this function. It would lose the mark, and cannot trace the operator within torch.func.
+    # Here Dynamo traces this function. It would lose the mark of _draw_marked(), so the graph gets the operator seed
+    # instead, which Dynamo cannot trace within torch.func.
     if not (is_exporting() or transforming()):
         return torch.ops.bitdrop.seed()
     if transforming() and torch._functorch.config.activation_memory_budget < 1:
@@ -52,15 +53,16 @@ def _draw_from(generator: torch.Generator) -> Tensor:
 
 
 def _draw_marked() -> Tensor:
-    """The drawing, marked to be saved where AOTAutograd traces it.
+    """Draws a seed. If AOTAutograd traces the call, the node is marked as one whose result must be saved.
 
-    Its partitioner may recompute any other node in the backward pass, a random one too (activation_memory_budget
-    below 1). Another seed there would be another mask: a wrong gradient.
+    Without the mark, the partitioner of AOTAutograd may repeat the node in the backward pass, although it is random
+    (activation_memory_budget below 1). That would draw another seed: another mask, and a wrong gradient.
     """
-    # Only a trace reads the mark. It is global to the process: eager threads would leave each other's behind.
+    # Set the mark only while a trace records it. It is global to the process: threads in eager mode would leave each
+    # other's marks set.
     if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is None:
         return torch.randint(SEEDS, (), dtype=torch.int64, device="cpu")
-    # With a budget of 0 the partitioner does not look at the mark.
+    # With a budget of 0, the partitioner ignores the mark.
     if is_grad_enabled() and torch._functorch.config.activation_memory_budget == 0:
         raise RuntimeError(
             "bitdrop: torch._functorch.config.activation_memory_budget = 0 would make the backward pass draw another "
@@ -78,7 +80,7 @@ def _draw_marked() -> Tensor:
             meta["recompute"] = before
 
 
-# ---- What an operator is.
+# ---- How an operator is defined.
 
 library = torch.library.Library("bitdrop", "DEF")
 _TAGS = (torch.Tag.pt2_compliant_tag,)
@@ -86,15 +88,16 @@ _TAGS = (torch.Tag.pt2_compliant_tag,)
 library.define("seed() -> Tensor", tags=(*_TAGS, torch.Tag.nondeterministic_seeded))
 library.impl("seed", _draw_marked, "CompositeImplicitAutograd")
 
-# By the operator's name, for plain tensors in eager mode: the kernel, and the first output with its derivative.
+# For plain tensors in eager mode, by the operator's name: its kernel, and a function that returns its first output and
+# has a derivative.
 kernels: dict[str, Callable[..., Any]] = {}
 eager: dict[str, Callable[..., Tensor]] = {}
 
 
 def call(name: str, x: Tensor, key: Any, *rest: Any) -> Any:
-    """An operator by its kernel or, where something could be lost by that, by its name.
+    """Call an operator. If x is a plain tensor and no derivative is recorded, call its kernel directly.
 
-    Key is the second argument: a mask, or a seed as a tensor or an int.
+    key is the second argument: a mask, or a seed as a tensor or an int.
     """
     plain = not is_grad_enabled() and forward_ad._current_level < 0 and is_eager(x)
     if plain and (isinstance(key, int) or key.dtype is torch.uint8):
@@ -104,25 +107,25 @@ def call(name: str, x: Tensor, key: Any, *rest: Any) -> Any:
 
 
 def keep(ctx: Any, *tensors: Tensor | None) -> None:
-    """Save tensors for either mode of differentiation."""
+    """Save tensors for both modes of differentiation."""
     ctx.save_for_backward(*tensors)
     ctx.save_for_forward(*tensors)
 
 
 class Diagonal:
-    """Formulas of an operator (x, key, *rest) whose derivative is another one of the same kind, or is itself.
+    """Formulas of an operator (x, key, *rest) that is linear and whose Jacobian is diagonal.
 
-    An element of the result depends on the element of x at its place alone, and linearly. So gradients and tangents
-    take one operator: (dy, mask or seed, *rest).
+    Each element of the result depends only on the element of x at the same place, and linearly. So one operator
+    (dy, mask or seed, *rest) computes both gradients and tangents. It is of the same kind, and may be the same operator.
     """
 
     def __init__(self, derivative: str, *, by_mask: bool = False) -> None:
-        """by_mask: key is the mask that the operator returned, and not its own second argument."""
+        """derivative: name of the operator for gradients. by_mask: its key is the returned mask instead of the key."""
         self.derivative = derivative
         self.by_mask = by_mask
 
     def setup_context(self, ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        """Keeps the key: of an eager call, an int is a seed."""
+        """Keeps the key for the derivative. In an eager call, a seed is an int."""
         key = output[1] if self.by_mask else inputs[1]
         ctx.seed = key if isinstance(key, int) else None
         if ctx.seed is None:
@@ -130,7 +133,7 @@ class Diagonal:
         ctx.rest = inputs[2:]
 
     def _apply(self, ctx: Any, dy: Tensor) -> Tensor:
-        saved = ctx.saved_tensors  # asked for in any case: PyTorch then refuses a second pass without retain_graph
+        saved = ctx.saved_tensors  # read even if empty: PyTorch then refuses a second pass without retain_graph
         return call(self.derivative, dy, saved[0] if ctx.seed is None else ctx.seed, *ctx.rest)
 
     def backward(self, ctx: Any, dy: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
@@ -145,22 +148,22 @@ class Diagonal:
 
 def _no_jvp(ctx: Any, *_: Any) -> Any:
     raise NotImplementedError(
-        "bitdrop: this operator has no forward-mode derivative (torch.func.jvp, jacfwd, hessian): take the "
+        "bitdrop: this operator has no forward-mode derivative (torch.func.jvp, jacfwd, hessian): use the "
         "reverse-mode one (torch.func.vjp, jacrev)"
     )
 
 
 def _below_autograd(operator: Any, args: tuple[Any, ...]) -> Any:
-    """The operator without its derivatives or, in torch.func's transforms, with those of the outer ones."""
-    if transforming():  # autograd.Function has switched both off for these, too
+    """Call the operator without recording its derivatives; under torch.func, outer transforms still record theirs."""
+    if transforming():  # autograd.Function has switched off both modes also for the outer transforms
         with torch.enable_grad(), _set_fwd_grad_enabled(True), torch._C._AutoDispatchBelowAutograd():
             return operator(*args)
     with torch._C._AutoDispatchBelowAutograd():
         return operator(*args)
 
 
-def _plain(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A function in the place of a bound method, which compiled autograd does not take."""
+def _as_function(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that calls a bound method, because compiled autograd does not accept bound methods."""
     return untraced(lambda *args: method(*args))
 
 
@@ -169,11 +172,11 @@ def _autograd_kernel(name: str, formulas: Any) -> Callable[..., Any]:
     members = {
         "forward": staticmethod(lambda *args: _below_autograd(operator, args)),
         "setup_context": staticmethod(formulas.setup_context),
-        "backward": staticmethod(_plain(formulas.backward)),
+        "backward": staticmethod(_as_function(formulas.backward)),
         "jvp": staticmethod(getattr(formulas, "jvp", _no_jvp)),
     }
     function = type(f"bitdrop_{name}", (torch.autograd.Function,), members)
-    # autograd.Function.apply would hand a transform its formulas, but the dispatcher has done so already.
+    # autograd.Function.apply would pass the formulas to a transform again. The dispatcher has already done that.
     apply = super(torch.autograd.Function, function).apply  # type: ignore[misc]
 
     def kernel(*args: Any) -> Any:
@@ -186,13 +189,14 @@ def _autograd_kernel(name: str, formulas: Any) -> Callable[..., Any]:
 
 
 def _vmap(function: Callable[..., Any], info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-    """One call for each sample: what its mask is must not depend on the other samples."""
+    """One call for each sample, so that the mask of a sample does not depend on the other samples."""
     n = info.batch_size
 
     def pick(a: Any, dim: int | None, i: int) -> Any:
         if dim is None:
             return a
-        return a.select(dim, i) if n else a.new_zeros(a.shape[:dim] + a.shape[dim + 1 :])  # for what shape comes of it
+        # With no samples, one call on zeros finds the shapes of the results.
+        return a.select(dim, i) if n else a.new_zeros(a.shape[:dim] + a.shape[dim + 1 :])
 
     samples = [function(*(pick(a, dim, i) for a, dim in zip(args, in_dims, strict=True))) for i in range(max(n, 1))]
     if isinstance(samples[0], Tensor):
@@ -201,12 +205,12 @@ def _vmap(function: Callable[..., Any], info: Any, in_dims: tuple[int | None, ..
 
 
 def _argument_names(name: str) -> list[str]:
-    """Those of an operator."""
+    """The names of an operator's arguments."""
     return [argument.name for argument in getattr(torch.ops.bitdrop, name).default._schema.arguments]
 
 
 def register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
-    """Formulas has setup_context, backward and, if there is a forward-mode derivative, jvp."""
+    """Register the kernels of an operator. formulas has setup_context, backward and, for forward mode, jvp."""
     op = f"bitdrop::{name}"
     operator = getattr(torch.ops.bitdrop, name)
     names = _argument_names(name)
@@ -222,9 +226,9 @@ def register(name: str, cpu: Callable[..., Any], fake: Callable[..., Any], formu
 
 
 def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], formulas: Any) -> None:
-    """An operator by its schema, whose arguments say by their names what is checked.
+    """Define an operator by its schema. checked_arguments() checks its arguments, each by its name.
 
-    The kernel has the same arguments, but its seed is an int.
+    The kernel has the same arguments, except that its seed is an int.
     """
     name = schema[: schema.index("(")]
     library.define(schema, tags=_TAGS)
@@ -240,7 +244,7 @@ def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], fo
 
     kernels[name] = kernel
     register(name, cpu, fake, formulas)
-    members = {"forward": staticmethod(forward), "backward": staticmethod(_plain(formulas.backward))}
+    members = {"forward": staticmethod(forward), "backward": staticmethod(_as_function(formulas.backward))}
     function = type(f"bitdrop_{name}_eager", (torch.autograd.Function,), members)
     eager[name] = super(torch.autograd.Function, function).apply  # type: ignore[misc]
 
@@ -249,7 +253,7 @@ def define(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], fo
 
 
 def like_fake(x: Tensor, *_: Any) -> Tensor:
-    """What an operator returns that keeps no mask."""
+    """The fake result of an operator that returns no mask."""
     return torch.empty_like(x)
 
 
@@ -274,10 +278,10 @@ define(
 
 
 def apply_mask(dy: Tensor, mask: Tensor, p: float) -> Tensor:
-    """dropout_backward with its derivatives."""
+    """Call dropout_backward, with its derivatives."""
     return torch.ops.bitdrop.dropout_backward(dy, mask, p)
 
 
 def apply_seed(x: Tensor, seed: Tensor, p: float) -> Tensor:
-    """dropout_recompute with its derivatives."""
+    """Call dropout_recompute, with its derivatives."""
     return torch.ops.bitdrop.dropout_recompute(x, seed, p)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start of each Python that runs below python -m bitdrop.torch, which puts this folder into PYTHONPATH.
+"""Runs at the start of each Python process that `python -m bitdrop.torch` starts: it puts this folder into PYTHONPATH.
 
-A finder enables bitdrop as soon as torch was imported: a process that never imports torch imports nothing of bitdrop.
-The environment variable BITDROP_TORCH, if it is not 1, leaves the process and its children to PyTorch.
+An import hook enables bitdrop when torch has been imported. A process that never imports torch imports nothing of
+bitdrop. If the environment variable BITDROP_TORCH is not 1, the process and its children keep PyTorch's dropout.
 """
 
 import os
@@ -15,14 +15,14 @@ def _enable() -> None:
         import bitdrop.torch
 
         bitdrop.torch.enable()
-    except ImportError as error:  # another Python than the one above
+    except ImportError as error:  # this Python is another one, without bitdrop
         import warnings
 
         warnings.warn(f"bitdrop: {sys.executable} keeps PyTorch's dropout: {error}", stacklevel=2)
 
 
 class _AfterTorch:
-    """Finds torch by the other finders, and adds to what the loader does."""
+    """A finder for sys.meta_path. The other finders find torch; this one makes its loader call _enable() at the end."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
@@ -46,7 +46,7 @@ class _AfterTorch:
 if os.environ.get("BITDROP_TORCH") == "1":
     sys.meta_path.insert(0, _AfterTorch)
 
-# The sitecustomize that this one hides, if there is one.
+# Import the user's own sitecustomize, which this file hides, if there is one.
 _here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != _here]
 _this = sys.modules.pop("sitecustomize")
