@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dropout over the ranks of torch.distributed: the sharded run has the bits of the one that is not.
+"""Dropout over the ranks of torch.distributed: the shards have the same bits as the whole tensor on one rank.
 
     python examples/ddp.py [ranks]
 
-Each rank makes the dropout of its shard alone, from where the shard lies in the whole tensor
-(docs/distributed.md): rows as in data parallel training, columns as in tensor parallel training.
-Rank 0 gathers values and gradients and compares them with the whole. Loopback only.
+Each rank computes dropout of its own shard, and needs only the place of the shard in the whole
+tensor (docs/distributed.md). Shards are rows, as in data parallel training, and columns, as in
+tensor parallel training. The ranks gather values and gradients and compare them with those of the
+whole tensor. All ranks are processes on this machine.
 """
 
 import os
@@ -20,13 +21,13 @@ import torch.multiprocessing as mp
 import bitdrop
 
 BATCH, FEATURES, STEPS, P = 64, 480, 3, 0.1
-RUN = {"seed": 42, "stream": 5}  # one seed a run, one stream a layer
+RUN = {"seed": 42, "stream": 5}  # one seed for a training run, one stream for each layer
 
 
 class ShardDropout(torch.autograd.Function):
-    """Dropout of a shard; `where` is its offset and, of a shard of columns, the pitch of the whole.
+    """Dropout of a shard. `where` has its offset and, if the shard is columns, the pitch of the whole tensor.
 
-    Nothing is kept for the backward pass: the same call makes the same mask again.
+    No mask is kept for the backward pass: the same call on the gradient makes the same mask again.
     """
 
     @staticmethod
@@ -41,7 +42,7 @@ class ShardDropout(torch.autograd.Function):
 
 
 def values_and_gradient(x: torch.Tensor, where: dict[str, int]) -> torch.Tensor:
-    """Both passes, one above the other."""
+    """The result of the forward pass and the gradient of x, stacked."""
     x = x.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
     y = ShardDropout.apply(x, P, where)
     y.square().sum().backward()
@@ -62,7 +63,7 @@ def worker(rank: int, ranks: int) -> None:
     dist.init_process_group("gloo", rank=rank, world_size=ranks)
     rows, cols = BATCH // ranks, FEATURES // ranks
     for step in range(STEPS):
-        begin = step * BATCH * FEATURES  # of this step, in the stream
+        begin = step * BATCH * FEATURES  # first index of this step in the stream
         x = torch.randn(BATCH, FEATURES, generator=torch.Generator().manual_seed(step))
         whole = values_and_gradient(x, {"offset": begin})
 
@@ -77,7 +78,8 @@ def worker(rank: int, ranks: int) -> None:
         distinct = len({tuple(k.tolist()) for k in kept}) == ranks
         right = same_bits(by_rows, whole) and same_bits(by_columns, whole) and distinct
         if rank == 0:
-            print(f"step {step}, {ranks} ranks: rows and columns {'are' if right else 'ARE NOT'} the whole")
+            have = "have" if right else "DO NOT have"
+            print(f"step {step}, {ranks} ranks: shards by rows and by columns {have} the bits of the whole")
         if not right:
             raise SystemExit(1)
     dist.destroy_process_group()

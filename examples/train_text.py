@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small GPT trained on a text, with PyTorch's dropout and with bitdrop's.
+"""Trains a small GPT on a text, with PyTorch's dropout and with bitdrop's.
 
     python examples/train_text.py docs/*.md --plot losses.svg
 
-Dropout is on embeddings, attention and residuals, as in GPT-2 (Radford et al., 2019). The same
-weights and batches are trained with torch.nn.Dropout and, after bitdrop.torch.patch, with
-bitdrop's. It prints for both: the loss, the bytes that autograd saves for the backward pass (as
-torch.autograd.graph.saved_tensors_hooks counts them), the time a step, and the share of it that
-dropout takes (against p = 0).
+Dropout is on embeddings, attention and residuals, as in GPT-2 (Radford et al., 2019). Two models
+with the same initial weights are trained on the same batches, one with torch.nn.Dropout, and one
+with bitdrop's after bitdrop.torch.patch. For each, the program prints the loss, the bytes that
+autograd saves for the backward pass (counted by torch.autograd.graph.saved_tensors_hooks), the
+time of a step, and the share of it that dropout takes (compared with p = 0).
 """
 
 import argparse
@@ -87,9 +87,9 @@ class Run:
 
 
 def saved_bytes(run: Run) -> int:
-    """Bytes of the tensors that one forward pass saves, each storage once, without the parameters."""
+    """Bytes of the tensors that one forward pass saves, without the parameters. Each storage counts once."""
     known = {p.untyped_storage().data_ptr() for p in run.model.parameters()}
-    storages: dict[int, Tensor] = {}  # kept alive, or an address could come again
+    storages: dict[int, Tensor] = {}  # holds the tensors, so that no address is used twice
 
     def pack(t: Tensor) -> Tensor:
         if t.untyped_storage().data_ptr() not in known:
@@ -102,7 +102,7 @@ def saved_bytes(run: Run) -> int:
 
 
 def step_times(runs: dict[str, Run], seconds: float) -> dict[str, float]:
-    """The median step of each, the runs taking turns."""
+    """The median time of a step of each run. The runs take turns, a step at a time."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times[next(iter(times))]) < 5:
@@ -132,8 +132,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--bf16", action="store_true", help="weights and activations in bfloat16")
-    parser.add_argument("--seconds", type=float, default=10, help="for the times of a step")
-    parser.add_argument("--plot", help="a picture of the losses, by matplotlib")
+    parser.add_argument("--seconds", type=float, default=10, help="how long to measure the times of steps")
+    parser.add_argument("--plot", help="file for a picture of the losses, drawn by matplotlib")
     args = parser.parse_args()
     if args.plot and find_spec("matplotlib") is None:
         parser.error("--plot needs matplotlib: pip install matplotlib")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The examples run, and say what they are there to say."""
+"""The examples in Python run and print the results that they demonstrate."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="the examples are of PyTorch")
+pytest.importorskip("torch", reason="the examples need PyTorch")
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ def run(tmp_path: Path, *arguments: str) -> str:
 def test_sharded_dropout_is_the_whole(tmp_path: Path, ranks: str) -> None:
     steps = run(tmp_path, "ddp.py", ranks).splitlines()
     assert len(steps) == 3
-    assert all(step.endswith("rows and columns are the whole") for step in steps)
+    assert all(step.endswith("shards by rows and by columns have the bits of the whole") for step in steps)
 
 
 @pytest.mark.parametrize("dtype", [[], ["--bf16"]])

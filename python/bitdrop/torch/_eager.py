@@ -47,7 +47,10 @@ _seed = _Seed()
 
 
 def draw_seed(generator: torch.Generator | None = None) -> int:
-    """A seed from a generator, or from PyTorch's default one. torch.randint(SEEDS, ()) draws the same in twice the time."""
+    """A seed from a generator; None is PyTorch's default one.
+
+    torch.randint(SEEDS, ()).item() draws the same seed in twice the time.
+    """
     if generator is None:
         _seed.draw(SEEDS)
     else:

@@ -63,7 +63,7 @@ def _team(threads: int) -> tuple[_library.Parallel, _Team]:
 
 
 def share(config: _library.Config) -> object:
-    """Let PyTorch's threads run the tasks of a call. The caller must keep the returned object until the call returns."""
+    """Let PyTorch's threads run the tasks of a call. The caller must keep the returned object until the call ends."""
     threads = torch.get_num_threads()
     if threads == 1 or _openmp is None:
         return None

@@ -116,7 +116,7 @@ class Diagonal:
     """Formulas of an operator (x, key, *rest) that is linear and whose Jacobian is diagonal.
 
     Each element of the result depends only on the element of x at the same place, and linearly. So one operator
-    (dy, mask or seed, *rest) computes both gradients and tangents. It is of the same kind, and may be the same operator.
+    (dy, mask or seed, *rest) computes both gradients and tangents. It is also diagonal, and may be the same operator.
     """
 
     def __init__(self, derivative: str, *, by_mask: bool = False) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""patch: bitdrop in the modules of a model that is there already."""
+"""patch and unpatch: they replace the dropout modules of an existing model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from . import _modules
 from ._modules import LEAF
 
-# What patch() makes of a module of exactly this class.
+# patch() changes a module of exactly the first class into one of the second.
 DROPOUTS: dict[type[nn.Module], type[nn.Module]] = {
     nn.Dropout: _modules.Dropout,
     nn.Dropout1d: _modules.Dropout1d,
@@ -26,13 +26,13 @@ _MARK = "_bitdrop_patched"  # an attribute of the modules that patch() changed
 
 @dataclass(frozen=True)
 class Patched:
-    """What patch() or unpatch() did: names of modules, as model.named_modules() gives them.
+    """What patch() or unpatch() did. Modules have the names of model.named_modules().
 
-    A replaced module drops by bitdrop when it is called. Whether a model calls it, report() tells.
+    A module that patch() replaced uses bitdrop when it is called. report() says whether a model calls it.
     """
 
     replaced: tuple[str, ...]
-    left: dict[str, str]  # name -> why
+    left: dict[str, str]  # name -> reason
 
     def __str__(self) -> str:
         lines = [f"{len(self.replaced)} replaced, {len(self.left)} left"]
@@ -42,7 +42,7 @@ class Patched:
 
 
 def _why_not(module: nn.Module) -> str | None:
-    """Why another class would not change what a call of module does; None if it would."""
+    """The reason why a change of the module's class would not change its calls; None if it would change them."""
     if "forward" in vars(module):
         return (
             "its forward is an attribute of the instance (a hook of accelerate or a monkeypatch set it), which "
@@ -69,19 +69,19 @@ def _why_left(module: nn.Module) -> str | None:
         return f"{kind} drops by a rule of its own"
     for name, p in vars(module).items():  # dropout, dropout_p, attention_dropout, attn_pdrop, drop_prob
         if "drop" in name and isinstance(p, float) and p > 0:
-            return f"{kind} hands {name}={p} to code of its own (such as fused attention), which only enable() reaches"
+            return f"{kind} passes {name}={p} to code of its own (such as fused attention), which only enable() covers"
     return None
 
 
 def patch(model: nn.Module, *, recompute: bool = False) -> Patched:
-    """Make bitdrop's module of each dropout module of torch.nn in model, in place; say what was and was not replaced.
+    """Change each dropout module of torch.nn in model into bitdrop's, in place. Returns what was and was not replaced.
 
-    The modules stay the objects that they are and change their class: p, mode, hooks, names and whatever else
-    refers to them live on. recompute is that of bitdrop's Dropout. unpatch() undoes it.
+    The modules stay the same objects, and only their class changes. So p, mode, hooks, names and references to them
+    stay valid. recompute is that of bitdrop's Dropout. unpatch() undoes the change.
 
-    A module is replaced, not what the model does: dropout that no module runs stays PyTorch's (the dropout_p of
-    attention, that between the layers of an nn.LSTM, calls of F.dropout), and so does that of a model which reads the p
-    of a module and hands it to such code. report() shows both, and enable() reaches them.
+    Only modules are replaced. Dropout that no module runs stays PyTorch's: the dropout_p of attention, the dropout
+    between the layers of an nn.LSTM, and calls of F.dropout. If a model reads the p of a module and passes it to such
+    code, that dropout stays PyTorch's too. report() shows both cases, and enable() covers them.
     """
     replaced: list[str] = []
     left: dict[str, str] = {}
@@ -99,9 +99,9 @@ def patch(model: nn.Module, *, recompute: bool = False) -> Patched:
 
 
 def unpatch(model: nn.Module) -> Patched:
-    """Make PyTorch's modules again of those that patch() changed, and only of those.
+    """Change the modules that patch() changed, and only those, back to PyTorch's, in place.
 
-    A model that is pickled afterwards can be loaded where bitdrop is not installed.
+    A model that is pickled afterwards can be loaded without bitdrop.
     """
     replaced: list[str] = []
     left: dict[str, str] = {}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""report: which dropouts ran in a step, where, and who handled them.
+"""report: which dropouts ran in a step, where, and whether bitdrop or PyTorch handled them.
 
-PyTorch's profiler sees every operator, also those that nn.LSTM or attention call from C++, and the Python frames around
-them. bitdrop's kernels are called by ctypes, which no dispatcher sees: for the time of the step, the functions of the C
-library have an errcheck, which adds an event to the profile. While no report runs, this costs nothing.
+PyTorch's profiler records every operator, also those that nn.LSTM or attention call from C++, and the Python frames
+around them. It does not record bitdrop's kernels, because ctypes calls them. So the functions of the C library get an
+errcheck during the step, which adds an event to the profile. While no report runs, this costs nothing.
 """
 
 import functools
@@ -30,37 +30,37 @@ BITDROP, PYTORCH, NOT_SEEN = "bitdrop", "PyTorch", "compiled region, not seen"
 
 @dataclass(frozen=True)
 class Row:
-    """Calls from one line of code that agree in everything else, too."""
+    """All calls from one line of code that have the same module, operator, shape, p and handler."""
 
     site: str  # file:line of the innermost code that is neither PyTorch's nor bitdrop's
     module: str  # the innermost module around the call: its name in the model or, if it has none there, its class
-    operator: str  # what this code called: aten::lstm where dropout stands between its layers
-    shape: tuple[int, ...] | None  # of what elements are dropped from; None if it is not known
-    p: float | None
-    calls: int
-    elements: int | None  # of all calls; None if it is not known
-    handler: str  # BITDROP, PYTORCH or NOT_SEEN
+    operator: str  # the operator that this code called: aten::lstm for dropout between the layers of an nn.LSTM
+    shape: tuple[int, ...] | None  # of the tensor whose elements are dropped; None if it is not known
+    p: float | None  # None if it is not known
+    calls: int  # number of calls
+    elements: int | None  # number of elements of the tensors of all calls; None if it is not known
+    handler: str  # "bitdrop", "PyTorch" or "compiled region, not seen"
 
 
 @dataclass(frozen=True)
 class Report:
-    """Rows in the order in which the step reached them first."""
+    """The result of report(). Rows are in the order of their first calls in the step."""
 
     rows: tuple[Row, ...]
     idle: tuple[str, ...] = field(default=())  # bitdrop's modules of the model that were never called
 
     def elements(self, handler: str | None = None) -> int:
-        """Elements that one of the handlers, or all of them, dropped from, as far as they were seen."""
+        """The number of elements in the rows of a handler, or of all handlers. Unknown numbers count as 0."""
         return sum(row.elements or 0 for row in self.rows if handler in (None, row.handler))
 
     @property
     def coverage(self) -> float:
-        """The share of the elements seen that bitdrop handled; 1 if there was no dropout at all."""
+        """The share of all known elements that bitdrop handled, in [0, 1]; 1 if there was no dropout at all."""
         everything = self.elements()
         return self.elements(BITDROP) / everything if everything else float(not self.rows)
 
     def __str__(self) -> str:
-        """A table, the share, and what could not be seen."""
+        """The rows as a table, the share of bitdrop, and what the report could not see."""
         lines = [("handled by", "elements", "calls", "shape", "p", "operator", "module", "call site")]
         for row in self.rows:
             elements = "?" if row.elements is None else f"{row.elements:,}"
@@ -72,12 +72,12 @@ class Report:
         text.append(f"bitdrop handled {self.coverage:.1%} of {self.elements():,} elements")
         if unseen := sum(row.handler == NOT_SEEN for row in self.rows):
             text.append(
-                f"{unseen} compiled regions may hold dropout that PyTorch made part of larger kernels, which report() "
-                "cannot see: run the step without torch.compile"
+                f"{unseen} compiled regions may contain dropout that PyTorch made part of larger kernels, which "
+                "report() cannot see: run the step without torch.compile"
             )
         if self.idle:
             text.append(f"never called, though bitdrop's: {', '.join(self.idle)}")
-            text.append("  (the model may read their p only, and hand it to code of its own)")
+            text.append("  (the model may only read their p, and pass it to code of its own)")
         return "\n".join(text)
 
 
@@ -85,7 +85,7 @@ class Report:
 
 
 class _Dropped(NamedTuple):
-    """What a Row says of one call, apart from its place."""
+    """The members of a Row that one call determines, except its site and module."""
 
     operator: str
     shape: tuple[int, ...] | None
@@ -93,7 +93,7 @@ class _Dropped(NamedTuple):
     handler: str
 
 
-_MARK = "bitdrop.torch.report "  # begins the name of the event of a forward call; its index in marks ends it
+_MARK = "bitdrop.torch.report "  # the event of a forward call has this name, followed by its index in marks
 
 
 def _shape_of(arguments: tuple[Any, ...]) -> tuple[int, ...]:
@@ -106,14 +106,14 @@ def _shape_of(arguments: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 class _Listener:
-    """In a with block, this is the errcheck of the library's functions, which ctypes calls after each call of them."""
+    """In a with block, the errcheck of the library's functions: ctypes calls it after each call of a function."""
 
     def __init__(self) -> None:
         self.marks: list[_Dropped] = []
 
     def __call__(self, status: int, function: Any, arguments: tuple[Any, ...]) -> int:
         p = arguments[0].p
-        # A backward pass drops nothing anew. What activation checkpointing repeats there was seen before.
+        # Calls in a backward pass do not count. Activation checkpointing repeats calls there that were counted before.
         if p > 0 and "backward" not in function.__name__ and torch._C._current_graph_task_id() == -1:
             with _RecordFunctionFast(f"{_MARK}{len(self.marks)}"):
                 pass
@@ -142,7 +142,7 @@ _OPERATORS = {
 
 
 def _operator(c_name: str, arguments: tuple[Any, ...]) -> str:
-    """The operator that a call of the library is behind."""
+    """The name of the operator whose kernel called this function of the library."""
     kind = re.sub("_?(forward|recompute)_?", "", c_name.removeprefix("bitdrop_"))
     size = arguments[2]
     if kind == "2d" and (size.unit or size.mask_repeat > 1):
@@ -150,7 +150,7 @@ def _operator(c_name: str, arguments: tuple[Any, ...]) -> str:
     return f"bitdrop::{_OPERATORS.get(kind, kind)}"
 
 
-# ---- The profile. A node is an event with the index of the node around it.
+# ---- The profile. A node is an event, and has the index of its parent, the node around it.
 
 _DROPOUTS = {
     f"aten::{name}{suffix}"
@@ -159,7 +159,7 @@ _DROPOUTS = {
 }
 _ATTENTION = "aten::scaled_dot_product_attention"
 _REGION = "Torch-Compiled Region"
-_GRAPHS = ("<eval_with_key>", "torch/fx/interpreter.py")  # where aot_eager runs a graph; the second is PyTorch 2.7's
+_GRAPHS = ("<eval_with_key>", "torch/fx/interpreter.py")  # files in which aot_eager runs a graph; 2.7 uses the second
 
 
 class _Node(NamedTuple):
@@ -170,7 +170,7 @@ class _Node(NamedTuple):
 
 
 def _walk(roots: Iterable[Any]) -> list[_Node]:
-    """The events of a profile in the order of time, without backward passes and what runs while Dynamo compiles."""
+    """The events of a profile in order of time, without backward passes and without compilation by Dynamo."""
     nodes: list[_Node] = []
     pending = [(event, -1) for event in reversed(list(roots))]
     while pending:
@@ -185,7 +185,7 @@ def _walk(roots: Iterable[Any]) -> list[_Node]:
 
 
 def _path(nodes: list[_Node], index: int) -> list[_Node]:
-    """A node and all around it, from within."""
+    """A node and all nodes around it, from the innermost to the outermost."""
     path = []
     while index >= 0:
         path.append(nodes[index])
@@ -194,7 +194,7 @@ def _path(nodes: list[_Node], index: int) -> list[_Node]:
 
 
 def _by_pytorch(node: _Node) -> _Dropped | None:
-    """What an operator of PyTorch drops, None if it drops nothing."""
+    """The dropout of an operator of PyTorch; None if it drops nothing."""
     if node.name not in _DROPOUTS and node.name != _ATTENTION:
         return None
     inputs = node.event.typed[1].inputs
@@ -207,18 +207,18 @@ def _by_pytorch(node: _Node) -> _Dropped | None:
     return _Dropped(node.name, shape, float(p), PYTORCH) if p else None
 
 
-def _whole(file: str) -> Path:
-    """The path of a file of the profile, which leaves out the folder of sys.path that the file is in."""
+def _full_path(file: str) -> Path:
+    """The full path of a file in the profile. In the profile, a file below a folder of sys.path lacks that folder."""
     paths = (Path(folder, file) for folder in ("", *sys.path))
     return next((path for path in paths if path.is_absolute() and path.is_file()), Path(file))
 
 
 def _is_inductors(file: str) -> bool:
-    if "torch._inductor" not in sys.modules:  # an import takes long, and then it has written nothing
+    if "torch._inductor" not in sys.modules:  # not imported, so it has written no file; an import would take long
         return False
     from torch._inductor.runtime.cache_dir_utils import cache_dir
 
-    return Path(cache_dir()) in _whole(file).parents
+    return Path(cache_dir()) in _full_path(file).parents
 
 
 @functools.cache
@@ -233,12 +233,12 @@ def _site(path: list[_Node]) -> str:
         if node.file and _is_users(node.file):
             return f"{node.file}:{line or node.event.typed[1].callsite.line_number}"
         if node.event.tag in (_EventType.PyCall, _EventType.PyCCall):
-            line = node.event.typed[1].caller.line_number  # in the next frame of Python around it
+            line = node.event.typed[1].caller.line_number  # a line of the next Python frame around this node
     return "?"
 
 
 def _module(path: list[_Node], names: dict[int, str]) -> str:
-    """The innermost module around: its name or, if it has none, the class of the innermost of all."""
+    """The name of the innermost module that has one in the model; if none has, the class of the innermost module."""
     modules = [m for node in path if node.file and (m := node.event.typed[1].module) is not None]
     for module in modules:
         if module.self_ptr in names:
@@ -248,15 +248,15 @@ def _module(path: list[_Node], names: dict[int, str]) -> str:
 
 @functools.cache
 def _holds_dropout(file: str) -> bool:
-    """True if a file that Inductor wrote has PyTorch's dropout in it, or cannot be read."""
+    """True if a file that Inductor wrote contains PyTorch's dropout, or cannot be read."""
     try:
-        return re.search(r"native_dropout|bernoulli", _whole(file).read_text()) is not None
+        return re.search(r"native_dropout|bernoulli", _full_path(file).read_text()) is not None
     except OSError:
         return True
 
 
 def _unseen_regions(nodes: list[_Node]) -> list[int]:
-    """Calls of compiled code that may hold dropout as no operator."""
+    """Indices of calls of compiled code that may contain dropout inside a larger kernel."""
     files: dict[int, set[str]] = {i: set() for i, node in enumerate(nodes) if node.name.startswith(_REGION)}
     around: list[int] = []  # the compiled region around each node, or -1
     for i, node in enumerate(nodes):
@@ -266,7 +266,7 @@ def _unseen_regions(nodes: list[_Node]) -> list[int]:
     unseen = []
     for i, of_region in files.items():
         if any(file.startswith(_GRAPHS) for file in of_region):
-            continue  # a backend that runs the graph's operators
+            continue  # the backend runs the operators of the graph, which the profile has
         inductors = [file for file in of_region if _is_inductors(file)]
         if not inductors or any(map(_holds_dropout, inductors)):
             unseen.append(i)
@@ -281,7 +281,7 @@ def _rows(nodes: list[_Node], marks: list[_Dropped], names: dict[int, str]) -> t
             found[i] = missed.pop(int(node.name.removeprefix(_MARK)))
         elif dropped := _by_pytorch(node):
             found[i] = dropped
-    for i in list(found):  # what calls another of these is not the one that drops
+    for i in list(found):  # if one found call contains another, only the inner one drops
         outer = nodes[i].parent
         while outer >= 0:
             found.pop(outer, None)
@@ -303,7 +303,10 @@ def _rows(nodes: list[_Node], marks: list[_Dropped], names: dict[int, str]) -> t
 
 
 def _idle(model: nn.Module, nodes: list[_Node]) -> tuple[str, ...]:
-    """Names of bitdrop's modules that would drop something and were not called. None if compiled code hides calls."""
+    """Names of bitdrop's modules that are in training, have p > 0, and were not called.
+
+    Returns () if there is compiled code, which hides calls.
+    """
     if any(node.name.startswith(_REGION) for node in nodes):
         return ()
     called = {m.self_ptr for node in nodes if node.file and (m := node.event.typed[1].module) is not None}
@@ -318,18 +321,19 @@ def _idle(model: nn.Module, nodes: list[_Node]) -> tuple[str, ...]:
 
 
 def report(step: Callable[[], Any], model: nn.Module | None = None) -> Report:
-    """Run step once and say which dropouts ran, where, and whether bitdrop handled them.
+    """Run step once, and report which dropouts ran, where, and whether bitdrop handled them.
 
-    step is a function without arguments that runs a forward pass, and may run the backward pass and the optimizer; its
-    result is not looked at. With a model, rows have the names of its modules, and the report names those of bitdrop's
-    modules that were never called.
+    step is a function without arguments that runs a forward pass. It may also run the backward pass and the optimizer.
+    Its result is ignored. If model is passed, rows have the names of its modules, and the report lists those of
+    bitdrop's modules that were never called.
 
-    Dropout of the forward pass counts; what activation checkpointing repeats in the backward pass does not count again.
-    Attention counts its probabilities: batch * heads * queries * keys. In code that torch.compile made, bitdrop's
-    operators are seen, but PyTorch's own dropout may be part of a larger kernel: the report then names the region. Run
-    a compiled model once before: a step that compiles takes much longer under the profiler.
+    Only dropout in the forward pass is counted, and not its repetition by activation checkpointing. The elements of
+    attention are its probabilities: batch * heads * queries * keys. In code that torch.compile generated, the report
+    sees bitdrop's operators. PyTorch's own dropout may be part of a larger kernel there; then the report has a row for
+    the compiled region. Run a compiled model once before the report, because compilation takes much longer under the
+    profiler.
 
-    Raises RuntimeError if the profiler runs already, and whatever step raises.
+    Raises RuntimeError if the profiler or another report is running. Exceptions of step are passed on.
     """
     if torch._C._autograd._profiler_enabled():
         raise RuntimeError(

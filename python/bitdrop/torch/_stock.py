@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bitdrop's functions by PyTorch's operators, for what is saved to run where bitdrop is not installed.
+"""bitdrop's functions made of PyTorch's operators, for graphs that are saved and may run without bitdrop.
 
-torch.jit.script compiles them in the place of bitdrop's; torch.jit.trace and torch.onnx.export record them.
+torch.jit.script compiles these functions instead of bitdrop's. torch.jit.trace and torch.onnx.export record them.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,12 @@ _tracing = torch._C._is_tracing
 
 
 def recording() -> bool:
-    """True while torch.jit.trace or torch.onnx.export records what runs."""
+    """True while torch.jit.trace or torch.onnx.export records calls."""
     return not is_dynamo_compiling() and (_tracing() or (is_exporting() and torch.onnx.is_in_onnx_export()))
 
 
 def scripted_as(twin: Callable[..., Tensor]) -> Callable[[_Function], _Function]:
-    """A decorator of functions for which torch.jit.script compiles twin."""
+    """A decorator: torch.jit.script compiles twin instead of the decorated function."""
 
     def mark(function: _Function) -> _Function:
         function.__prepare_scriptable__ = lambda: twin  # type: ignore[attr-defined]
@@ -34,7 +34,7 @@ def scripted_as(twin: Callable[..., Tensor]) -> Callable[[_Function], _Function]
     return mark
 
 
-# torch.jit.script knows neither keyword-only arguments with defaults nor X | None of Python 3.10.
+# torch.jit.script supports neither keyword-only arguments with defaults nor X | None of Python 3.10.
 
 
 def _refuse(generator: Optional[Generator]) -> None:  # noqa: UP045
@@ -150,7 +150,7 @@ def scaled_dot_product_attention(
 
 
 def variant(name: str, x: Tensor, p: float, inplace: bool, dims: int, generator: Generator | None) -> Tensor:
-    """An operator of _variants.py by its name, in training."""
+    """The function for an operator of _variants.py, called in training."""
     if name == "feature_dropout":
         return drop_leading(x, p, True, inplace, dims, generator)
     return (feature_alpha_dropout if dims else alpha_dropout)(x, p, True, inplace, generator)

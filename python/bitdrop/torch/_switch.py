@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""enable and disable: the operators of PyTorch that drop, by bitdrop, in the whole process."""
+"""enable and disable: they make bitdrop run PyTorch's dropout operators in the whole process."""
 
 import gc
 import re
@@ -27,8 +27,8 @@ from ._eager import dispatch_modes, has_storage, is_exporting, is_plain_type, tr
 from ._kernels import DTYPES
 from ._operators import traced_seed
 
-_OLDEST = (2, 7)
-_TESTED = (2, 13)  # the newest
+_OLDEST = (2, 7)  # version of PyTorch that enable() needs
+_TESTED = (2, 13)  # newest version that the tests were run with
 _TAG = f";bitdrop {__version__}"
 
 _aten = torch.ops.aten
@@ -37,21 +37,21 @@ _PYTHON = torch._C.DispatchKey.Python
 _PYTHON_DISPATCHER = torch._C.DispatchKey.PythonDispatcher
 
 
-# ---- PyTorch's own.
+# ---- PyTorch's own dropout.
 
 
 def _stock(op: Any, *args: Any, **kwargs: Any) -> Any:
-    """What op does without the switch, on every kind of tensor and under any tracer: it is made of other operators."""
+    """Call op as PyTorch does without enable(). op consists of other operators, so any tensor and tracer will do."""
     if torch._C._dispatch_tls_is_dispatch_key_included(_PYTHON_DISPATCHER):
         return op.decompose(*args, **kwargs)
     return op._op_dk(_COMPOSITE, *args, **kwargs)
 
 
-# ---- What is taken. The dispatcher has seen to it that the tensor is on the CPU or nested, and is not sparse.
+# ---- Which tensors bitdrop handles. The dispatcher ensures that a tensor is on the CPU or nested, and is not sparse.
 
 
 def _is_plain(x: Tensor) -> bool:
-    """is_eager() with fewer questions, and no tangent."""
+    """True if is_eager(x) is, and there is no forward-mode level. Makes fewer tests than is_eager()."""
     return (
         is_plain_type(type(x))
         and x.dtype in DTYPES
@@ -62,7 +62,7 @@ def _is_plain(x: Tensor) -> bool:
 
 
 def _is_traced(x: Tensor) -> bool:
-    """True if bitdrop's operators take x where is_eager() does not."""
+    """True if bitdrop's operators support x although is_eager(x) is False."""
     return (
         x.dtype in DTYPES
         and x.layout is torch.strided
@@ -73,7 +73,7 @@ def _is_traced(x: Tensor) -> bool:
 
 
 def _is_taken(x: Tensor) -> bool:
-    """True if dropout() takes x, which is nested or a DTensor, as it is in eager mode."""
+    """True if x is nested or a DTensor, and dropout() supports it in eager mode."""
     if x.dtype not in DTYPES or x.device.type != "cpu" or not x.numel():
         return False
     if is_compiling() or dispatch_modes() or transforming() or forward_ad._current_level >= 0:
@@ -101,7 +101,7 @@ def _dropout_(input: Tensor, p: float, train: bool) -> Tensor:
             if input.is_contiguous() or not overlaps(input):
                 return input.copy_(dropout_eager(input, p, False, None))
         elif _is_traced(input):
-            with _disable_current_modes():  # which would trace the check
+            with _disable_current_modes():  # the modes would trace the check
                 check_inplace(input)
             return input.copy_(torch.ops.bitdrop.dropout(input, traced_seed(), p)[0])
         elif _is_taken(input):
@@ -110,7 +110,7 @@ def _dropout_(input: Tensor, p: float, train: bool) -> Tensor:
 
 
 def _nested(op: Any, inplace: bool) -> Callable[..., Tensor]:
-    """For nested tensors of both layouts, on any device."""
+    """A kernel for nested tensors of both layouts, on any device."""
 
     def kernel(input: Tensor, p: float, train: bool) -> Tensor:
         if train and 0.0 < p <= 1.0 and _is_taken(input):
@@ -132,7 +132,10 @@ def _variant(op: Any, name: str, dimensions: int, inplace: bool) -> Callable[...
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """attn_mask, dropout_p, is_causal; scale, enable_gqa. PyTorch's own calls dropout, which is bitdrop's."""
+    """The kernel of attention. args are attn_mask, dropout_p and is_causal; kwargs are scale and enable_gqa.
+
+    If bitdrop refuses the call, PyTorch's own function runs and calls dropout, which is then bitdrop's.
+    """
     if len(args) >= 2 and args[1] > 0.0 and all(_is_plain(x) or _is_traced(x) for x in (query, key, value)):
         attn_mask, dropout_p, is_causal = (*args, False)[:3]
         arguments = (query, key, value, attn_mask, dropout_p, is_causal)
@@ -143,7 +146,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any
 
 
 def _without_grad(kernel: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The same for the CPU key: in inference mode, or in the kernel of another operator, which has its own formula."""
+    """The same kernel for the CPU key. It runs in inference mode, or within another operator that has a derivative."""
 
     def below(*args: Any, **kwargs: Any) -> Tensor:
         with torch.no_grad():
@@ -188,10 +191,10 @@ def _check_version() -> None:
 
 
 def _tag_caches(old: str, new: str) -> None:
-    """Replace old by new in what PyTorch puts into the keys of its caches of compiled code, on disk too.
+    """Replace old by new in cache_key_tag, which is a part of the keys of PyTorch's caches of compiled code.
 
-    An assignment to the configuration is seen by one thread alone from PyTorch 2.12 on. The default from the
-    environment is seen by all, and counts for less than such an assignment.
+    These caches may be on disk. Since PyTorch 2.12, only the assigning thread sees an assignment to the configuration.
+    All threads see the default from the environment, but an assignment takes precedence over it.
     """
     config: Any = torch.compiler.config
     tag = str(config.cache_key_tag).replace(old, "") + new
@@ -202,7 +205,7 @@ def _tag_caches(old: str, new: str) -> None:
 
 
 def _forget_compiled() -> None:
-    """Code compiled so far has the other dropout in it, and the Python dispatcher its kernels."""
+    """Empty the caches: compiled code contains the previous dropout, and the Python dispatcher its kernels."""
     for op in _kernels():
         op._dispatch_cache.clear()
     if "torch._dynamo" in sys.modules:
@@ -217,9 +220,10 @@ def _refuse_repetition(*_: Any, **__: Any) -> Any:
 
 
 def _refuse_checkpoints() -> None:
-    """Refuse the backward passes of checkpoints whose forward pass has run: the gradients would be wrong.
+    """Make the backward passes of checkpoints raise an error if their forward pass has run: gradients would be wrong.
 
-    Only the garbage collector knows where they are: a frame without reentrant autograd, a node of the graph with it.
+    Only the garbage collector can list these checkpoints. With reentrant autograd they are nodes of the graph, and
+    without it they are frames.
     """
     frame, node = checkpoint._CheckpointFrame, checkpoint.CheckpointFunction._backward_cls
     waiting: list[Any] = [x for x in gc.get_objects() if type(x) is frame or type(x) is node]
@@ -228,7 +232,7 @@ def _refuse_checkpoints() -> None:
 
 
 def _cache_attribute() -> None:
-    """F.dropout finds torch.dropout by a slow __getattr__ of torch._VF: the same function as an attribute is faster."""
+    """Make torch.dropout an attribute of torch._VF. F.dropout would otherwise find it by a slow __getattr__."""
     vars(torch._VF).setdefault("dropout", torch.dropout)
 
 
@@ -238,29 +242,30 @@ def _uncache_attribute() -> None:
 
 
 def enable() -> None:
-    """Make bitdrop the dropout of this process: eager and compiled, called by whatever module, function or C++ code.
+    """Make bitdrop run the dropout of this process, in eager and compiled code, whatever code calls it.
 
     Covered, for float32, float64, float16 and bfloat16 on the CPU: torch.dropout, alpha_dropout, feature_dropout and
-    feature_alpha_dropout, also in place, hence F.dropout, nn.Dropout, nn.Dropout1d to 3d, nn.AlphaDropout, nn.LSTM,
-    nn.GRU, nn.RNN and nn.MultiheadAttention, and F.scaled_dot_product_attention with dropout_p > 0. PyTorch computes
-    attention that bitdrop's kernels cannot take (for example with a mask that requires grad), and bitdrop drops in it.
+    feature_alpha_dropout, also in place; therefore also F.dropout, nn.Dropout, nn.Dropout1d to 3d, nn.AlphaDropout,
+    nn.LSTM, nn.GRU, nn.RNN and nn.MultiheadAttention; and F.scaled_dot_product_attention with dropout_p > 0. If
+    bitdrop's kernels do not support a call of attention (for example, because its mask requires grad), PyTorch computes
+    the attention, and bitdrop runs the dropout in it.
 
-    In eager mode, dropout of nested and jagged tensors and of DTensors is what bitdrop.torch.dropout makes of them.
+    In eager mode, nested and jagged tensors and DTensors are covered as by bitdrop.torch.dropout.
 
-    PyTorch's own code runs as before, without a word, for other devices, dtypes and layouts, other tensor subclasses
-    with a __torch_dispatch__, torch.func and forward-mode derivatives. It also runs where nothing is dropped. Programs
-    of torch.export keep aten.dropout. Dropout that a model makes of torch.bernoulli or torch.rand is none of PyTorch's
-    operators and stays as it is.
+    PyTorch's own code runs as before, without a warning, for other devices, dtypes and layouts, for other tensor
+    subclasses with a __torch_dispatch__, and under torch.func and forward-mode derivatives. It also runs if nothing is
+    dropped. Programs of torch.export keep aten.dropout. A model that computes dropout with torch.bernoulli or
+    torch.rand does not call PyTorch's dropout operators, and is not changed.
 
-    The switch is for all threads, and for children that are forked. A process that is started anew (the spawn method
-    of multiprocessing, torchrun) calls enable() itself, or is started under python -m bitdrop.torch. Compiled code is
-    compiled again afterwards. Twice is once.
+    enable() has effect in all threads and in forked children. A process that is started in another way (the spawn
+    method of multiprocessing, torchrun) must call enable() itself, or run under python -m bitdrop.torch. Code compiled
+    before is compiled again. A second call has no effect.
 
-    Call enable() and disable() between training steps. A backward pass has the masks of its forward pass even if one of
-    them was called in between, but activation checkpointing would repeat the forward pass with other masks, and is
-    refused.
+    Call enable() and disable() between training steps. If one of them is called between a forward pass and its backward
+    pass, the backward pass still has the masks of the forward pass. But activation checkpointing would repeat the
+    forward pass with other masks, so its backward pass raises RuntimeError.
 
-    Raises MissingPackageError with PyTorch before 2.7, and warns once with one that is newer than those tested.
+    Raises MissingPackageError if PyTorch is older than 2.7. Warns once if PyTorch is newer than the versions tested.
     """
     global _library
     with _lock:
@@ -271,7 +276,7 @@ def enable() -> None:
         for op, kernel in _kernels().items():
             library.impl(op, untraced(kernel), "AutogradCPU")
             library.impl(op, untraced(_without_grad(kernel)), "CPU")
-        # Not for NestedTensorCPU, which inference mode takes: PyTorch's dispatcher could not undo that.
+        # Not for NestedTensorCPU, the key of inference mode: PyTorch's dispatcher could not undo that.
         for op, inplace in ((_aten.dropout.default, False), (_aten.dropout_.default, True)):
             library.impl(op, untraced(_nested(op, inplace)), "AutogradNestedTensor")
         _cache_attribute()
@@ -282,7 +287,7 @@ def enable() -> None:
 
 
 def disable() -> None:
-    """Undo enable(), between training steps. Without enable() before, it does nothing."""
+    """Undo enable(). Call it between training steps. It has no effect if bitdrop is not enabled."""
     global _library
     with _lock:
         if _library is None:
@@ -296,5 +301,5 @@ def disable() -> None:
 
 
 def is_enabled() -> bool:
-    """True between enable() and disable()."""
+    """Whether enable() is in effect: True after enable(), False after disable()."""
     return _library is not None

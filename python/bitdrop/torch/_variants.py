@@ -17,7 +17,7 @@ from ._eager import draw_seed, is_eager, is_grad_enabled
 from ._nested import by_values
 from ._operators import Diagonal, define, like_fake, traced_seed
 
-# ---- Operators. dims is how many leading dimensions a decision is about; 0 stands for all: each element.
+# ---- Operators. There is one decision for each index of the first dims dimensions, or for each element if dims is 0.
 
 define(
     "feature_dropout(Tensor x, Tensor seed, float p, int dims) -> Tensor",
@@ -42,7 +42,7 @@ define(
 def _drop(
     name: str, x: Tensor, p: float, training: bool, inplace: bool, dims: int, generator: torch.Generator | None
 ) -> Tensor:
-    """One of these operators as the functions below have it, by the fastest way there is."""
+    """Call one of these operators, or its kernel if that is possible, with the arguments of the functions below."""
     if not isinstance(x, Tensor):
         raise TypeError(f"bitdrop: input must be a torch.Tensor, and is {type(x).__name__}")
     check_p(p)
@@ -87,12 +87,13 @@ def alpha_dropout(
     *,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """torch.nn.functional.alpha_dropout with the same arguments: also not in training unless training=True.
+    """torch.nn.functional.alpha_dropout with the same arguments. As in PyTorch, training is False by default.
 
-    Input of mean 0 and variance 1 keeps both, as SELU networks want it. Kept elements become a * input + b, dropped
-    ones the constant d; docs/reference.md has a, b and d, which are PyTorch's. At p = 1 all become +0 (PyTorch makes
-    -0 of negative elements, and NaN of infinities). Nothing is kept for the backward pass but a seed. What dropout
-    says of dtypes, strides, generator and errors is true here.
+    input of mean 0 and variance 1 keeps its mean and variance, which SELU networks need (Klambauer et al., 2017). Kept
+    elements become a * input + b, and dropped elements become the constant d. docs/reference.md defines a, b and d,
+    which are the same as PyTorch's. At p = 1 all elements become +0 (PyTorch makes -0 of negative elements, and NaN of
+    infinities). Only a seed is kept for the backward pass. The docstring of dropout describes p, dtypes, strides,
+    generator and errors.
     """
     if has_torch_function_unary(input):
         return _overridden(alpha_dropout, input, p, training, inplace, generator)
@@ -108,9 +109,10 @@ def feature_alpha_dropout(
     *,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """alpha_dropout of whole features: input is [N, C, ...], and each (n, c) is kept or dropped as one.
+    """alpha_dropout of whole features: input is [N, C, ...], and each (n, c) is kept or dropped as a whole.
 
-    As in torch.nn.functional.feature_alpha_dropout, nothing is dropped unless training=True.
+    As in torch.nn.functional.feature_alpha_dropout, nothing is dropped unless training is True. Also raises
+    RuntimeError if input has fewer than two dimensions.
     """
     if has_torch_function_unary(input):
         return _overridden(feature_alpha_dropout, input, p, training, inplace, generator)
@@ -126,10 +128,11 @@ def feature_dropout(
     *,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Dropout of whole features: input is [N, C, ...], and each (n, c) is kept or dropped as one.
+    """Dropout of whole features: input is [N, C, ...], and each (n, c) is kept or dropped as a whole.
 
-    This is what dropout1d, dropout2d and dropout3d of torch.nn.functional do. A tensor in channels-last memory is not
-    copied, and gets the mask that it would get in row-major order. Nothing is kept for the backward pass but a seed.
+    dropout1d, dropout2d and dropout3d of torch.nn.functional do the same. A channels-last tensor is not copied, and has
+    the same mask as in row-major order. Only a seed is kept for the backward pass. The docstring of dropout describes
+    p, dtypes, strides, generator and errors. Also raises RuntimeError if input has fewer than two dimensions.
     """
     if has_torch_function_unary(input):
         return _overridden(feature_dropout, input, p, training, inplace, generator)
@@ -140,7 +143,7 @@ def feature_dropout(
 def drop_leading(
     input: Tensor, p: float, training: bool, inplace: bool, dims: int, generator: torch.Generator | None
 ) -> Tensor:
-    """feature_dropout with a decision for each index of the first dims dimensions."""
+    """feature_dropout with one decision for each index of the first dims dimensions."""
     if has_torch_function_unary(input):
         keywords: dict[str, Any] = {
             "p": p,
