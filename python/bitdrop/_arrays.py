@@ -101,8 +101,8 @@ def _check_alignment(name: str, address: int, itemsize: int) -> None:
 
 def _not_contiguous(name: str, shape: tuple[int, ...], strides: tuple[int, ...], unit: str) -> BitdropValueError:
     return BitdropValueError(
-        f"{name} must be contiguous, or a matrix whose rows are and follow each other: "
-        f"pass a contiguous copy, and of an output copy it back (shape {shape}, strides {strides} {unit})"
+        f"{name} must be contiguous, or a matrix whose rows are contiguous and in order: pass a contiguous copy, "
+        f"and copy the result back if it is an output (shape {shape}, strides {strides} {unit})"
     )
 
 
@@ -189,7 +189,7 @@ def row_numbers(x: Array, name: str, of: str, shape: tuple[int, ...], *, written
     dtype = row_number_dtype(of)
     if v.dtype != dtype or v.shape != shape or v.row_stride is not None:
         raise (BitdropTypeError if v.dtype != dtype else BitdropValueError)(
-            f"{name} must be {dtype} of shape {shape} and contiguous, not {v.dtype} of shape {v.shape}"
+            f"{name} must be contiguous {dtype} of shape {shape}, not {v.dtype} of shape {v.shape}"
         )
     if written:
         check_writable(v.writable, name)
@@ -216,9 +216,9 @@ def empty(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any
     try:
         return np.empty(shape, dtype)
     except MemoryError as error:
-        raise BitdropMemoryError(f"{error}: pass less at once") from error
+        raise BitdropMemoryError(f"{error}: pass fewer elements in one call") from error
     except (ValueError, OverflowError) as error:  # too many bytes or dimensions for NumPy
-        raise BitdropValueError(f"NumPy has no array of {np.dtype(dtype)} and shape {shape} ({error})") from error
+        raise BitdropValueError(f"NumPy cannot make an array of {np.dtype(dtype)}, shape {shape} ({error})") from error
 
 
 def _new(shape: tuple[int, ...], dtype: npt.DTypeLike, name: str) -> tuple[Any, View]:
@@ -247,7 +247,7 @@ def check_writable(writable: bool, name: str) -> None:
     if not writable:
         raise BitdropValueError(
             f"{name} cannot be written: it is read-only, immutable or exported as a copy; "
-            f"pass another, or leave {name}= away"
+            f"pass another, or leave out {name}="
         )
 
 

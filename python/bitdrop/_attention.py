@@ -83,7 +83,7 @@ def _structure(
     batch, heads, queries, keys = x.scores
     first = _library.integer(causal_first, "causal_first", 64, signed=True)
     if first and not causal:
-        raise BitdropValueError("causal_first is for causal=True")
+        raise BitdropValueError("causal_first must be 0 unless causal=True")
     return _library.Attention(
         batch=batch,
         heads=heads,

@@ -102,7 +102,7 @@ def _operands(operation: Operation, inputs: Mapping[str, Array | None], by_marks
             viewed = {BIAS: _arrays.bias, ROW_BIAS: _arrays.row_bias}.get(kind, _arrays.matrix)
             views[name] = viewed(x, name, first)
         elif kind == THIRD and not by_marks:
-            raise BitdropTypeError(f"{name} is needed: pass what the forward call had")
+            raise BitdropTypeError(f"{name} is needed: pass that of the forward call")
         else:
             views[name] = None
     return views
@@ -187,7 +187,7 @@ def forward(
     """Run an operation that makes a mask. Returns its output, and the mask or, if remade, None."""
     remade = _library.flag(remade, "remade")
     if remade and mask is not None:
-        raise BitdropValueError("mask must be left away with remade=True: no mask is kept then")
+        raise BitdropValueError("mask must be left out with remade=True: no mask is kept then")
     return run(name, p, inputs, options, seed=seed, out=out, mask=mask, remade=remade, soft=soft)
 
 

@@ -104,13 +104,13 @@ def _layout(t: _Tensor, name: str, itemsize: int) -> tuple[int, tuple[int, ...],
 
     def wrong(what: str) -> BitdropValueError:
         return BitdropValueError(
-            f"{name}.__dlpack__() returned a tensor that cannot be: {what}; correct the producer, or pass a NumPy array"
+            f"{name}.__dlpack__() returned an impossible tensor: {what}; correct the producer, or pass a NumPy array"
         )
 
     if not 0 <= t.ndim <= _MAX_DIMENSIONS:
-        raise wrong(f"its dimensions are {t.ndim}, not 0 to {_MAX_DIMENSIONS}")
+        raise wrong(f"it has {t.ndim} dimensions, not 0 to {_MAX_DIMENSIONS}")
     if t.ndim and not t.shape:
-        raise wrong(f"its shape is NULL, and its dimensions are {t.ndim}")
+        raise wrong(f"its shape is NULL, and it has {t.ndim} dimensions")
     shape = tuple(t.shape[: t.ndim]) if t.ndim else ()
     strides = tuple(t.strides[: t.ndim]) if t.ndim and t.strides else None
     # NumPy's rule: an array without elements must still fit in memory if dimensions of length 0 are left out.
@@ -142,16 +142,16 @@ def borrow(x: SupportsDLPack, name: str) -> Borrowed:
         address = _capsule_pointer(capsule, kind)
         managed = _Versioned.from_address(address)
         if managed.major != 1:
-            raise BitdropValueError(f"{name} comes by DLPack version {managed.major}; 1 is known")
+            raise BitdropValueError(f"{name} uses DLPack version {managed.major}, and only version 1 is supported")
         writable = not managed.flags & (_READ_ONLY | _COPIED)
         t = managed.tensor
     else:
         raise BitdropTypeError(
-            f"{name}.__dlpack__() returned no DLPack capsule that is unused: it must make one for each call"
+            f"{name}.__dlpack__() returned no DLPack capsule, or a used one: it must make a new one for each call"
         )
     _check_device(t.device_type, name)
     if t.lanes != 1 or t.bits % 8 or t.bits == 0:
-        raise BitdropTypeError(f"{name} must have elements of one number of whole bytes each")
+        raise BitdropTypeError(f"{name} must have elements of whole bytes with one number in each")
     itemsize = t.bits // 8
     dtype = "bool" if (t.code, t.bits) == (6, 8) else _KINDS.get(t.code, f"type code {t.code}, bits ") + str(t.bits)
     address, shape, strides = _layout(t, name, itemsize)

@@ -55,7 +55,7 @@ def _strides(
     rows_overlap = between and between[-1] < shape[-1] and not (repeated_rows and between[-1] == 0)
     if step != 1 or min(result) < 0 or rows_overlap:
         raise BitdropValueError(
-            f"{name} must have rows that do not overlap, whose elements lie together, and no negative strides: "
+            f"{name} must have contiguous rows that do not overlap, and no negative strides: "
             f"pass a contiguous copy (shape {shape}, strides {strides} elements)"
         )
     return tuple(between)

@@ -217,7 +217,7 @@ def check(loaded: Any) -> None:
                 found = f"has a bitdrop_{name} of {size()} bytes and not of {expected}"
     if found:
         wanted = ".".join(map(str, VERSION))
-        raise ImportError(f"bitdrop's C library {found}, and this package is for version {wanted}; {_CURE}")
+        raise ImportError(f"bitdrop's C library {found}, and this package needs version {wanted}; {_CURE}")
 
 
 def _load() -> ctypes.CDLL:
@@ -231,7 +231,7 @@ def _load() -> ctypes.CDLL:
         loaded = ctypes.CDLL(str(next(file for file in files if file.suffix in (".so", ".dylib", ".dll"))))
     except StopIteration:
         searched = ", ".join(map(str, folders))
-        raise ImportError(f"bitdrop's C library is in no .bitdrop.mesonpy.libs of {searched}; {_CURE}") from None
+        raise ImportError(f"there is no C library of bitdrop in .bitdrop.mesonpy.libs of {searched}; {_CURE}") from None
     except OSError as error:
         raise ImportError(f"bitdrop's C library cannot be loaded ({error}); {_CURE}") from error
     check(loaded)

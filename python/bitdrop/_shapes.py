@@ -62,11 +62,11 @@ def rows(
     if len(shape) < 2 and result.used:
         names = [name for name, default in Rows._field_defaults.items() if getattr(result, name) != default]
         name = names[0].replace("each_row", "unit='row'")
-        raise BitdropValueError(f"{name} is for matrices, whose columns are the last dimension; the shape is {shape}")
+        raise BitdropValueError(f"{name} needs a matrix, whose columns are the last dimension; the shape is {shape}")
     if result.mask_repeat == 0:
-        raise BitdropValueError("mask_repeat must be at least 1: so many rows share one mask row")
+        raise BitdropValueError("mask_repeat must be at least 1: it is the number of rows that share one mask row")
     if result.pitch is not None and result.each_row:
-        raise BitdropValueError("pitch must be left away with unit='row': columns have no indices then")
+        raise BitdropValueError("pitch must be left out with unit='row': columns have no indices then")
     if result.pitch is not None and result.pitch < shape[-1]:
         raise BitdropValueError(f"pitch must be at least the {shape[-1]} columns, not {pitch}")
     return result
@@ -100,7 +100,7 @@ def check_mask(mask: View, allowed: list[tuple[int, ...]], shape: tuple[int, ...
     wanted = " or ".join(str(option) for option in dict.fromkeys(allowed))
     why = ""
     if len(allowed[0]) == 2:
-        why = ": a row for each row that has decisions of its own, where strides, a bias or arguments speak of rows"
+        why = ": one mask row for each row with decisions of its own, because of strides, a bias or options about rows"
     raise BitdropValueError(f"{name} of data of shape {shape} must have shape {wanted}, not {mask.shape}{why}")
 
 

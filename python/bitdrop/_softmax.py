@@ -53,7 +53,7 @@ def _check_rows(bias: View, soft: _library.Softmax, count: int, first_row: int) 
         period = block * soft.bias_repeat
         needed = last // period * block + min(last % period + 1, block)
     if needed > have:
-        raise BitdropValueError(f"bias has {have} rows, and the call takes {needed} of them")
+        raise BitdropValueError(f"bias has {have} rows, and the call needs {needed}")
 
 
 def _block_and_repeat(soft: Soft) -> tuple[int, int] | None:

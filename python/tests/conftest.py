@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of more than one file."""
+"""Fixtures that several files use, and the profiles of hypothesis."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +14,8 @@ try:
 except ImportError:  # test_properties.py is skipped
     pass
 else:
-    # Any example may take long on a busy machine. Short: the same examples in every run. Long: new ones, of which those
-    # that failed are kept. pytest --hypothesis-profile=long takes it.
+    # No deadline, because any example may take long on a busy machine. "short" has the same examples in every run.
+    # "long" (pytest --hypothesis-profile=long) draws new examples in each run, and stores those that fail.
     common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
     settings.register_profile("short", max_examples=10, derandomize=True, database=None, **common)
     folder = Path(__file__).parents[2] / "build" / "trust" / "hypothesis"
@@ -27,13 +27,13 @@ else:
 
 @pytest.fixture
 def masks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small tensors keep a mask as large ones do."""
+    """Small tensors keep a mask, as large ones do."""
     monkeypatch.setattr("bitdrop.torch._dropout._SMALL", 0)
 
 
 @pytest.fixture
 def enabled() -> Iterator[None]:
-    """F.dropout is bitdrop's."""
+    """enable() is in effect: F.dropout is bitdrop's."""
     import bitdrop.torch as bt
 
     bt.enable()
@@ -43,7 +43,7 @@ def enabled() -> Iterator[None]:
 
 @pytest.fixture
 def dropped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The elements that each call of the C library drops from."""
+    """A list to which each call of the C library appends the number of elements that it drops from."""
     from bitdrop.torch import _attention_calls, _kernels, _kernels_2d
 
     sizes: list[int] = []

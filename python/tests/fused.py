@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inputs and calls of the fused functions for the tests of bitdrop.torch."""
+"""Inputs for the fused functions of bitdrop.torch, and seeded calls of them, for several tests."""
 
 from collections.abc import Callable
 

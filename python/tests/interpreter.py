@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another Python."""
+"""Runs Python in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent  # where no sources of the package hide what is installed
+HERE = Path(__file__).parent  # not the folder python, whose sources would hide the installed package
 
 
 def run(*arguments: str, cwd: Path = HERE, timeout: int = 300, **environment: str) -> subprocess.CompletedProcess[str]:

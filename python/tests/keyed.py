@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of bitdrop.jax share."""
+"""Helpers of the tests of bitdrop.jax."""
 
 import os
 import subprocess

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/stream.md and the formulas of docs/reference.md in NumPy, sharing nothing with the library."""
+"""docs/stream.md and the formulas of docs/reference.md in NumPy. The oracle shares no code with the library."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def philox(counter: tuple[U64, U64, U64, U64], seed: int, rounds: int) -> tuple[
 
 
 def keep(index: U64, p: float, seed: int, stream: int = 0, rounds: int = 10) -> npt.NDArray[np.bool_]:
-    """Whether the elements of these absolute indices are kept."""
+    """Whether the elements with these absolute indices are kept."""
     if p in (0, 1):
         return np.full(index.shape, p == 0)
     numerator, denominator = p.as_integer_ratio()
@@ -59,12 +59,12 @@ def keep_flat(n: int, p: float, *, offset: int = 0, **stream: Any) -> npt.NDArra
 
 
 def mask_row(rows: int, mask_repeat: int = 1, first_row: int = 0) -> list[int]:
-    """The mask row of the whole that each row takes."""
+    """The mask row of the whole matrix that each row uses."""
     return [(first_row + r) // mask_repeat for r in range(rows)]
 
 
 def noise(index: U64, seed: int, stream: int = 0, rounds: int = 10) -> npt.NDArray[np.float64]:
-    """The Gaussian numbers of these absolute indices."""
+    """The Gaussian numbers for these absolute indices."""
     block = index // np.uint64(64) * np.uint64(16) + index % np.uint64(16)
     counter = (block & LOW, block >> HALF, np.full_like(block, 256), np.full_like(block, stream))
     w0, w1, w2, w3 = philox(counter, seed, rounds)
@@ -86,7 +86,7 @@ def indices(
     first_row: int = 0,
     offset: int = 0,
 ) -> U64:
-    """The absolute index of each element, or of its row."""
+    """The absolute index of each element, or of its row if unit is "row"."""
     index = np.empty((rows, cols), np.uint64)
     for r, m in enumerate(mask_row(rows, mask_repeat, first_row)):
         for c in range(cols):
@@ -106,7 +106,7 @@ def keep_matrix(
     offset: int = 0,
     **stream: Any,
 ) -> npt.NDArray[np.bool_]:
-    """The decision that each element gets."""
+    """Whether each element of a matrix is kept."""
     index = indices(rows, cols, pitch=pitch, unit=unit, mask_repeat=mask_repeat, first_row=first_row, offset=offset)
     return keep(index.ravel(), p, **stream).reshape(rows, cols)
 
@@ -114,9 +114,9 @@ def keep_matrix(
 def pack_matrix(
     bits: npt.NDArray[np.bool_], *, unit: str = "element", mask_repeat: int = 1, first_row: int = 0, **_: Any
 ) -> npt.NDArray[np.uint8]:
-    """The mask in memory of what keep_matrix returned: each decision once."""
-    taken = mask_row(len(bits), mask_repeat, first_row)
-    once = [r for r, m in enumerate(taken) if r == 0 or m != taken[r - 1]]
+    """The mask that a call stores for the result of keep_matrix. It has each decision once."""
+    mask_rows = mask_row(len(bits), mask_repeat, first_row)
+    once = [r for r, m in enumerate(mask_rows) if r == 0 or m != mask_rows[r - 1]]
     return pack(bits[once, 0]) if unit == "row" else pack(bits[once], 1)
 
 
@@ -124,7 +124,7 @@ def pack(bits: npt.NDArray[np.bool_], axis: int | None = None) -> npt.NDArray[np
     return np.packbits(bits, axis=axis, bitorder="little")
 
 
-# ---- Values. Each step is one operation in float64 for float64, and else in float32, with one rounding at the end.
+# ---- Values. float64 data is computed in float64, all other data in float32. The result is rounded once.
 
 
 def wide(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -132,17 +132,17 @@ def wide(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def scale(p: float, scaling: str = "train") -> float:
-    """At p = 1 nothing is kept, and 1 keeps NumPy from warnings."""
+    """The factor of kept elements. At p = 1 none is kept, and a factor of 1 avoids warnings of NumPy."""
     return 1 / (1 - p) if p < 1 and scaling == "train" else 1.0
 
 
 def dropped(x: npt.NDArray[Any], bits: npt.NDArray[np.bool_], factor: float) -> npt.NDArray[Any]:
-    """The function D of the header, on wide x."""
+    """The function D of bitdrop.h, on an x that wide() returned."""
     return np.where(bits, x * x.dtype.type(factor), x.dtype.type(0))
 
 
 def apply(x: npt.NDArray[Any], bits: npt.NDArray[np.bool_], factor: float) -> npt.NDArray[Any]:
-    """X * factor in x's dtype, half precision by way of float32; +0 where bits are not set."""
+    """Dropout of x in its own dtype: x * factor where bits is true, and +0 elsewhere."""
     return dropped(wide(x), bits, factor).astype(x.dtype)
 
 
@@ -162,7 +162,7 @@ def add(
 def relu_bits(
     x: npt.NDArray[Any], bits: npt.NDArray[np.bool_], bias: npt.NDArray[Any] | None = None
 ) -> npt.NDArray[np.bool_]:
-    """What is kept and not (x + bias <= 0)."""
+    """The mask bits of relu: the element is kept, and x + bias is not <= 0."""
     t = wide(x) if bias is None else wide(x) + wide(bias)
     return bits & ~(t <= 0)
 
@@ -177,7 +177,7 @@ def alpha(x: npt.NDArray[Any], bits: npt.NDArray[np.bool_], p: float) -> npt.NDA
 
 
 def alpha_numbers(p: float) -> tuple[float, float, float]:
-    """The a, b and d of alpha dropout."""
+    """The numbers a, b and d of alpha dropout."""
     constant = 1.7580993408473766
     q = 1 - p
     a = 1 / math.sqrt(q * (1 + p * constant * constant))
@@ -190,7 +190,7 @@ def alpha_numbers(p: float) -> tuple[float, float, float]:
 def dropblock(
     planes: int, height: int, width: int, p: float, block: int, *, offset: int = 0, **stream: Any
 ) -> npt.NDArray[np.bool_]:
-    """What is kept, plane by plane."""
+    """Whether each element of each plane is kept."""
     if p in (0, 1):
         gamma = p
     else:

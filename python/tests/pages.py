@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python of a page of docs/ runs, block after block in one process."""
+"""Runs the Python blocks of a page of docs/ in one process, one after the other."""
 
 import re
 import subprocess
@@ -10,11 +10,11 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def run_page(name: str, blocks: int) -> str:
-    """What at least so many blocks of the page print."""
+    """Run the page, and return what it prints. `blocks` is the least number of blocks that it must have."""
     text = (DOCS / name).read_text(encoding="utf-8")
     found = list(re.finditer(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE))
     assert len(found) >= blocks
-    # With blank lines in the place of the text, a traceback has the lines of the page.
+    # Blank lines replace the text of the page, so that tracebacks have its line numbers.
     program, line = "", 1
     for block in found:
         begin = text[: block.start(1)].count("\n") + 1

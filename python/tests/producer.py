@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A DLPack producer without a framework: exports the bytes of a NumPy array as it is told to."""
+"""A DLPack producer without a framework. It exports the memory of a NumPy array, with fields that a test may change."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ class Versioned(ctypes.Structure):
 
 
 class Tensor:
-    """uint16 is exported as bfloat16. dims and steps are the shape and the strides that it tells, in elements."""
+    """Exports an array; uint16 as bfloat16. dims and steps are the exported shape and strides, in elements.
+
+    told_device is what __dlpack_device__ returns. Other changes are fields of DLTensor.
+    """
 
     def __init__(self, array: npt.NDArray[Any], **changes: Any) -> None:
         self.array = array

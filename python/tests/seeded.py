@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of bitdrop.torch share."""
+"""Helpers of the tests of bitdrop.torch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,13 +28,13 @@ def seeded(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def seed_of_7() -> int:
-    """The seed that seeded() makes a call draw."""
+    """The seed that a call in seeded() draws."""
     torch.manual_seed(7)
     return int(torch.randint(2**63 - 1, (), dtype=torch.int64).item())
 
 
 class Operators(TorchDispatchMode):
-    """A mode that changes nothing, so that calls take the operators."""
+    """A mode that changes nothing. Under it, bitdrop's functions call the operators."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return func(*args, **(kwargs or {}))

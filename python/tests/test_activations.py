@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GELU and SiLU, which have tolerances. The tests of ReLU are among those of the operations that are exact."""
+"""GELU and SiLU, whose values have tolerances. test_operations.py tests ReLU, whose values are exact."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def silu(x: float) -> tuple[float, float]:
 
 
 FORMULAS = {"gelu": gelu, "gelu_tanh": gelu_tanh, "silu": silu}
-# The error of docs/reference.md and a rounding.
+# The error that docs/reference.md states, and one rounding.
 TOLERANCES = {"float64": 1.1e-14, "float32": 4e-7, "float16": 1e-3}
 
 

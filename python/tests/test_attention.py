@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attention with dropout, and its backward pass, against the formulas in float64 with the mask of the oracle."""
+"""Attention with dropout and its backward pass, compared with formulas in float64 that use the mask of the oracle."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def normal(dtype: str, *shape: int) -> Any:
 
 
 class Case(NamedTuple):
-    """Sizes of a call, and what else it is told."""
+    """Sizes and options of a call."""
 
     batch: int = 2
     heads: int = 4
@@ -52,7 +52,7 @@ class Case(NamedTuple):
         return self.batch, self.heads, self.queries, self.keys
 
     def inputs(self, dtype: str) -> dict[str, Any]:
-        """Q, k, v, the gradient of the result and the bias, which hides the first row of each of its matrices."""
+        """The arrays q, k, v, dout and bias. The bias hides all keys from the first row of each of its matrices."""
         bias = None
         if self.bias is not None:
             bias = normal(dtype, *self.bias)
@@ -67,7 +67,7 @@ class Case(NamedTuple):
 
 
 def reference(x: dict[str, Any], kept: Any, scale: float | None, causal: bool, causal_first: int) -> dict[str, Any]:
-    """The results in float64. Kept is 0 where a probability is dropped, and else its factor."""
+    """The results in float64. kept is the factor of each probability: 0 if it is dropped."""
     q, k, v, dout = (x[name].astype(np.float64) for name in ("q", "k", "v", "dout"))
     group = q.shape[1] // k.shape[1]
     k, v = np.repeat(k, group, 1), np.repeat(v, group, 1)
@@ -101,7 +101,7 @@ def reference(x: dict[str, Any], kept: Any, scale: float | None, causal: bool, c
 
 
 def both(x: dict[str, Any], p: float, *, mask: bool = False, **options: Any) -> dict[str, Any]:
-    """What the two calls return. With a mask, the second takes it."""
+    """The results of the forward and the backward call. With mask, the forward call's mask is passed to the second."""
     given = {"bias": x["bias"], **options}
     out, lse, bits = bitdrop.attention(x["q"], x["k"], x["v"], p, mask=mask, **given)
     if mask:
@@ -162,7 +162,7 @@ def test_values(dtype: str, name: str) -> None:
 
 @pytest.mark.parametrize("p", [0, 0.0, 1])
 def test_certain(p: float) -> None:
-    """At p = 0 no seed is needed; at p = 1 nothing is left."""
+    """At p = 0 no seed is needed. At p = 1 all is dropped."""
     x = CASES["grouped"].inputs("float32")
     kept = np.full(CASES["grouped"].scores, 1.0 - p)
     near(both(x, p, **({"seed": 1} if p else {})), reference(x, kept, None, False, 0), "float32")
@@ -171,7 +171,7 @@ def test_certain(p: float) -> None:
 
 
 def test_bits_of_softmax() -> None:
-    """A mask is that of forward_softmax on all scores, in a call of several blocks."""
+    """The mask is that of forward_softmax on all scores, also if the call has several blocks."""
     case = Case(1, 2, 1, 130, 1100, 8, 8, options={"causal": True, "causal_first": 970})
     x = case.inputs("float32")
     mask = bitdrop.forward_softmax(np.zeros(case.scores, "float32"), P, **STREAM)[2]
@@ -183,7 +183,7 @@ def test_bits_of_softmax() -> None:
 
 
 def test_repeated_bias() -> None:
-    """Strides of 0 stand for rows, heads and samples that share a bias."""
+    """A bias with strides of 0, which rows, heads or samples share."""
     x = Case(bias=(1, 1, 6, 21)).inputs("float32")
     expected = both(x, P, **STREAM)
     for bias in (x["bias"][0, 0], np.broadcast_to(x["bias"], (2, 4, 6, 21)), x["bias"].repeat(4, 1)):
@@ -201,7 +201,7 @@ def test_repeated_bias() -> None:
 
 
 def by_rows(x: Any) -> Any:
-    """The same values, in memory as [batch, rows, heads, elements]."""
+    """The same values and shape. The order of dimensions in memory is [batch, rows, heads, elements]."""
     return x.swapaxes(1, 2).copy().swapaxes(1, 2)
 
 
@@ -216,7 +216,7 @@ def test_strides() -> None:
 
 
 def test_packed() -> None:
-    """Q, k and v in one array of [batch, rows, 3, heads, elements], and their gradients too."""
+    """q, k and v are views of one array [batch, rows, 3, heads, elements], and so are their gradients."""
     x = Case(queries=21).inputs("float32")
     expected = both(x, P, **STREAM)
     qkv = np.ascontiguousarray(np.stack([x[name].swapaxes(1, 2) for name in "qkv"], 2))
@@ -234,7 +234,7 @@ def test_packed() -> None:
 
 @pytest.mark.parametrize("queries", [1, 6])
 def test_repeated_inputs(queries: int) -> None:
-    """Samples that share k and v, and heads that share q."""
+    """Strides of 0: samples share k and v, and heads share q."""
     x = Case(queries=queries).inputs("float32")
     x["q"], x["k"], x["v"] = x["q"][:1, :1], x["k"][:1], x["v"][:1]
     shapes = {"q": (2, 4, queries, 5), "k": (2, 4, 21, 5), "v": (2, 4, 21, 5)}
@@ -283,7 +283,7 @@ def test_no_samples() -> None:
     }
 
 
-# ---- Threads and parts, which give the same bytes.
+# ---- Threads and parts. The bytes are the same as those of one whole call on one thread.
 
 TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t)
 
@@ -322,7 +322,7 @@ def test_threads(dtype: str, kv_heads: int, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_parts() -> None:
-    """Samples and groups of heads one by one, on threads: the bytes of the whole."""
+    """Calls on single samples and groups of heads, on several threads, give the bytes of the whole call."""
     case = Case(2, 4, 2, 9, 33, 8, 8, bias=(2, 4, 9, 33))
     x = case.inputs("float32")
     expected = both(x, P, **STREAM)

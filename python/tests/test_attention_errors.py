@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bad input of attention is an exception that says what to change, and writes nothing."""
+"""Wrong arguments of attention raise an exception that says what to change, and nothing is written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BY_ROWS = np.ones((2, 6, 4, 5), "float32").swapaxes(1, 2)
         ({"scale": 0}, ValueError, "scale must not be 0"),
         ({"scale": "one"}, TypeError, "scale must be a number"),
         ({"scale": float("nan")}, ValueError, "scale must not be 0, infinite"),
-        ({"causal_first": 1}, ValueError, "causal_first is for causal=True"),
+        ({"causal_first": 1}, ValueError, "causal_first must be 0 unless causal=True"),
         ({"causal_first": 2**63, "causal": True}, ValueError, r"causal_first must lie in \[-2\*\*63, 2\*\*63\)"),
         ({"causal_first": 0.5, "causal": True}, TypeError, "causal_first must be an integer"),
         ({"index_heads": 3}, ValueError, "index_heads must be at least the 4 of this call, not 3"),
@@ -38,7 +38,7 @@ BY_ROWS = np.ones((2, 6, 4, 5), "float32").swapaxes(1, 2)
         ({"q": [1.0]}, TypeError, "q must be a NumPy array"),
         ({"q": Q.astype("int32")}, TypeError, "q must be float16, .* not int32"),
         ({"q": Q.astype("float64")}, TypeError, "k must be float64 as q is, not float32"),
-        ({"q": Q[..., ::-1]}, ValueError, "q must have rows that do not overlap, whose elements lie together"),
+        ({"q": Q[..., ::-1]}, ValueError, "q must have contiguous rows that do not overlap"),
         ({"q": Q[:, ::-1]}, ValueError, "no negative strides"),
         ({"q": np.broadcast_to(Q[:, :, :1], Q.shape)}, ValueError, "q must have rows that do not overlap"),
         ({"q": Q[:, :3]}, ValueError, "the heads of k divide those of q"),
@@ -54,7 +54,7 @@ BY_ROWS = np.ones((2, 6, 4, 5), "float32").swapaxes(1, 2)
         ({"bias": np.ones((6, 1), "float32")}, ValueError, r"bias must broadcast to the scores \(2, 4, 6, 21\)"),
         ({"bias": np.ones((5, 21), "float32")}, ValueError, "bias must broadcast"),
         ({"bias": np.ones((1, 2, 4, 6, 21), "float32")}, ValueError, "bias must broadcast"),
-        ({"bias": np.ones((21, 6), "float32").T}, ValueError, "bias must have rows .* whose elements lie together"),
+        ({"bias": np.ones((21, 6), "float32").T}, ValueError, "bias must have contiguous rows"),
         ({"out": np.ones((2, 4, 6, 4), "float32")}, ValueError, r"out must be float32 of shape \(2, 4, 6, 5\)"),
         ({"out": np.ones((2, 4, 6, 5))}, TypeError, "out must be float32 of shape"),
         ({"out": np.broadcast_to(Q[:, :1], Q.shape)}, ValueError, "out cannot be written"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLPack tensors are taken without a copy, or refused."""
+"""DLPack tensors are used without a copy, or refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_strided_and_read_only_input() -> None:
 
 
 def bfloat16(x: Any) -> Any:
-    """Upper halves of floats, rounded to nearest even."""
+    """The bits of x as bfloat16: the upper halves of float32 numbers, rounded to nearest even."""
     u = x.astype(np.float32).view(np.uint32).astype(np.uint64)
     return ((u + 0x7FFF + (u >> np.uint64(16) & np.uint64(1))) >> np.uint64(16)).astype(np.uint16)
 
@@ -138,4 +138,4 @@ def test_numpys_own_capsules_are_freed() -> None:
     for _ in range(10):
         np.testing.assert_array_equal(bitdrop.infer(Wrapped(x), 0.5), x)
     gc.collect()
-    assert sys.getrefcount(x) <= before + 1  # no export is left over
+    assert sys.getrefcount(x) <= before + 1  # no capsule is left

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bad input is an exception that says what to change, and writes nothing."""
+"""Wrong arguments raise an exception that says what to change, and nothing is written."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def broadcast() -> Any:
         ({"pitch": 11}, ValueError, "pitch must be at least the 12 columns"),
         ({"pitch": 0}, ValueError, "pitch must be at least"),
         ({"pitch": 2**64 + 12}, ValueError, "pitch must lie in"),
-        ({"x": X.ravel(), "pitch": 12}, ValueError, "pitch is for matrices"),
-        ({"x": X.ravel(), "unit": "row"}, ValueError, r"unit='row' is for matrices.* the shape is \(48,\)"),
+        ({"x": X.ravel(), "pitch": 12}, ValueError, "pitch needs a matrix"),
+        ({"x": X.ravel(), "unit": "row"}, ValueError, r"unit='row' needs a matrix.* the shape is \(48,\)"),
         ({"unit": "channel"}, ValueError, "unit must be one of 'element', 'row', not 'channel'"),
-        ({"unit": "row", "pitch": 12}, ValueError, "pitch must be left away with unit='row'"),
+        ({"unit": "row", "pitch": 12}, ValueError, "pitch must be left out with unit='row'"),
         ({"unit": "row", "mask": BITS[:2].reshape(1, 2)}, ValueError, r"must have shape \(1,\), not \(1, 2\)"),
         ({"mask_repeat": 0}, ValueError, "mask_repeat must be at least 1"),
         ({"mask_repeat": -1}, ValueError, "mask_repeat must lie in"),
@@ -68,7 +68,7 @@ def broadcast() -> Any:
         ({"mask_repeat": 3, "mask": np.zeros((4, 2), np.uint8)}, ValueError, r"shape \(2, 2\), not \(4, 2\)"),
         ({"first_row": -1}, ValueError, "first_row must lie in"),
         ({"first_row": 2**64 - 3}, ValueError, "first_row = 18446744073709551613"),
-        ({"remade": True}, ValueError, "mask must be left away with remade=True"),
+        ({"remade": True}, ValueError, "mask must be left out with remade=True"),
         ({"sead": 2}, TypeError, r"forward\(\) has no argument 'sead'; it has first_row, isa"),
         ({"x": [1.0, 2.0]}, TypeError, "x must be a NumPy array or a tensor"),
         ({"x": X.astype(np.int32)}, TypeError, "not int32: convert it"),
@@ -120,7 +120,7 @@ def test_overlap() -> None:
     with pytest.raises(ValueError, match=OVERLAP):
         bitdrop.infer(line[:16].reshape(4, 4), 0.5, out=line.reshape(4, 5)[:, :4])
     assert (line == 1).all()
-    frame = np.ones((4, 32), np.float32)  # rows in each other's gaps are disjoint
+    frame = np.ones((4, 32), np.float32)  # the rows of one view lie in the gaps of the other: no overlap
     bitdrop.infer(frame[:, :8], 0.5, out=frame[:, 8:16])
 
 
@@ -131,7 +131,7 @@ def test_mask_shape(shape: Any) -> None:
 
 
 def test_mask() -> None:
-    with pytest.raises(ValueError, match="pitch is for matrices"):
+    with pytest.raises(ValueError, match="pitch needs a matrix"):
         bitdrop.mask(8, 0.5, seed=1, pitch=8)
     with pytest.raises(ValueError, match="out must have shape"):
         bitdrop.mask(9, 0.5, seed=1, out=np.zeros(1, np.uint8))
@@ -185,7 +185,7 @@ def test_add(call: dict[str, Any], error: type[Exception], message: str) -> None
 
 
 def test_add_overlap() -> None:
-    """The output may be x or the residual, and no other part of them."""
+    """The output may be the same array as x or residual, but must not overlap them in another way."""
     line = np.ones(60, np.float32)
     x, later = line[:48].reshape(4, 12), line[12:].reshape(4, 12)
     other = np.ones_like(X)
@@ -205,9 +205,9 @@ def test_act() -> None:
             bitdrop.forward_act(X, act, 0.5, seed=1)  # type: ignore[call-overload]
         with pytest.raises(ValueError, match="act must be one of 'relu'"):
             bitdrop.backward_act(X, act, 0.5, BITS)  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match="x is needed: pass what the forward call had"):
+    with pytest.raises(TypeError, match="x is needed: pass that of the forward call"):
         bitdrop.backward_act(X, "relu", 0.5, seed=1)
-    with pytest.raises(TypeError, match="x is needed: pass what the forward call had"):
+    with pytest.raises(TypeError, match="x is needed: pass that of the forward call"):
         bitdrop.backward_act(X, "gelu", 0.5, BITS)
     with pytest.raises(ValueError, match="x must be float32 of shape"):
         bitdrop.backward_act(X, "relu", 0.5, x=X[:3], seed=1)

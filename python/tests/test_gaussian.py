@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gaussian dropout, against docs/stream.md with log, sine and cosine in double."""
+"""Gaussian dropout against the formula of docs/stream.md, with log, sine and cosine in float64."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLACES: list[dict[str, Any]] = [
     {"unit": "row"},
     {"unit": "row", "mask_repeat": 2, "first_row": 7},
 ]
-# The error of the noise is below 5e-7 * |N|, which is at most 6.67. Then there are roundings.
+# The error of the noise is below 5e-7 * |N|, and |N| is at most 6.67. The other errors are roundings.
 TOLERANCES = {"float64": 4e-6, "float32": 4e-6, "float16": 2e-3}
 rng = np.random.default_rng(11)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each argument of each function, replaced by values that are wrong for it, that lie or that raise.
+"""Each argument of each function, replaced by wrong values, among them objects whose methods lie or raise.
 
-An error of the package names the argument, and nothing is written.
+The package raises an error that names the argument, and nothing is written.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def outcome(call: Callable[[], Any]) -> BaseException | None:
 
 
 class Raises:
-    """Whose every method raises."""
+    """An object whose methods all raise."""
 
     def _fail(self, *_: Any) -> Any:
         raise RuntimeError("no")
@@ -42,21 +42,21 @@ class Raises:
 
 
 class Index:
-    """Whose index is no integer."""
+    """An object whose __index__ does not return an integer."""
 
     def __index__(self) -> Any:
         return "one"
 
 
 class Lies(float):
-    """0.5 that says to be 7 once it is taken."""
+    """A number that compares as 0.5, and converts to 7."""
 
     def __float__(self) -> float:
         return 7.0
 
 
 ANY: list[Any] = [Raises(), object(), [1], (1, 2), {}, "1", b"1", 1j, np.array([1, 2]), np.array("0.5"), X]
-DIGITS = 10**5000  # more than Python prints
+DIGITS = 10**5000  # more digits than Python prints
 HOSTILE: dict[str, list[Any]] = {
     "integer": [*ANY, DIGITS, -DIGITS, -1, 2**64, 1.0, float("nan"), Decimal(1), Fraction(1), np.float64(1), Index()],
     "signed": [*ANY, DIGITS, -DIGITS, 2**63, -(2**63) - 1, 1.0, Index()],
@@ -88,7 +88,7 @@ KIND = {name: kind for kind, names in KINDS.items() for name in names.split()}
 
 Q = np.ones((1, 2, 3, 8), np.float32)
 BITS = np.full(4, 0xFF, np.uint8)
-# Valid arguments for each function: tests change one of them. A function that is missing here fails a test.
+# Valid arguments for each function. Tests change one of them. A test fails if a function is missing here.
 VALID: dict[str, list[dict[str, Any]]] = {
     "attention": [
         {"q": Q, "k": Q, "v": Q, "p": 0.5, "seed": 1, "out": Q, "lse": Q[..., 0], "mask": np.zeros((6, 1), np.uint8)},
@@ -131,12 +131,12 @@ VALID: dict[str, list[dict[str, Any]]] = {
 
 
 def fresh(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The same with copies of the arrays, as no buffer is written and read."""
+    """The same arguments with copies of the arrays, so that no buffer is both written and read."""
     return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in arguments.items()}
 
 
 def arguments_of(name: str) -> set[str]:
-    """What a function takes: of its options it says the names itself."""
+    """The names of a function's arguments. Its error message lists those of its options."""
     function = getattr(bitdrop, name)
     names = {p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD}
     if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values()):
@@ -147,13 +147,13 @@ def arguments_of(name: str) -> set[str]:
 
 
 def hostile(name: str) -> Iterator[tuple[dict[str, Any], str, Any]]:
-    """Valid arguments, and a value for one of them that no function takes."""
+    """Yields valid arguments, the name of one of them, and a wrong value for it."""
     for argument in sorted(arguments_of(name)):
         valid = next((v for v in VALID[name] if argument in v), VALID[name][0])
         if argument == "bias_repeat":
             valid = VALID[name][1]
         if argument == "mask" and "seed" in valid and name.startswith(("backward", "attention_backward")):
-            continue  # either of them is passed
+            continue  # the call passes only one of the two
         for value in HOSTILE[KIND[argument]]:
             yield valid, argument, value
 
@@ -167,7 +167,7 @@ def test_every_function_is_here() -> None:
 
 @pytest.mark.parametrize("name", VALID)
 def test_valid_arguments(name: str) -> None:
-    """What is refused below is refused for the one argument that a test changes."""
+    """The valid arguments work. So the tests below show that only the changed argument is refused."""
     for valid in VALID[name]:
         getattr(bitdrop, name)(**fresh(valid))
 
@@ -194,13 +194,13 @@ def test_arguments(name: str) -> None:
     ids=["NaN", "sNaN", "huge", "too long to print", "lies", "rounds to 1"],
 )
 def test_numbers_out_of_range(p: Any) -> None:
-    """They are numbers, so this is no TypeError; and the package says so, not the library."""
+    """Numbers out of range are no TypeError, because they are numbers. The package refuses them, not the library."""
     with pytest.raises(bitdrop.BitdropValueError, match=r"p must lie in \[0, 1\], not be"):
         bitdrop.infer(X, p)
 
 
 def test_memory() -> None:
-    """Results for which there is no memory, or no number of bytes."""
+    """Results that are too large for the memory, or for NumPy."""
     for shape in (2**62, (2**30, 2**31)):
         with pytest.raises(bitdrop.BitdropMemoryError):
             bitdrop.mask(shape, 0.5, seed=1)
@@ -211,11 +211,11 @@ def test_memory() -> None:
 
 @pytest.mark.parametrize("step", [1, 3])
 def test_rows_that_overlap_others(step: int) -> None:
-    """The rows of an output lie in other rows of the input. The library is called for each row by itself."""
+    """An output whose rows overlap other rows of the input. The library sees one row in each call."""
     memory = np.zeros(16 * 24, np.uint8)
     keep = memory.view(np.bool_).reshape(16, 24)[:, :9]
     bits = memory[24 * step :][: 16 * 2].reshape(16, 2)
-    apart = memory.reshape(16, 24)[:, 9:11]  # in the gaps
+    apart = memory.reshape(16, 24)[:, 9:11]  # in the gaps between the rows of keep
     with pytest.raises(bitdrop.BitdropValueError, match="out overlaps keep"):
         bitdrop.mask_pack(keep, out=bits)
     with pytest.raises(bitdrop.BitdropValueError, match="out overlaps mask"):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DLPack tensors that cannot be, and producers that raise: an error names the argument, and nothing is written.
+"""Impossible DLPack tensors, and producers that raise: an error names the argument, and nothing is written.
 
-Where a test would crash, it takes pytest with it. Then faulthandler prints which one it was.
+A test that crashes ends pytest too. Then faulthandler prints which test it was.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from test_hostile import X, outcome
 import bitdrop
 
 HUGE = 2**62
-# The fields of a tensor of shape (4, 16) that one lie changes.
+# The fields of a tensor of shape (4, 16) that each lie changes.
 LIES: dict[str, dict[str, Any]] = {
     "NULL shape": {"shape": None},
     "NULL data": {"data": None},
     "NULL data, no offset": {"data": None, "byte_offset": 0},
-    "no dimension but one": {"ndim": -1},
-    "most negative dimensions": {"ndim": -(2**31)},
-    "dimensions without end": {"ndim": 2**31 - 1},
+    "negative number of dimensions": {"ndim": -1},
+    "lowest number of dimensions": {"ndim": -(2**31)},
+    "highest number of dimensions": {"ndim": 2**31 - 1},
     "65 dimensions": {"dims": (1,) * 63 + (4, 16), "steps": (16,) * 64 + (1,)},
     "negative length": {"dims": (-4, 16)},
     "negative lengths whose product is right": {"dims": (-4, -16)},
@@ -59,11 +59,10 @@ LIES: dict[str, dict[str, Any]] = {
     "consumed, unversioned": {"name": b"used_dltensor"},
     "another capsule": {"name": b"tensor"},
 }
-UNALIGNED = ("unaligned",)  # bytes always are
-REPEATED = ("stride 0",)  # attention takes a stride of 0, but not between rows
+UNALIGNED = ("unaligned",)  # no lie in an array of bytes
 WRITTEN = {"read-only": {"flags": 1}, "a copy": {"flags": 2}}
 
-# How a tensor of shape (4, 16) is used. Attention takes it as [1, 1, 4, 16].
+# The calls that use a tensor of shape (4, 16). For attention its shape is [1, 1, 4, 16].
 ROLES: dict[str, tuple[np.dtype[Any], Callable[[Any], Any]]] = {
     "x": (np.dtype("f4"), lambda t: bitdrop.infer(t, 0.5)),
     "out": (np.dtype("f4"), lambda t: bitdrop.infer(X, 0.5, out=t)),
@@ -77,7 +76,7 @@ ROLES: dict[str, tuple[np.dtype[Any], Callable[[Any], Any]]] = {
 
 
 def tensor(role: str, **changes: Any) -> tuple[Any, Any]:
-    """The memory, and a tensor in its middle that lies about it. The sizes of dims and steps are those of (4, 16)."""
+    """Memory, and a tensor in the middle of it with wrong fields. Without changes it is valid."""
     dtype, _ = ROLES[role]
     memory = np.ones(4096, np.uint8).view(dtype)
     array = memory[memory.size // 4 :][:64].reshape(4, 16)
@@ -91,7 +90,7 @@ def tensor(role: str, **changes: Any) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_dlpack_is_honest_here(role: str) -> None:
-    """What is refused below is refused for the lie."""
+    """Without a lie each call works. So the tests below show that the lie alone is refused."""
     for versioned in (True, False):
         _, t = tensor(role, versioned=versioned)
         assert outcome(lambda t=t: ROLES[role][1](t)) is None
@@ -121,9 +120,9 @@ def test_dlpack_lies(lie: str, role: str) -> None:
 @pytest.mark.parametrize("bits", [8, 16, 64])
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 6, 7])
 def test_dlpack_types(code: int, bits: int) -> None:
-    """One type of each is what the library takes, and a bool of two bytes is no bool."""
-    taken = {"x": [(2, 16), (2, 64), (4, 16)], "mask to count": [(1, 8)], "keep": [(1, 8), (6, 8)]}
-    for role, types in taken.items():
+    """Each call accepts its own types alone. A bool of two bytes is refused."""
+    accepted = {"x": [(2, 16), (2, 64), (4, 16)], "mask to count": [(1, 8)], "keep": [(1, 8), (6, 8)]}
+    for role, types in accepted.items():
         _, t = tensor(role, code=code, bits=bits)
         error = outcome(lambda t=t, role=role: ROLES[role][1](t))
         if (code, bits) in types:
@@ -136,19 +135,19 @@ def test_dlpack_no_elements_and_no_data() -> None:
     for dims in [(0,), (3, 0), (0, 3), (2, 0, HUGE // 8)]:
         empty = Tensor(np.zeros(1, np.float32), data=None, dims=dims, null_strides=True)
         assert bitdrop.mask_count(bitdrop.forward(empty, 0.5, seed=1)[1]) == 0
-    with pytest.raises(bitdrop.BitdropValueError, match=r"x\.__dlpack__\(\) returned a tensor that cannot be"):
+    with pytest.raises(bitdrop.BitdropValueError, match=r"x\.__dlpack__\(\) returned an impossible tensor"):
         bitdrop.infer(Tensor(np.zeros(1, np.float32), data=None, dims=(), steps=()), 0.5)
 
 
 def test_dlpack_huge() -> None:
-    """A shape that could be: there is no memory for the result, and nothing is read."""
+    """A shape that is possible, but there is not enough memory for the result. Nothing is read."""
     with pytest.raises(bitdrop.BitdropMemoryError, match="Unable to allocate") as caught:
         bitdrop.infer(Tensor(X, dims=(2**56,), steps=(1,)), 0.5)
     assert isinstance(caught.value, MemoryError)
 
 
 class Producer:
-    """Exports what it is told to, or raises it."""
+    """Exports the given capsule, or raises it if it is an exception."""
 
     def __init__(self, capsule: Any, device: Any = (1, 0)) -> None:
         self.capsule, self.device = capsule, device
@@ -217,7 +216,7 @@ def test_no_array(x: Any) -> None:
 
 
 def test_module_without_a_name() -> None:
-    """Who made a tensor is looked up, for some frameworks do not say that theirs must not be written."""
+    """The package looks up the module of a tensor's class, because some frameworks do not mark read-only data."""
     strange = type("Strange", (Tensor,), {"__module__": None})
     out = strange(np.zeros_like(X))
     assert bitdrop.infer(X, 0.5, out=out) is out
@@ -225,7 +224,7 @@ def test_module_without_a_name() -> None:
 
 
 def test_subclass_lies() -> None:
-    """The memory of an array is that of NumPy, whatever a class says."""
+    """A subclass of ndarray that overrides its attributes: the memory is what NumPy itself reports."""
 
     class Liar(np.ndarray):  # type: ignore[type-arg]
         shape = property(lambda self: (1 << 20,))  # type: ignore[assignment]
@@ -244,7 +243,7 @@ def test_subclass_lies() -> None:
 
 
 def test_second_export() -> None:
-    """What is checked is what is used, and one call takes one look at an output."""
+    """A call exports an output once, so it uses the same tensor that it has checked."""
 
     class Changes(Tensor):
         def __dlpack__(self, **options: Any) -> Any:
@@ -258,7 +257,7 @@ def test_second_export() -> None:
 
 
 def test_capsules_are_given_back() -> None:
-    """A refused capsule goes the way of one that was taken: its destructor runs once, and its deleter is not called."""
+    """The destructor of a capsule runs once, also if the capsule was refused, and its deleter is not called."""
     destroyed: list[int] = []
     deleted: list[int] = []
     destructor, deleter = Destructor(destroyed.append), Destructor(deleted.append)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bitdrop.jax against the C library: the same bits, errors, and the first import."""
+"""bitdrop.jax: its bits are those of the C library; wrong arguments; and the first import."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -48,7 +48,7 @@ def test_float64_and_64_bit_offsets_under_x64() -> None:
 
 @pytest.mark.parametrize("p", [0.1, 1 / 3, 2.0**-12 + 2.0**-50])
 def test_p_is_not_rounded_to_float(p: float) -> None:
-    # The elements that p and float32(p) treat differently are too few to meet, but the scales tell.
+    # p and float32(p) decide differently about too few elements to find one here, but their scales differ.
     with enable_x64(True):
         x = jnp.ones(64, jnp.float64)
         same(dropout(KEY, x, p), by_c(x, p, seed_of(KEY)))
@@ -73,7 +73,7 @@ def test_stream_offset_and_rounds(fields: dict[str, int]) -> None:
 
 
 def test_threads_do_not_change_bits() -> None:
-    """XLA's threads share out large arrays: cut at no multiple of anything, and many calls at once."""
+    """XLA's threads share the work on large arrays, whose sizes are odd. Many calls run at the same time."""
     x = numbers(5, 131_071)
     same(dropout(KEY, x, 0.3), by_c(x, 0.3, seed_of(KEY)))
     rows = jax.vmap(dropout, (0, None, None))(KEYS, x, 0.3)
@@ -158,7 +158,7 @@ def test_what_only_the_library_sees_is_an_exception_too() -> None:
             call(jnp.uint64(2**64 - 3)).block_until_ready()
 
 
-# ---- The first import, in processes of their own.
+# ---- The first import, each in a process of its own.
 
 IMPORT = "import bitdrop.jax as b, jax; print(b.dropout(jax.random.key(42), jax.numpy.ones(8), .5))"
 
@@ -166,10 +166,10 @@ IMPORT = "import bitdrop.jax as b, jax; print(b.dropout(jax.random.key(42), jax.
 def test_concurrent_first_imports_share_one_handler(tmp_path: Path) -> None:
     for process in [start(tmp_path, IMPORT, CXX="") for _ in range(2)]:
         assert last_line(process, 0) == "[2. 2. 0. 0. 2. 0. 2. 0.]"
-    (library,) = (tmp_path / "bitdrop").iterdir()  # and no leftovers
+    (library,) = (tmp_path / "bitdrop").iterdir()  # and no temporary files
     assert library.suffix == ".so"
 
-    # With the handler there, no compiler is needed.
+    # The handler exists now, so no compiler is needed.
     before = library.stat().st_mtime_ns
     assert last_line(start(tmp_path, IMPORT, CXX="", PATH="/nonexistent"), 0).startswith("[2.")
     assert library.stat().st_mtime_ns == before

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bitdrop.jax under every transformation: the bits of the C library's calls that it stands for."""
+"""bitdrop.jax under every transformation of JAX: its bits are those of calls of the C library without it."""
 
 import functools
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_jacfwd_and_hessian() -> None:
     x = numbers(40)
     scale = by_c(np.ones(40, np.float32), 0.3, seed_of(KEY))
     same(jax.jacfwd(lambda x: dropout(KEY, x, 0.3))(x), np.diag(scale))
-    hessian = jax.hessian(lambda x: (dropout(KEY, x, 0.3) ** 3).sum())(x)  # forward over reverse
+    hessian = jax.hessian(lambda x: (dropout(KEY, x, 0.3) ** 3).sum())(x)  # forward mode over reverse mode
     np.testing.assert_allclose(hessian, np.diag(6 * scale**3 * np.asarray(x)), rtol=1e-5)
 
 
@@ -210,8 +210,8 @@ def test_shard_map(tmp_path: Path) -> None:
 
 @pytest.fixture
 def export() -> Any:
-    """jax.export.export, told that the handler may be called."""
-    module = pytest.importorskip("jax.export", exc_type=ImportError)  # JAX 0.5 does not bring the absl-py that it needs
+    """jax.export.export, with the argument that allows the custom call of the handler."""
+    module = pytest.importorskip("jax.export", exc_type=ImportError)  # JAX 0.5 does not install absl-py, which it needs
     return functools.partial(module.export, disabled_checks=[module.DisabledSafetyCheck.custom_call("bitdrop_dropout")])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package has what the header and src/operations.h have, under the same names."""
+"""The package has all calls, constants, structures and operations of bitdrop.h and src/operations.h."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ ROOT = Path(__file__).parents[2]
 HEADER = re.sub(r"/\*.*?\*/", "", (ROOT / "include" / "bitdrop" / "bitdrop.h").read_text(), flags=re.DOTALL)
 LIST = (ROOT / "src" / "operations.h").read_text().replace("\\\n", " ")
 
-# What has no Python name of its own: the package calls these, or has another way.
+# Functions of the library without a public Python name. The package calls them, or does their work itself.
 INSIDE = {"isa_name", "status_string", "version_number"}
 INSIDE |= {"sizeof_config", "sizeof_2d", "sizeof_softmax", "sizeof_parallel", "sizeof_attention"}
-INSIDE |= {"mask_2d_bytes"}  # the package knows the shapes of masks
-INSIDE |= {"attention_scratch_bytes"}  # the package allocates it
+INSIDE |= {"mask_2d_bytes"}  # the package computes the shapes of masks itself
+INSIDE |= {"attention_scratch_bytes"}  # the package allocates scratch memory
 OTHER_NAMES = {"attention_forward": "attention"}
 
 
 def rows(macro: str, *columns: str) -> list[tuple[str, ...]]:
-    """The rows of a list. A row of another form is an error, and not left out."""
+    """The rows of a list in operations.h. A row that the pattern does not match is an error."""
     text = re.search(rf"#define {macro}\(X\)(.*)", LIST)
     assert text
     found = re.findall(rf"X\({', *'.join(columns)}\)", re.sub(r" +", " ", text[1]))
@@ -78,7 +78,7 @@ def test_constants() -> None:
 
 
 def test_layouts() -> None:
-    """The members and their types. Sizes are compared with the library's when it is loaded."""
+    """The members and their types. The package compares the sizes with the library's when it loads it."""
     types: dict[str, Any] = {"double": ctypes.c_double, "size_t": ctypes.c_size_t}
     types |= {f"uint{bits}_t": getattr(ctypes, f"c_uint{bits}") for bits in (8, 32, 64)}
     types["int64_t"] = ctypes.c_int64

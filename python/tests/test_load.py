@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A library of another version or of other layouts is refused when it is loaded."""
+"""The package refuses to load a library of another version or with other layouts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CURE = "install both again from one source, by pip install --force-reinstall"
 
 
 def stub(folder: Path, number: int | None, sizes: dict[str, int]) -> Path:
-    """A library with nothing but a version and sizes."""
+    """Compile a library that has only a version and sizes."""
     if not shutil.which(COMPILER[0]):
         pytest.skip("no C compiler")
     functions = [] if number is None else [f"int bitdrop_version_number(void) {{ return {number}; }}"]
@@ -36,8 +36,8 @@ def stub(folder: Path, number: int | None, sizes: dict[str, int]) -> Path:
 @pytest.mark.parametrize(
     ("number", "changes", "message"),
     [
-        (None, {}, "is older, and this package is for version 0.2"),
-        (100, {}, "is version 0.1, and this package is for version 0.2"),
+        (None, {}, "is older, and this package needs version 0.2"),
+        (100, {}, "is version 0.1, and this package needs version 0.2"),
         (300, {}, "is version 0.3"),
         (10200, {}, "is version 1.2"),
         (207, {"config": 72}, "has a bitdrop_config of 72 bytes and not of 64"),
@@ -68,12 +68,12 @@ def test_lacks_a_size(tmp_path: Path) -> None:
 
 
 def test_taken(tmp_path: Path) -> None:
-    """Another patch of the same version has the same layouts."""
+    """A library with another patch version is accepted, because it has the same layouts."""
     _library.check(ctypes.CDLL(str(stub(tmp_path, 299, SIZES))))
 
 
 def test_apart(tmp_path: Path) -> None:
-    """As systems have it that keep pure and compiled packages apart, and without what pip writes about a package."""
+    """The library is in another folder than the package, as on some systems, and there is no metadata of pip."""
     folder = Path(_library.library._name).parent
     if folder.name == "bitdrop":
         pytest.skip("built with python_system_library: the library lies in the package")
@@ -98,7 +98,7 @@ pathlib.Path.glob = lambda *_: iter(())
 import bitdrop
 """)
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("ImportError: bitdrop's C library is in no .bitdrop.mesonpy.libs of ")
+    assert last.startswith("ImportError: there is no C library of bitdrop in .bitdrop.mesonpy.libs of ")
     assert last.endswith(CURE)
 
 

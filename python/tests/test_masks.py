@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks alone: made of every shape, counted, unpacked, packed, and those of DropBlock."""
+"""Calls on masks alone: masks of every shape, count, unpack, pack, and the masks of DropBlock."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every operation against its formula: on rows and columns, shared and row-wise decisions, stored and remade masks."""
+"""Every operation against its formula: rows and columns, decisions that rows share, stored masks and remade bits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLACES: list[dict[str, Any]] = [
     {"unit": "row"},
     {"unit": "row", "mask_repeat": 2, "first_row": 7},
 ]
-# name -> (whether there is a bias, a residual)
+# name -> (whether it has a bias, whether it has a residual)
 OPERATIONS = {
     "plain": (False, False),
     "add": (False, False),
@@ -40,7 +40,7 @@ rng = np.random.default_rng(3)
 
 
 def numbers(*shape: int, dtype: str) -> Any:
-    """Normal ones, and in front the special ones."""
+    """Random normal numbers. The first ones are replaced by special numbers."""
     if dtype == "bfloat16":
         dtype = pytest.importorskip("ml_dtypes").bfloat16
     x = rng.standard_normal(shape).astype(dtype)
@@ -50,7 +50,7 @@ def numbers(*shape: int, dtype: str) -> Any:
 
 
 def same(got: Any, expected: Any) -> None:
-    """Bit for bit, where all NaNs count as one."""
+    """Bit for bit equal, where all NaNs count as equal."""
     assert got.dtype == expected.dtype
     assert got.shape == expected.shape
     nans = np.isnan(expected.astype(np.float64))
@@ -66,7 +66,7 @@ def decisions(rows: int, cols: int, p: float, place: tuple[tuple[str, Any], ...]
 
 
 class Call(NamedTuple):
-    """An operation on some arrays: how to call it, and what comes out."""
+    """An operation on given arrays: how to call it, and the results that are expected."""
 
     name: str
     p: float
@@ -78,7 +78,7 @@ class Call(NamedTuple):
     scaling: str = "train"
 
     def forward(self, **options: Any) -> Any:
-        """The call that makes a mask; options may replace its arrays."""
+        """Make the forward call. Options may replace its arrays."""
         x, p = options.pop("x", self.x), self.p
         bias, residual = self.bias, options.pop("residual", self.residual)
         options = {"scaling": self.scaling, **STREAM, **options}
@@ -90,7 +90,7 @@ class Call(NamedTuple):
         return {"plain": bitdrop.forward, "alpha": bitdrop.forward_alpha}[kind](x, p, **options)
 
     def backward(self, mask: Any, **options: Any) -> Any:
-        """The call that reads a mask, or for None makes its bits again."""
+        """Make the backward call. If mask is None, it makes the bits again from the seed."""
         dy, residual = options.pop("dy", self.dy), options.pop("residual", self.residual)
         options = {"scaling": self.scaling, **options}
         if mask is None:
@@ -105,12 +105,12 @@ class Call(NamedTuple):
 
     @property
     def bits(self) -> Any:
-        """Those of the mask."""
+        """The bits that the mask stores."""
         return oracle.relu_bits(self.x, self.keep, self.bias) if self.name.startswith("relu") else self.keep
 
     @property
     def y(self) -> Any:
-        """What forward returns."""
+        """The expected result of the forward call."""
         factor = oracle.scale(self.p, self.scaling)
         if self.name == "alpha":
             return oracle.alpha(self.x, self.keep, self.p)
@@ -118,14 +118,14 @@ class Call(NamedTuple):
 
     @property
     def dx(self) -> Any:
-        """What backward returns."""
+        """The expected result of the backward call."""
         factor = oracle.scale(self.p, self.scaling)
         if self.name == "alpha" and self.p < 1:
             factor = oracle.alpha_numbers(self.p)[0]
         return oracle.add(self.dy, self.bits, factor, None, self.residual)
 
     def mask(self, place: dict[str, Any]) -> Any:
-        """As a call on rows stores it."""
+        """The expected mask by rows."""
         if self.name.startswith("relu"):
             return oracle.pack(self.bits, 1)
         return oracle.pack_matrix(self.bits, **place)
@@ -172,7 +172,7 @@ def test_contiguous(name: str, dtype: str, place: dict[str, Any], isa: str) -> N
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_strides(name: str, dtype: str, place: dict[str, Any]) -> None:
-    """Inputs, output and mask of different strides. What lies between their rows stays."""
+    """Inputs, output and mask have different strides. Memory between the rows does not change."""
     rows, cols = 11, 29
     call = make(name, rows, cols, dtype, place)
     frames = {key: numbers(rows, 40 + i, dtype=dtype) for i, key in enumerate(("x", "dy", "residual", "out"))}
@@ -256,7 +256,7 @@ def test_same_array_twice() -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_more_dimensions(name: str) -> None:
-    """The last is the columns; a mask by rows has two dimensions."""
+    """The last dimension is the columns. A mask by rows has two dimensions."""
     call = make(name, 12, 21, "float32", {})
     names = ("x", "dy", "residual", "keep")
     cube = call._replace(**{n: v.reshape(3, 4, 21) for n in names if (v := getattr(call, n)) is not None})
@@ -284,7 +284,7 @@ def test_recompute_has_every_shape() -> None:
 
 
 def test_parts_are_the_whole() -> None:
-    """Cut by rows, with first_row, and by columns, with offset and pitch."""
+    """A matrix is cut by rows, with first_row, and by columns, with offset and pitch."""
     place: dict[str, Any] = {"mask_repeat": 3}
     whole = make("add residual", 12, 30, "float32", place)
     y = np.empty_like(whole.x)
@@ -299,7 +299,7 @@ def test_parts_are_the_whole() -> None:
 
 
 def test_channels() -> None:
-    """Channels first by rows, and channels last by repeats, take the same decisions."""
+    """Channels-first data with unit="row" and channels-last data with mask_repeat have the same decisions."""
     n, c, h, w = 3, 5, 4, 2
     x = rng.standard_normal((n, c, h, w)).astype(np.float32)
     first, mask = bitdrop.forward(x.reshape(n * c, h * w), 0.4, seed=1, unit="row")

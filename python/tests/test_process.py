@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fork, threads, the end of the interpreter, and the environment."""
+"""Fork, threads, the end of the interpreter, and the environment variable BITDROP_ISA."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import bitdrop
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_fork() -> None:
-    """In a process of its own, for pytest has threads."""
+    """In a process of its own, because pytest has threads."""
     done = python("""
 import bitdrop, numpy, os
 x = numpy.ones(5000, "f4")
@@ -32,7 +32,7 @@ print("same")
 
 
 def test_finalisation() -> None:
-    """Arrays, capsules and calls that are alive when the interpreter ends."""
+    """Arrays and capsules still exist, and calls still run, when the interpreter ends."""
     done = python("""
 import atexit, bitdrop, numpy, threading
 x = numpy.ones(1 << 20, "f4")

@@ -77,7 +77,7 @@ def test_outputs() -> None:
 
 
 def test_parts() -> None:
-    """Rows of a matrix take their rows of the bias of the whole."""
+    """A call on some rows of a matrix uses the right rows of the bias of the whole matrix."""
     x = scores("float32").reshape(-1, TK)
     bias = rng.standard_normal((TQ, TK)).astype("float32")
     blocks = {"bias": bias, "bias_block": TQ, "bias_repeat": B * H}
