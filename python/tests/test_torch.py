@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bitdrop.torch: bytes against the C library, the module, patch, and bad input."""
+"""dropout and Dropout of bitdrop.torch: the bytes of the C library, threads, what is kept, and wrong arguments."""
 
 import copy
 import ctypes
@@ -90,7 +90,7 @@ def test_operators_and_eager_give_the_same_bytes() -> None:
     ],
 )
 def test_strides(recompute: bool, view: Callable[[Tensor], Tensor]) -> None:
-    """The mask goes by row-major place, and strides are kept as PyTorch keeps them."""
+    """The mask depends on places in row-major order, and results have the strides that PyTorch's dropout gives."""
     base = torch.randn(2, 4, 5, 6, requires_grad=True)
     x = view(base)
     y = seeded(bt.dropout, x, 0.4, recompute=recompute)
@@ -127,7 +127,7 @@ def test_threads_do_not_change_bytes(backward: bool) -> None:
 
 @pytest.mark.skipif(_kernels._openmp is None, reason="this PyTorch has no OpenMP that bitdrop can use")
 def test_pytorchs_threads_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tasks run on PyTorch's own threads: none are started for them that it has not."""
+    """The tasks run on PyTorch's own threads: no new thread is started."""
     torch.set_num_threads(3)
     x = torch.ones(8 * _kernels.SHARED)
     x + x
@@ -142,17 +142,17 @@ def test_pytorchs_threads_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t, type(task), ctypes.c_void_p)(team.run)
     run(team.context, 100, task, None)
     assert seen == set(range(100))
-    asked: list[int] = []
-    monkeypatch.setattr(_kernels, "_team", lambda threads: asked.append(threads) or (team, None))
+    requested: list[int] = []
+    monkeypatch.setattr(_kernels, "_team", lambda threads: requested.append(threads) or (team, None))
     bt.dropout(x, 0.5)
-    assert asked == [3]
-    assert set(os.listdir("/proc/self/task")) <= before  # one that libgomp has ended may take a while
+    assert requested == [3]
+    assert set(os.listdir("/proc/self/task")) <= before  # a thread that libgomp ended may exist a little longer
 
 
 def test_every_thread_flushes_denormals_as_the_caller_does() -> None:
     torch.set_num_threads(3)
     x = torch.full((64 * _kernels.SHARED,), 1e-40)
-    assert bt.dropout(x, 0.5).count_nonzero() > 0  # the threads are there from here, and do not flush
+    assert bt.dropout(x, 0.5).count_nonzero() > 0  # starts the threads, which do not flush denormals
     if not torch.set_flush_denormal(True):
         pytest.skip("this CPU cannot flush denormals")
     try:
@@ -209,7 +209,7 @@ def test_stores_go_by_the_tensor_and_its_pages() -> None:
 def test_fork() -> None:
     torch.set_num_threads(2)
     x = torch.ones(4 * _kernels.SHARED)
-    want = seeded(bt.dropout, x, 0.1)  # OpenMP's threads run from here
+    want = seeded(bt.dropout, x, 0.1)  # starts OpenMP's threads
     pid = os.fork()
     if pid == 0:
         y = seeded(bt.dropout, x, 0.1)
@@ -275,7 +275,7 @@ def test_manual_seed() -> None:
     same(seeded(bt.dropout, x), a)
 
 
-# ---- What is kept.
+# ---- What is kept for the backward pass.
 
 
 @pytest.mark.parametrize(("recompute", "n", "kept"), [(False, 80_001, 10_001), (False, 1024, 0), (True, 80_001, 0)])
@@ -293,7 +293,7 @@ def test_saved_bytes(recompute: bool, n: int, kept: int) -> None:
     y.sum().backward()
 
 
-# ---- Bad input.
+# ---- Wrong arguments.
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan"), float("inf")])
@@ -354,7 +354,7 @@ def test_inplace_refuses_shared_memory() -> None:
     for x in (torch.ones(1, 4).expand(3, 4), torch.ones(8).as_strided((3, 4), (2, 1))):
         with pytest.raises(RuntimeError, match="clone"):
             bt.dropout(x, inplace=True)
-    x = torch.ones(9).as_strided((2, 3), (3, 2))  # its elements lie between one another
+    x = torch.ones(9).as_strided((2, 3), (3, 2))  # the rows interleave, but no two elements share memory
     same(seeded(bt.dropout, x, inplace=True), seeded(bt.dropout, torch.ones(2, 3)))
     with pytest.raises(RuntimeError, match="leaf"):
         bt.dropout(torch.ones(3, requires_grad=True), inplace=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bitdrop.torch where PyTorch has rules of its own: graphs that are saved or freed, and odd arguments."""
+"""bitdrop.torch in special cases of PyTorch: tensors without memory, graphs that are saved or freed, and unusual p."""
 
 import io
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from bitdrop.torch._dropout import overlaps
 
 
 def test_zero_tensors_without_memory() -> None:
-    """Autograd makes them for gradients and tangents that are 0."""
+    """Autograd uses such tensors for gradients and tangents that are 0."""
     x, zeros = torch.ones(3000, requires_grad=True), torch._efficientzerotensor((3000,))
     for function in (bt.dropout, lambda x: bt.alpha_dropout(x, 0.5, True), lambda x: bt.dropout_add(x, x)):
         assert function(zeros).shape == (3000,)
@@ -40,7 +40,7 @@ def test_zero_tensors_without_memory() -> None:
 @MODES
 @pytest.mark.parametrize("n", [8, 5000])
 def test_second_backward_is_refused(recompute: bool, n: int) -> None:
-    """As with PyTorch's dropout: also where a seed is all that is kept, and PyTorch has nothing to free."""
+    """As with PyTorch's dropout. Also if only a seed is kept, so that PyTorch has no saved tensor to free."""
     x = torch.randn(n, requires_grad=True)
     dy = torch.ones(n)
     for function in (
@@ -91,7 +91,7 @@ def test_p_of_other_numbers() -> None:
         same(seeded(compiled, x, p), seeded(bt.dropout, x, p))
 
 
-# ---- In place on strided tensors, compiled.
+# ---- Compiled calls in place on strided tensors.
 
 
 def test_compiled_inplace_on_strided_tensors_of_any_batch() -> None:
@@ -112,13 +112,13 @@ def test_compiled_inplace_where_elements_share_memory(strides: tuple[int, int]) 
         torch._dynamo.reset()
         message = r"share memory: \.clone\(\) the tensor first"
         if fullgraph and strides[0] == 0 and torch.__version__.startswith("2.7."):
-            message = "Observed exception"  # PyTorch 2.7 does not say which
+            message = "Observed exception"  # PyTorch 2.7 does not show the message
         with pytest.raises(error, match=message):
             torch.compile(bt.dropout, backend="aot_eager", fullgraph=fullgraph)(x, inplace=True)
 
 
 def test_overlaps_is_what_places_say() -> None:
-    """Every shape and stride of three dimensions, small."""
+    """All combinations of small sizes and strides in three dimensions."""
     memory = torch.arange(100)
     seen = set()
     for code in np.ndindex(4, 4, 4, 3, 3, 3):
@@ -163,7 +163,7 @@ def test_jit_trace_has_pytorchs_operators(tmp_path: Path) -> None:
 
 
 class Around(nn.Module):
-    """A module and what a model has beside it."""
+    """A module between others, as in a model."""
 
     def __init__(self, drop: nn.Module) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ def test_jit_script_compiles_pytorchs_operators(tmp_path: Path) -> None:
     for model, shape in zip([*models, patched], [*shapes.values(), (2, 4)], strict=True):
         kept = model.drop
         scripted = torch.jit.script(model)
-        assert model.drop is kept  # the model itself stays what it was
+        assert model.drop is kept  # the model itself has not changed
         x = torch.randn(shape)
         assert scripted(x).shape == x.shape
         scripted.save(str(tmp_path / "scripted.pt"))

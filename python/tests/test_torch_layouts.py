@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bitdrop.torch on tensors of other layouts: nested and jagged ones, and the shards of a DTensor."""
+"""bitdrop.torch on nested and jagged tensors and on the shards of a DTensor."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ from bitdrop.torch._dtensor import _pieces
 @MODES
 @pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
 def test_nested(recompute: bool, layout: torch.layout) -> None:
-    """The mask goes by the places of the values of all samples together."""
+    """The mask depends on the places of the values of all samples together."""
     rows = torch.randn(5000, 3)
 
     def nested(rows: Tensor, *sizes: int) -> Tensor:
@@ -92,7 +92,7 @@ whole, dy = torch.randn(5, 7, 6), torch.randn(5, 7, 6)
 want, want_dx = seeded(bt.dropout, whole, 0.4), seeded(bt.dropout, dy, 0.4)
 
 def drop(x, **more):
-    torch.manual_seed(7 + rank)  # the first rank's seed is the one that counts
+    torch.manual_seed(7 + rank)  # only the first rank's seed is used
     return bt.dropout(x, 0.4, **more)
 
 for mesh, placements in (
@@ -129,7 +129,7 @@ for mesh, placements in (
 
 part = DTensor.from_local(whole / 2, flat, [Partial()])
 same(drop(part).full_tensor(), want)
-one = distribute_tensor(torch.randn(1, 3), flat, [Shard(0)])  # the second rank has none of it
+one = distribute_tensor(torch.randn(1, 3), flat, [Shard(0)])  # the second rank has no elements
 assert drop(one).full_tensor().shape == (1, 3)
 large = seeded(torch.randn, 3, 300_000)
 same(drop(distribute_tensor(large, flat, [Shard(1)])).full_tensor(), seeded(bt.dropout, large, 0.4))
@@ -152,7 +152,7 @@ compiled = torch.compile(lambda x: bt.dropout(x * 2, 0.4) * 3, backend="eager")
 sharded = distribute_tensor(whole, flat, [Shard(1)])
 same(seeded(compiled, sharded).full_tensor(), seeded(bt.dropout, whole * 2, 0.4) * 3)
 
-# A block of tensor parallelism: the gradients of its parameters, too, are those of one device.
+# A block with tensor parallelism: the gradients of its parameters are those of one device, too.
 model = seeded(lambda: nn.Sequential(nn.Linear(6, 8), bt.Dropout(0.4), nn.Linear(8, 6)))
 seeded(model, whole).sum().backward()
 ways = ([Shard(0)], [Shard(0)], [Shard(1)], [Replicate()])
@@ -169,7 +169,7 @@ print("done")
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
 def test_dtensor(tmp_path: Path) -> None:
-    """Shards have the bits of one device."""
+    """Shards have the same bits as the whole tensor on one device."""
     with ThreadPoolExecutor(2) as pool:
         ranks = [pool.submit(python, RANK, RANK=str(rank), STORE=str(tmp_path / "store")) for rank in range(2)]
         done = [rank.result() for rank in ranks]

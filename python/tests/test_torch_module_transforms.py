@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiling, exporting, checkpoints and vmap of the fused functions, and of modules beside Dropout."""
+"""Compilation, export, checkpoints and vmap of the fused functions, and of all modules except Dropout."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ def test_opcheck(with_bias: bool) -> None:
 
 
 class Block(nn.Module):
-    """A feed-forward block, whose biases go to the fused functions."""
+    """A feed-forward block whose biases are added by the fused functions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Block(nn.Module):
 
 
 def drops() -> nn.Module:
-    """The modules of _variants.py that take a batch of any size."""
+    """Modules that use _variants.py and accept a batch of any size."""
     return nn.Sequential(bt.AlphaDropout(0.3), bt.FeatureAlphaDropout(0.3), bt.DropPath(0.3), bt.Dropout1d(0.3))
 
 
@@ -118,7 +118,7 @@ def test_autocast() -> None:
     block, x = Block(), torch.randn(4, 3, 12)
     with torch.autocast("cpu", torch.bfloat16):
         y = block(x)
-    assert y.dtype is torch.float32  # of a bfloat16 product and a float32 residual
+    assert y.dtype is torch.float32  # promoted from a bfloat16 product and a float32 residual
     y.sum().backward()
     assert block.up.weight.grad.dtype is torch.float32
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operators bitdrop::* check when they are called directly."""
+"""The checks of the operators bitdrop::* when they are called directly."""
 
 import itertools
 from typing import Any
@@ -79,7 +79,7 @@ def test_all_operators_are_here() -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_tensors_of_two_devices(name: str) -> None:
-    """The kernel of the meta device must not be taken for tensors of the CPU: it returns memory that nothing writes."""
+    """Tensors on the CPU and on meta in one call: the kernel of meta must not run, because it writes nothing."""
     arguments = CALLS[name]
     places = [i for i, argument in enumerate(arguments) if isinstance(argument, Tensor)]
     seeds = [i for i in places if arguments[i] is SEED]

@@ -85,7 +85,7 @@ def test_unpatch() -> None:
 
 
 def hooked(module: nn.Module) -> None:
-    """As accelerate's add_hook_to_module does."""
+    """Replace forward as accelerate's add_hook_to_module does."""
     old = module.forward
 
     def new_forward(module: nn.Module, *args: Any) -> Any:
@@ -101,7 +101,7 @@ def test_forward_in_the_instance_is_left() -> None:
     assert patched.replaced == ("1",)
     assert "attribute of the instance" in patched.left["0"]
     assert type(model[0]) is nn.Dropout
-    hooked(model[1])  # what it wraps is bitdrop's forward, which another class would not have
+    hooked(model[1])  # the hook wraps bitdrop's forward, and would still call it if unpatch() changed the class
     assert "attribute of the instance" in bt.unpatch(model).left["1"]
     x = torch.randn(4, 8)
     same(seeded(model[1], x), seeded(bt.dropout, x))
@@ -135,7 +135,7 @@ def patched(module: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize("make", [bt.Dropout, lambda p: patched(nn.Dropout(p)), bt.Dropout1d, bt.DropPath])
 def test_fx_keeps_the_module(make: Callable[[float], nn.Module]) -> None:
-    """A traced model drops by the p and the mode that it has when it runs."""
+    """A traced model drops with the p and the mode that it has when it runs."""
 
     class Model(nn.Module):
         def __init__(self) -> None:

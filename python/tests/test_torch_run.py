@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m bitdrop.torch: a program runs as by python, and it and its children drop by bitdrop."""
+"""python -m bitdrop.torch: a program runs as under python, and bitdrop runs the dropout of it and its children."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from interpreter import run
 import bitdrop
 from bitdrop.torch import __main__
 
-MINUTES = 300  # seconds, for programs that start others
+TIMEOUT = 300  # seconds, for programs that start others
 
 WHOSE = """
 def whose():
@@ -26,8 +26,8 @@ def whose():
 
 
 def command(*arguments: str, cwd: Path, **environment: str) -> CompletedProcess[str]:
-    """As a user types it, who has bitdrop installed, and not on PYTHONPATH by a relative name."""
-    return run("-m", "bitdrop.torch", *arguments, cwd=cwd, timeout=MINUTES, **environment)
+    """Run python -m bitdrop.torch with these arguments in a folder."""
+    return run("-m", "bitdrop.torch", *arguments, cwd=cwd, timeout=TIMEOUT, **environment)
 
 
 def test_script(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_torchrun(tmp_path: Path) -> None:
 
 
 def test_hook(tmp_path: Path) -> None:
-    """What the hook costs a process that never imports torch, and what it leaves of a user's own start."""
+    """The hook imports nothing if the program does not import torch, and runs the user's own sitecustomize."""
     folder = str(Path(bitdrop.__file__).parent / "torch" / "_children")
     (tmp_path / "sitecustomize.py").write_text("print('mine')")
     path = os.pathsep.join(filter(None, (folder, str(tmp_path), os.environ.get("PYTHONPATH"))))
@@ -153,7 +153,7 @@ print([entry for entry in sys.path if entry.endswith("_children")], sys.modules[
 import importlib.util
 importlib.util.find_spec("torch")
 """
-    done = run("-c", code + WHOSE + "print(whose())", PYTHONPATH=path, BITDROP_TORCH="1", timeout=MINUTES)
+    done = run("-c", code + WHOSE + "print(whose())", PYTHONPATH=path, BITDROP_TORCH="1", timeout=TIMEOUT)
     assert (done.stdout, done.stderr) == (
         "mine\n[]\n[] /sitecustomize.py\nbitdrop\n".replace(
             " /sitecustomize.py", " " + str(tmp_path / "sitecustomize.py")[-21:]
@@ -167,12 +167,12 @@ importlib.util.find_spec("torch")
 
 
 def test_a_python_without_bitdrop(tmp_path: Path) -> None:
-    """It says that its dropout is PyTorch's."""
+    """A child without bitdrop warns that it keeps PyTorch's dropout."""
     folder = tmp_path / "bitdrop"
     folder.mkdir()
     (folder / "__init__.py").write_text("raise ImportError('no bitdrop here')")
     children = str(Path(bitdrop.__file__).parent / "torch" / "_children")
     path = os.pathsep.join(filter(None, (children, str(tmp_path), os.environ.get("PYTHONPATH"))))
-    done = run("-c", WHOSE + "print(whose())", PYTHONPATH=path, BITDROP_TORCH="1", timeout=MINUTES)
+    done = run("-c", WHOSE + "print(whose())", PYTHONPATH=path, BITDROP_TORCH="1", timeout=TIMEOUT)
     assert done.stdout == "stock\n"
     assert "keeps PyTorch's dropout: no bitdrop here" in done.stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks and values against the oracle and the golden vectors of the C library."""
+"""Masks and values, compared with the oracle and with the golden vectors of the C library."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def stream_of(fields: list[str]) -> dict[str, Any]:
 
 
 def same(got: Any, expected: Any) -> None:
-    """Bit for bit."""
+    """Equal dtypes and bytes."""
     assert got.dtype == expected.dtype
     np.testing.assert_array_equal(
         np.ascontiguousarray(got).view(np.uint8), np.ascontiguousarray(expected).view(np.uint8)
@@ -124,9 +124,9 @@ def test_matrix(dtype: str, cols: int) -> None:
     same(bitdrop.recompute(x, 0.1, **place), expected)
     same(bitdrop.backward(x, 0.1, mask), expected)
     same(bitdrop.infer(x, 0.1), np.ascontiguousarray(x))
-    # The shard of the whole is the whole's shard.
+    # The result for some columns is that of the whole matrix in these columns.
     same(np.ascontiguousarray(bitdrop.recompute(big, 0.1, **STREAM)[:, 11 : 11 + cols]), expected)
-    # Strided outputs: what lies between their rows stays.
+    # Strided outputs: memory between the rows does not change.
     frame, bits = np.full((rows, 80), 7, dtype), np.full((rows, 20), 0xA5, np.uint8)
     bitdrop.forward(x, 0.1, out=frame[:, 3 : 3 + cols], mask=bits[:, 2 : 2 + mask.shape[1]], **place)
     same(np.ascontiguousarray(frame[:, 3 : 3 + cols]), expected)
@@ -146,7 +146,7 @@ def test_matrix(dtype: str, cols: int) -> None:
 
 
 def test_which_mask() -> None:
-    """Contiguous: flat; a pitch or strides: by rows; passed: as its dimensions say."""
+    """A new mask is flat; with a pitch or strides it is by rows. The dimensions of a mask that is passed decide."""
     x = np.ones((6, 13), np.float32)
     keep = oracle.keep_matrix(6, 13, 0.5, pitch=13, **STREAM)
     same(bitdrop.forward(x, 0.5, **STREAM)[1], oracle.pack(keep))
@@ -168,7 +168,7 @@ def test_odd_shapes() -> None:
         y, mask = bitdrop.forward(x, 0.0, seed=1)
         same(y, x)
         assert mask.shape == (-(-x.size // 8),)
-    column = np.ones((9, 4), np.float32)[:, ::3][:, :1]  # no stride matters within a row of one
+    column = np.ones((9, 4), np.float32)[:, ::3][:, :1]  # in rows of one element, the column stride has no effect
     y, mask = bitdrop.forward(column, 0.5, **STREAM)
     same(mask, oracle.pack(oracle.keep_matrix(9, 1, 0.5, pitch=1, **STREAM), 1))
     assert bitdrop.mask((0, 9), 0.5, seed=1).shape == (0, 2)
@@ -181,7 +181,7 @@ def test_version() -> None:
     assert tuple(map(int, parts[:2])) == _library.VERSION
 
 
-def test_masks_of_the_ends() -> None:
+def test_last_indices() -> None:
     same(
         bitdrop.mask(16, 0.3, offset=2**64 - 16, **STREAM),
         oracle.pack(oracle.keep_flat(16, 0.3, offset=2**64 - 16, **STREAM)),
