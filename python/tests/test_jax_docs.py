@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python of docs/jax.md runs."""
+"""The Python blocks of docs/jax.md run."""
 
 import pytest
 from pages import run_page

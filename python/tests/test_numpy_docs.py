@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python of docs/numpy.md runs."""
+"""The Python blocks of docs/numpy.md run."""
 
 from pages import run_page
 

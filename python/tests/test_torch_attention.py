@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scaled_dot_product_attention of bitdrop.torch, against its formulas in float64 with the mask of the oracle."""
+"""scaled_dot_product_attention of bitdrop.torch, compared with formulas in float64 that use the mask of the oracle."""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,7 +36,7 @@ def _start() -> Any:
 def formulas(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float, causal: bool, scale: float | None
 ) -> Tensor:
-    """PyTorch's documentation in float64, with the bits that seeded() comes to."""
+    """The formula in PyTorch's documentation, in float64, with the mask of a call in seeded()."""
     q, k, v = q.double(), k.double(), v.double()
     if q.dim() > 2 and q.shape[-3] > k.shape[-3] > 1:
         k, v = (x.repeat_interleave(q.shape[-3] // k.shape[-3], -3) for x in (k, v))
@@ -58,11 +58,11 @@ def near(got: Tensor, expected: Tensor, dtype: torch.dtype) -> None:
 
 
 def check(qkv: list[Tensor], mask: Tensor | None = None, p: float = P, causal: bool = False, **options: Any) -> Tensor:
-    """The result and the gradients are those of the formulas; the result is returned."""
+    """Check that the result and the gradients are those of the formulas. Returns the result."""
     scale = options.get("scale")
     out = seeded(attend, *qkv, mask, p, causal, **options)
     expected = formulas(*qkv, mask, p, causal, scale)
-    with sdpa_kernel(SDPBackend.MATH):  # the other kernel takes fewer shapes of masks
+    with sdpa_kernel(SDPBackend.MATH):  # the other kernel supports fewer shapes of masks
         assert out.shape == F.scaled_dot_product_attention(*qkv, mask, is_causal=causal, **options).shape
     near(out, expected, out.dtype)
     dout = torch.randn(out.shape).to(out.dtype)
@@ -78,7 +78,7 @@ def check(qkv: list[Tensor], mask: Tensor | None = None, p: float = P, causal: b
 
 
 def test_seeds() -> None:
-    """The bits are those of the seed that a generator gives. Without dropout none is drawn."""
+    """The bits are those of the seed that the generator draws. Without dropout no seed is drawn."""
     qkv = alike()
     torch.manual_seed(7)
     one, other = attend(*qkv, dropout_p=P), attend(*qkv, dropout_p=P)
@@ -107,8 +107,8 @@ def test_values(dtype: torch.dtype, p: float) -> None:
         [(3, 6, 8), (3, 7, 8), (3, 7, 5)],
         [(2, 3, 4, 6, 8), (2, 3, 4, 7, 8), (2, 3, 4, 7, 5)],
         [(2, 4, 6, 8), (4, 7, 8), (1, 4, 7, 5)],  # samples share k and v
-        [(2, 4, 6, 8), (2, 1, 7, 8), (2, 1, 7, 5)],  # heads share them
-        [(1, 1, 6, 8), (2, 4, 7, 8), (2, 4, 7, 5)],  # all share q
+        [(2, 4, 6, 8), (2, 1, 7, 8), (2, 1, 7, 5)],  # heads share k and v
+        [(1, 1, 6, 8), (2, 4, 7, 8), (2, 4, 7, 5)],  # all samples and heads share q
         [(1, 1, 1, 1)] * 3,
     ],
 )
@@ -165,7 +165,7 @@ def test_masks_of_other_dimensions() -> None:
 
 
 def test_rows_that_see_nothing() -> None:
-    """Zeros, as from PyTorch; but the lowest float32 number hides nothing where all have it."""
+    """They get zeros, as in PyTorch. But a mask that has the lowest float32 number for all keys hides no key."""
     q, k, v = alike()
     seen = torch.ones(6, 6, dtype=torch.bool)
     seen[2] = False
@@ -193,7 +193,7 @@ def test_autocast() -> None:
 
 @pytest.mark.parametrize("order", [by_rows, rows_first])
 def test_order_in_memory(order: Callable[[Tensor], Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results have that of q, and their gradients too, and nothing is copied for it."""
+    """Results have the order of dimensions of q, and gradients that of their inputs. Nothing is copied."""
     qkv = inputs((2, 4, 6, 8), (2, 4, 7, 8), (2, 4, 7, 5))
     dout = torch.randn(2, 4, 6, 5)
     expected = seeded(attend, *qkv, dropout_p=P)
@@ -221,7 +221,7 @@ PACKED = {
 
 @pytest.mark.parametrize("view", PACKED)
 def test_views(view: str) -> None:
-    """Views of one tensor, and what it gets as its gradient."""
+    """Inputs that are views of one tensor: the gradient of that tensor."""
     x = torch.randn(2 * 6 * 3 * 4 * 8, requires_grad=True)
 
     def run(copy: bool) -> Any:
@@ -234,7 +234,7 @@ def test_views(view: str) -> None:
 
 
 def test_gradients_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where q, k and v fill one tensor, nothing is copied, and their gradients do so too."""
+    """If q, k and v together fill one tensor, so do their gradients, and nothing is copied."""
     monkeypatch.setattr(_attention_calls, "_copy", None)
     for x in (r(3, 5, 4 * 8 + 2 * 8 + 2 * 8), r(1, 5, 64), r(3, 1, 64)):
         sizes = (32, 16, 16)
@@ -251,7 +251,7 @@ def test_gradients_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_gradients_have_no_gaps() -> None:
-    """Where the projection has other columns too, three tensors hold the gradients."""
+    """If the projection has other columns too, the gradients are three tensors."""
     views = [y.unflatten(2, (-1, 8)).transpose(1, 2) for y in r(3, 5, 104).split((32, 32, 32, 8), 2)]
     qkv = [y.detach().requires_grad_() for y in views[:3]]
     for gradient in torch.autograd.grad(attend(*qkv, dropout_p=P).sum(), qkv):
@@ -259,7 +259,7 @@ def test_gradients_have_no_gaps() -> None:
 
 
 def test_repeated_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A head of k and v for all is taken as it is. The result never repeats elements."""
+    """A head of k and v that all heads of q share is not copied. The result never repeats elements."""
     q, k, v = inputs((2, 4, 6, 8), (2, 1, 7, 8), (2, 1, 7, 8))
     same(attend(q[:, :1].expand(2, 4, 6, 8), k, v), attend(q[:, :1].repeat(1, 4, 1, 1), k, v))
     assert attend(q[:1].expand(2, 4, 6, 8), k, v).is_contiguous()
@@ -268,7 +268,7 @@ def test_repeated_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kept() -> None:
-    """The backward pass keeps q, k, v, the mask, the result, and a number for each row."""
+    """Kept for the backward pass: q, k, v, the mask, the result, and one number for each row."""
     kept: dict[int, Tensor] = {}
     mask = torch.rand(2, 1, 1, 6) > 0.2
 
@@ -323,7 +323,7 @@ def test_threads_do_not_change_bytes(dtype: torch.dtype, monkeypatch: pytest.Mon
     assert used == ([2, 2, 3, 3] if _kernels._openmp else [])
 
 
-# ---- Bad input.
+# ---- Wrong arguments.
 
 x4 = r(2, 4, 6, 8)
 PYTORCH_REFUSES = {

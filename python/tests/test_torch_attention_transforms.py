@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scaled_dot_product_attention of bitdrop.torch under what PyTorch does to functions: derivatives, vmap, compiling."""
+"""scaled_dot_product_attention of bitdrop.torch under transforms of PyTorch: derivatives, vmap, compilation."""
 
 from collections.abc import Callable
 
@@ -87,7 +87,7 @@ def test_func() -> None:
 
 
 def test_forward_mode() -> None:
-    """Over the backward pass too; the operators refuse a tangent, and do not lose it."""
+    """Forward mode, also over the backward pass. The operators refuse a tangent; they do not drop it."""
     q, k, v = (x.detach() for x in alike())
     tangent = torch.randn(q.shape)
 
@@ -128,20 +128,20 @@ def test_checkpoint_replays(use_reentrant: bool) -> None:
 
     x = torch.randn(2, 4, 6, 8, requires_grad=True)
     y = seeded(checkpoint, block, x, use_reentrant=use_reentrant)
-    torch.rand(10)  # moves the generator between the passes
+    torch.rand(10)  # changes the state of the generator between the passes
     y.sum().backward()
     same(x.grad, *torch.autograd.grad(seeded(block, x).sum(), x))
 
 
 class Block(torch.nn.Module):
-    """Attention as models have it: a projection, heads that are views of it, and a projection."""
+    """Attention as in models: a projection, heads that are views of its result, and another projection."""
 
     def __init__(self) -> None:
         super().__init__()
         self.project, self.out = torch.nn.Linear(16, 48), torch.nn.Linear(16, 16)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Without a mask it is causal."""
+        """Attention is causal if there is no mask."""
         q, k, v = (y.view(*x.shape[:2], 2, 8).transpose(1, 2) for y in self.project(x).split(16, 2))
         y = attend(q, k, v, mask, P, is_causal=mask is None, scale=q.shape[-1] ** -0.5)
         return self.out(y.transpose(1, 2).reshape(x.shape))
@@ -162,12 +162,12 @@ def test_compile(backend: str) -> None:
         for shape in ((3, 9, 16), (2, 5, 16), (4, 12, 16)):
             x = torch.randn(shape)
             masks = (None, torch.rand(shape[0], 1, 1, shape[1]) > 0.3)
-            for mask in masks if backend == "aot_eager" else masks[1:]:  # each costs inductor seconds
+            for mask in masks if backend == "aot_eager" else masks[1:]:  # inductor needs seconds for each
                 torch.testing.assert_close(step(f, net, x, mask), step(net, net, x, mask))
 
 
 def test_compile_of_func() -> None:
-    """Transforms stay in the graph."""
+    """Transforms of torch.func do not break the graph."""
     q, k, v = (x.detach() for x in alike())
 
     def loss(q: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ def test_export_and_fx() -> None:
 
 
 def test_derivatives_round_the_mask_too() -> None:
-    """Forward mode has the value of the plain call: a float32 mask is rounded to bfloat16 in both."""
+    """Forward mode returns the value of the plain call: both round a float32 mask to bfloat16."""
     torch.manual_seed(1)
     q, k, v = (torch.randn(1, 1, 4, 8).bfloat16() for _ in range(3))
     mask = -100.3 - torch.rand(4, 4)

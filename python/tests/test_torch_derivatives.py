@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forward mode, second derivatives and functionalize, of all functions of bitdrop.torch and of the operators."""
+"""Forward mode, second derivatives and functionalize for all functions and operators of bitdrop.torch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ RESIDUAL, BIAS = torch.randn(4, 6, dtype=F64), torch.randn(6, dtype=F64)
 
 Unary = Callable[[Tensor], Tensor]
 
-ALL: dict[str, Unary] = {  # of x, [4, 6]
+ALL: dict[str, Unary] = {  # functions of x [4, 6]
     "dropout": lambda x: bt.dropout(x, 0.4),
     "dropout, recompute": lambda x: bt.dropout(x, 0.4, recompute=True),
     "feature_dropout": lambda x: bt.feature_dropout(x, 0.4),
@@ -41,7 +41,7 @@ def with_seed(f: Unary) -> Unary:
 
 
 def tangent(f: Unary, x: Tensor, t: Tensor) -> Tensor:
-    """By reverse mode twice, which needs no formula for tangents."""
+    """The tangent by reverse mode applied twice, which needs no formula for tangents."""
     x = x.detach().requires_grad_()
     y = seeded(f, x)
     v = torch.zeros_like(y, requires_grad=True)
@@ -105,7 +105,7 @@ def test_vmap_of_jvp(f: Unary) -> None:
 
 
 def test_a_tangent_has_the_mask_of_its_primal() -> None:
-    """Also without a seed that is set again for each."""
+    """The primal and its tangent come from one call, so the seed is not set again between them."""
     x = torch.randn(40, 6)
     for name in ("dropout", "dropout, recompute", "feature_dropout"):
         y, t = torch.func.jvp(ALL[name], (x,), (x,))
@@ -123,8 +123,8 @@ def test_in_place_on_a_dual() -> None:
 
 
 def test_a_dual_that_a_backward_pass_meets() -> None:
-    """The gradient of a call from before the level has the tangent of its dy."""
-    for n in (24, 4096):  # a seed is kept, and a mask
+    """The call was made before the forward-mode level. Its gradient has the tangent that dy has."""
+    for n in (24, 4096):  # the first call keeps a seed, the second a mask
         x = torch.randn(n, requires_grad=True)
         y = seeded(bt.dropout, x, 0.4)
         dy, t = torch.randn(n), torch.randn(n)
@@ -168,7 +168,7 @@ def leaf(*shape: int) -> Tensor:
 
 
 def operators() -> dict[str, tuple[Callable[..., Tensor], tuple[Tensor, ...]]]:
-    """Each operator of its differentiable arguments, and these."""
+    """Each operator as a function of its differentiable arguments, and values for these."""
     x, residual, bias = leaf(3, 5), leaf(3, 5), leaf(5)
     mask = OPS.dropout(x.detach(), SEED, 0.4)[1]
     rows = OPS.activation_dropout(x.detach(), bias.detach(), SEED, 0.4, "gelu")[1]

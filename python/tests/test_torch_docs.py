@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python of docs/pytorch.md and docs/faq.md runs."""
+"""The Python blocks of docs/pytorch.md and docs/faq.md run."""
 
 import pytest
 from pages import run_page

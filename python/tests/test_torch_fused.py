@@ -65,7 +65,7 @@ def test_activation_is_the_c_librarys(activation: str, dtype: torch.dtype, with_
 
 @BIAS
 def test_one_pass_is_several(with_bias: bool) -> None:
-    """PyTorch's operations with bitdrop.torch.dropout between them: one mask, close values, close gradients."""
+    """Separate operations with bitdrop.torch.dropout between them have the same mask, and close values and gradients."""
     x, residual, bias, dy = operands((50, 33), with_bias, torch.float64)
 
     def inner(a: Tensor, c: Tensor | None) -> Tensor:
@@ -105,7 +105,7 @@ def test_evaluation(with_bias: bool) -> None:
     a = leaf(x)
     bt.dropout_add(a, residual, 0.4, False, bias).backward(dy)
     same(a.grad, dy)
-    assert torch.equal(torch.get_rng_state(), state)  # nothing was drawn
+    assert torch.equal(torch.get_rng_state(), state)  # no seed was drawn
 
 
 def test_dtypes_are_promoted_as_in_a_sum() -> None:
@@ -156,12 +156,12 @@ def test_threads_do_not_change_bytes() -> None:
             same(a, b)
 
 
-# ---- What is kept.
+# ---- What is kept for the backward pass.
 
 
 @BIAS
 def test_saved_bytes(with_bias: bool) -> None:
-    """The sum and relu keep a bit an element; the others x and bias too."""
+    """The sum and relu keep one bit for each element. The other activations keep x and bias too."""
     x, residual, bias, _ = operands((100, 801), with_bias)
     mask = 100 * 101 if with_bias else 100 * 801 // 8 + 1
     inputs = x.nbytes + (bias.nbytes if bias is not None else 0)
@@ -200,7 +200,7 @@ def test_modules() -> None:
         bt.ActivationDropout(0.4, "tanh")
 
 
-# ---- Empty tensors and bad input.
+# ---- Empty tensors and wrong arguments.
 
 
 def test_no_elements_and_no_dimensions() -> None:

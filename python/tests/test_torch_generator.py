@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""generator= of all functions and modules: what is drawn from it, and where it cannot be obeyed."""
+"""generator= of all functions and modules: what is drawn from it, and where it is refused."""
 
 import copy
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 import bitdrop.torch as bt
 
 RESIDUAL, BIAS = torch.randn(50, 40), torch.randn(40)
-FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # of x, [50, 40]
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {  # functions of x [50, 40]
     "dropout": lambda x, **k: bt.dropout(x, 0.5, **k),
     "dropout, recompute": lambda x, **k: bt.dropout(x, 0.5, recompute=True, **k),
     "alpha_dropout": lambda x, **k: bt.alpha_dropout(x, 0.5, True, **k),
@@ -52,7 +52,7 @@ def test_generator_of_a_module() -> None:
 
 
 def test_compile() -> None:
-    """The graph breaks, and the generator is drawn from as without torch.compile."""
+    """The graph breaks, and the same seed is drawn from the generator as without torch.compile."""
     generator, x = torch.Generator(), torch.randn(30, 20)
     functions = (
         lambda x: bt.dropout(x * 1, 0.3, generator=generator) + 1,
@@ -71,7 +71,7 @@ def test_compile() -> None:
             torch.compile(f, backend="aot_eager", fullgraph=True)(x)
 
 
-# ---- Checkpoints, which restore the default generator and no other.
+# ---- Checkpoints. They restore the default generator and no other.
 
 REFUSED = r"bitdrop: activation checkpointing .* leave out generator="
 
@@ -104,7 +104,7 @@ def test_compiled_checkpoints_are_refused() -> None:
 
 
 def test_checkpoint_without_a_draw() -> None:
-    """Where nothing is dropped, the generator does not matter."""
+    """If nothing is dropped, a generator is accepted."""
     generator = torch.Generator()
     for f in (
         lambda x: bt.Dropout(generator=generator).eval()(x),

@@ -79,7 +79,7 @@ def test_checkpoint_replays(model: Callable[[], nn.Module], shape: tuple[int, ..
     for use_reentrant in (False, True):
         x = torch.randn(shape, requires_grad=True)
         y = seeded(checkpoint, net, x, use_reentrant=use_reentrant)
-        torch.rand(10)  # moves the generator between the passes
+        torch.rand(10)  # changes the state of the generator between the passes
         y.sum().backward()
         plain = leaf(x)
         seeded(net, plain).sum().backward()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bitdrop.torch.report: every dropout of a step, by whom it was handled, eager and compiled."""
+"""bitdrop.torch.report lists every dropout of a step and its handler, in eager and compiled code."""
 
 import sys
 import threading
@@ -24,7 +24,7 @@ X = torch.randn(5, 3, 4)
 
 
 class Everywhere(nn.Module):
-    """Dropout by modules, by functions, and from within C++."""
+    """A model that drops by modules, by functions, and from C++ code."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def line_of(text: str) -> str:
 
 @contextmanager
 def stock_dropout_overridden() -> Iterator[None]:
-    """aten::dropout by bitdrop, as a kernel that PyTorch calls from C++ too."""
+    """Register a kernel of bitdrop for aten::dropout, which PyTorch then calls also from C++."""
     with torch.library._scoped_library("aten", "IMPL") as library:
         for key in ("CPU", "AutogradCPU"):
             library.impl("dropout", bt.dropout, key)
@@ -179,7 +179,7 @@ def test_compiled() -> None:
         torch._dynamo.reset()
         compiled = torch.compile(function, backend=backend)
         if backend == "inductor":
-            compiled(x)  # otherwise the step compiles, and what runs meanwhile does not count
+            compiled(x)  # compiles now: report() does not count what runs during compilation
         report = bt.report(lambda compiled=compiled: compiled(x).sum().backward())
         assert {row.handler for row in report.rows} == handlers
         assert all(row.elements in (100, None) for row in report.rows)
@@ -188,7 +188,7 @@ def test_compiled() -> None:
 
 
 def test_inductors_files_below_sys_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A profile leaves that folder out: of the working folder, say, where the cache may lie."""
+    """A profile omits the folder of sys.path from a file's path. Inductor's cache may be below such a folder."""
     import torch._inductor.runtime.cache_dir_utils as utils
 
     monkeypatch.setattr(utils, "cache_dir", lambda: str(tmp_path / "cache"))
@@ -217,7 +217,7 @@ def test_no_dropout() -> None:
 
 
 def test_nothing_stays() -> None:
-    """Also after an error, the library's functions are what they were."""
+    """After a report, also after an error, the library's functions have no errcheck."""
 
     def fail() -> None:
         bt.report(lambda: None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""enable, disable, is_enabled: what they reach in eager mode."""
+"""enable, disable and is_enabled: what they cover in eager mode."""
 
 import threading
 import warnings
@@ -21,7 +21,7 @@ from bitdrop.torch import _attention_calls, _kernels, _switch
 
 
 def is_bitdrops(f: Callable[[Tensor], Tensor], x: Tensor) -> bool:
-    """True if f drops what bt.dropout drops with p = 0.5."""
+    """True if f drops the same elements as bt.dropout with p = 0.5."""
     return torch.equal(seeded(f, x) != 0, seeded(bt.dropout, x) != 0)
 
 
@@ -72,7 +72,7 @@ def test_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     bt.disable()
 
 
-# ---- Eager.
+# ---- Eager mode.
 
 
 @pytest.mark.usefixtures("enabled")
@@ -141,7 +141,7 @@ def test_modules(dropped: list[int]) -> None:
 
 @pytest.mark.usefixtures("enabled")
 def test_dropped_once() -> None:
-    """A module of bitdrop's and attention by PyTorch's math do not drop twice."""
+    """With enable(), a module of bitdrop and attention by PyTorch's formula drop only once."""
     x = torch.ones(20_000)
     for module in (bt.Dropout(0.5), nn.Dropout(0.5)):
         assert 0.47 < float((module(x) == 0).float().mean()) < 0.53
@@ -156,7 +156,7 @@ def test_dropped_once() -> None:
 
 @pytest.mark.usefixtures("enabled")
 def test_attention_by_math(dropped: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mask that requires grad gets its gradient, by the mask that is seen in the weights."""
+    """An attention mask that requires grad gets its gradient. The weights show the dropout mask for the reference."""
     q, k = (torch.randn(2, 3, 7, 8, requires_grad=True) for _ in range(2))
     v = torch.eye(7).expand(2, 3, 7, 7)
     bias = torch.randn(7, 7, requires_grad=True)
@@ -230,7 +230,7 @@ def test_checkpoint(use_reentrant: bool) -> None:
 @pytest.mark.parametrize("n", [64, 5000])
 @pytest.mark.parametrize("use_reentrant", [False, True])
 def test_checkpoint_across_the_switch_is_refused(use_reentrant: bool, n: int) -> None:
-    """Its gradient would be wrong, and PyTorch does not see that for small tensors or with reentrant autograd."""
+    """Its gradient would be wrong. PyTorch does not detect that for small tensors or with reentrant autograd."""
 
     def forward() -> tuple[Tensor, Tensor]:
         x = torch.randn(n, requires_grad=True)
@@ -245,7 +245,7 @@ def test_checkpoint_across_the_switch_is_refused(use_reentrant: bool, n: int) ->
         with pytest.raises(RuntimeError, match=r"bitdrop: enable\(\) or disable\(\) was called between .* steps"):
             waiting.sum().backward()
         x, y = forward()
-        then()  # changes nothing
+        then()  # the second call has no effect
         y.sum().backward()
         same(x.grad != 0, y != 0)
     bt.disable()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiled, exported and traced code with enable(), and the caches that could hide the switch."""
+"""enable() and compiled, exported and traced code; and PyTorch's caches, which could contain the previous dropout."""
 
 import copy
 import threading
@@ -89,7 +89,7 @@ def test_compiled_with_dynamic_shapes(dropped: list[int]) -> None:
 
 @pytest.mark.usefixtures("enabled")
 def test_compiled_lstm(dropped: list[int]) -> None:
-    """Dynamo leaves nn.LSTM to C++ code, which calls the switch's kernels and formulas outside of any graph."""
+    """Dynamo does not compile nn.LSTM. Its C++ code calls bitdrop's kernels and formulas outside of any graph."""
     torch.compiler.reset()
     lstm = nn.LSTM(8, 8, 2, dropout=0.5)
 
@@ -97,11 +97,11 @@ def test_compiled_lstm(dropped: list[int]) -> None:
         return torch.autograd.grad(lstm(x)[0].sum(), x)[0]
 
     compiled = torch.compile(gradient, backend="eager")
-    sizes = [_kernels.SHARED // 8 + i for i in (0, 1, 2)]  # from the second on, Dynamo makes sizes symbolic
+    sizes = [_kernels.SHARED // 8 + i for i in (0, 1, 2)]  # from the second size on, Dynamo makes sizes symbolic
     for rows in sizes:
         x = torch.randn(1, rows, 8, requires_grad=True)
         torch.testing.assert_close(seeded(compiled, x), seeded(gradient, x))
-    assert dropped == [8 * rows for rows in sizes for _ in range(4)]  # forward and backward, compiled and not
+    assert dropped == [8 * rows for rows in sizes for _ in range(4)]  # forward and backward, compiled and eager
 
 
 @pytest.mark.usefixtures("enabled")
@@ -120,7 +120,8 @@ def test_compiled_modules(dropped: list[int]) -> None:
         dropped.clear()
         y = torch.compile(call, backend="aot_eager")(module, x)
         assert dropped == sizes, module
-        assert torch._dynamo.utils.counters["frames"]["total"] == 1, module  # of nn.LSTM, none of bitdrop's functions
+        # For nn.LSTM, Dynamo compiles one frame, and no function of bitdrop.
+        assert torch._dynamo.utils.counters["frames"]["total"] == 1, module
         y.sum().backward()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What enable() leaves to PyTorch, and tensors of other kinds."""
+"""Calls that enable() leaves to PyTorch, and other kinds of tensors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -140,7 +140,7 @@ def test_mode_sees_bitdrop() -> None:
 
 @pytest.mark.usefixtures("enabled")
 def test_traced_in_place_refuses_shared_memory() -> None:
-    """As in eager mode, where PyTorch raises the error."""
+    """In a traced call, bitdrop raises the error. In eager mode PyTorch raises it."""
 
     def overlapping(x: Tensor) -> Tensor:
         return F.dropout((x * 1).as_strided((3, 4), (2, 1)), inplace=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bitdrop.torch under what PyTorch does to functions: derivatives, vmap, compiling, tracing, checkpoints."""
+"""bitdrop.torch under transforms of PyTorch: derivatives, vmap, compilation, tracing, checkpoints."""
 
 from typing import Any
 
@@ -80,7 +80,7 @@ def test_vmap(recompute: bool) -> None:
 
 
 def test_vmap_of_a_tensor_from_outside() -> None:
-    """A plain tensor that the mapped function closes over obeys randomness= like any other."""
+    """randomness= also holds for a plain tensor from outside of the mapped function."""
     x = torch.ones(64)
     rows = torch.func.vmap(lambda b: bt.dropout(x, 0.5) + b, randomness="different")(torch.zeros(5))
     assert len({tuple(row.tolist()) for row in rows}) == 5
@@ -111,7 +111,7 @@ def test_compile(recompute: bool, backend: str) -> None:
 
 
 def test_compile_with_no_memory_budget() -> None:
-    """PyTorch's own dropout has a wrong gradient then."""
+    """An error is raised. PyTorch's own dropout has a wrong gradient in this case."""
     with torch._functorch.config.patch(activation_memory_budget=0):
         compiled = torch.compile(lambda x: bt.dropout(x.sin(), 0.5).sin(), backend="aot_eager")
         with pytest.raises(RuntimeError, match=r"bitdrop: .*activation_memory_budget"):
@@ -122,7 +122,7 @@ def test_compile_with_no_memory_budget() -> None:
 
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 def test_compile_with_a_memory_budget(backend: str) -> None:
-    """A backward pass that recomputes activations to save memory takes the masks of the forward pass."""
+    """A backward pass that recomputes activations to save memory uses the masks of the forward pass."""
     w = torch.rand(32, 32, requires_grad=True)
     x = torch.rand(32, 32, requires_grad=True)
     for recompute in (False, True):
@@ -144,7 +144,7 @@ def test_compile_with_a_memory_budget(backend: str) -> None:
 
 
 def test_compile_of_func_with_a_memory_budget() -> None:
-    """The seed cannot be marked there: the graph breaks, and the gradient is right."""
+    """Under torch.func the seed cannot be marked. So the graph breaks, and the gradient is right."""
     x = torch.randn(5, 300, requires_grad=True)
 
     def f(x: Tensor) -> Tensor:
@@ -190,7 +190,7 @@ def test_compile_of_a_size_that_data_decide(recompute: bool) -> None:
 
 @MODES
 def test_compile_of_func(recompute: bool) -> None:
-    """Transforms of torch.func stay in the graph and do what they do without torch.compile."""
+    """Transforms of torch.func do not break the graph, and have the same results as without torch.compile."""
     torch._dynamo.reset()
     x = torch.randn(5, 9)
 
@@ -252,7 +252,7 @@ def test_subclass_and_mode_see_the_call() -> None:
 
 
 def test_a_seed_is_marked_by_tracers_only() -> None:
-    """The mark lies in a global dictionary, where threads without a tracer would leave each other's marks."""
+    """The mark is in a global dictionary. Threads in eager mode would leave each other's marks set."""
     marks = []
 
     class Seen(TorchDispatchMode):
@@ -270,7 +270,7 @@ def test_a_seed_is_marked_by_tracers_only() -> None:
 
 
 def test_traced_before_dispatch() -> None:
-    """The mode of make_fx is on a stack of its own then."""
+    """With pre_dispatch=True, the mode of make_fx is on a separate stack."""
     for n in (8, 5000):
         graph = make_fx(lambda x: bt.dropout(x), pre_dispatch=True)(torch.ones(n))
         same(seeded(graph, torch.ones(n)), seeded(bt.dropout, torch.ones(n)))
@@ -299,7 +299,7 @@ def test_checkpoint_replays(recompute: bool, use_reentrant: bool) -> None:
 
     x = torch.randn(200, requires_grad=True)
     y = seeded(checkpoint, block, x, use_reentrant=use_reentrant)
-    torch.rand(10)  # moves the generator between the passes
+    torch.rand(10)  # changes the state of the generator between the passes
     y.sum().backward()
     plain = x.detach().clone().requires_grad_()
     seeded(block, plain).sum().backward()

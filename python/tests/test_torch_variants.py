@@ -23,7 +23,7 @@ FUNCTIONS = pytest.mark.parametrize("f", [bt.alpha_dropout, bt.feature_alpha_dro
 
 
 def by_library(f: Callable[..., Tensor], x: Tensor, p: float, *, backward: bool = False) -> Tensor:
-    """What the C library makes of x with seed_of_7()."""
+    """The result of the C library for x with the seed seed_of_7()."""
     alpha, rows = f is not bt.feature_dropout, f is not bt.alpha_dropout
     matrix = x.detach().reshape(x.shape[0] * x.shape[1], -1) if rows else x.detach().contiguous()
     forward = bitdrop.backward_alpha if alpha and backward else bitdrop.forward_alpha if alpha else bitdrop.recompute
@@ -52,7 +52,7 @@ def test_bytes_are_the_c_librarys(f: Callable[..., Tensor], dtype: torch.dtype) 
 
 @pytest.mark.parametrize("f", [bt.alpha_dropout, bt.feature_alpha_dropout])
 def test_alpha_is_pytorchs_formula(f: Callable[..., Tensor]) -> None:
-    """Both have two values of x = 0 and two of x = 1, and for the paper's reason keep mean and variance."""
+    """For x = 0 and x = 1, both return the same two values: a, b and d are equal. Mean and variance are kept."""
     theirs = {bt.alpha_dropout: F.alpha_dropout, bt.feature_alpha_dropout: F.feature_alpha_dropout}[f]
     for value in (0.0, 1.0):
         x = torch.full((400, 5), value, dtype=torch.float64)
@@ -84,7 +84,7 @@ def test_nothing_to_drop_returns_the_tensor_itself(f: Callable[..., Tensor]) -> 
     assert f(x, 0.5, False, True) is x
     assert f(x[:0], 0.5, True).shape == (0, 3)
     default = {bt.alpha_dropout: F.alpha_dropout, bt.feature_alpha_dropout: F.feature_alpha_dropout}.get(f, F.dropout1d)
-    assert (f(x, 1.0) == 0).all() == (default(x, 1.0) == 0).all()  # training= has PyTorch's default
+    assert (f(x, 1.0) == 0).all() == (default(x, 1.0) == 0).all()  # training= has the same default as in PyTorch
 
 
 # ---- Memory.
@@ -98,7 +98,7 @@ def test_channels_last(f: Callable[..., Tensor]) -> None:
         ((5, 1, 6, 6), torch.channels_last),
     ):
         x = torch.randn(shape).to(memory_format=memory_format)
-        assert _kernels_2d._layout(x, 2) is not None  # no copy
+        assert _kernels_2d._layout(x, 2) is not None  # nothing is copied
         y = seeded(f, x, 0.4, True)
         assert y.stride() == x.stride()
         same(y, seeded(f, x.contiguous(), 0.4, True))
@@ -170,7 +170,7 @@ PAIRS = [
 
 
 def decisions(module: nn.Module, shape: tuple[int, ...]) -> Any:
-    """The leading dimensions that decisions are about, and the warnings; or the kind of error."""
+    """The leading dimensions with one decision for each index, and the warnings; or the type of the error."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         try:
@@ -220,7 +220,7 @@ def test_drop_path() -> None:
         bt.DropPath(0.5)(torch.tensor(1.0))
 
 
-# ---- What PyTorch does to them.
+# ---- Transforms of PyTorch.
 
 
 def test_opcheck() -> None:
@@ -277,7 +277,7 @@ def test_mode_sees_the_call(f: Callable[..., Tensor]) -> None:
     assert (f, {"p": 0.3, "training": True, "inplace": False, "generator": None}) in seen
 
 
-# ---- Bad input.
+# ---- Wrong arguments.
 
 
 @FUNCTIONS
