@@ -65,7 +65,7 @@ def test_activation_is_the_c_librarys(activation: str, dtype: torch.dtype, with_
 
 @BIAS
 def test_one_pass_is_several(with_bias: bool) -> None:
-    """Separate operations with bitdrop.torch.dropout between them have the same mask, and close values and gradients."""
+    """Separate operations around bitdrop.torch.dropout have the same mask, and close values and gradients."""
     x, residual, bias, dy = operands((50, 33), with_bias, torch.float64)
 
     def inner(a: Tensor, c: Tensor | None) -> Tensor:

@@ -131,7 +131,7 @@ def scaled_dot_product_attention(
     elif not (is_eager(q) and is_eager(k) and is_eager(v) and _is_plain_mask(mask)):
         if any(map(is_dtensor, (q, k, v, q if mask is None else mask))):
             raise TypeError(
-                "bitdrop: the tensor is a DTensor, which attention does not take: "
+                "bitdrop: the tensor is a DTensor, which attention does not support: "
                 "call torch.nn.functional.scaled_dot_product_attention, or .full_tensor() first"
             )
         if _stock.recording():

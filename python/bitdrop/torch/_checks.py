@@ -19,8 +19,8 @@ def check(x: Tensor) -> None:
     """An error unless the kernels support x."""
     if is_dtensor(x):
         raise TypeError(
-            "bitdrop: the tensor is a DTensor, and of bitdrop's functions only dropout() takes one: "
-            "call that of torch.nn.functional, or .full_tensor() first"
+            "bitdrop: the tensor is a DTensor, and only bitdrop's dropout() accepts one: "
+            "call the function of torch.nn.functional, or .full_tensor() first"
         )
     if x.dtype not in _kernels.DTYPES:
         raise TypeError(
@@ -75,7 +75,8 @@ def check_not_repeated() -> None:
     if is_grad_enabled() and torch._C._current_graph_task_id() != -1:
         raise RuntimeError(
             "bitdrop: activation checkpointing repeats this call without restoring its generator, so its mask would "
-            "change and the gradient be wrong: leave out generator=, because PyTorch's default generator is restored"
+            "change and the gradient would be wrong: leave out generator=, because PyTorch's default generator is "
+            "restored"
         )
 
 
@@ -118,14 +119,14 @@ def checked_arguments(names: list[str], args: tuple[Any, ...]) -> list[Any]:
             check_p(value)
         elif name == "dims" and not 0 <= value <= first.dim():
             raise ValueError(
-                f"bitdrop: dims must lie in [0, {first.dim()}], the dimensions that there are, not {value}"
+                f"bitdrop: dims must lie in [0, {first.dim()}], the number of dimensions of the tensor, not {value}"
             )
         elif name == "activation":
             check_activation(value)
         elif name == "mask":
             _check_mask(first, value)
             if "bias" in given and value.shape != _kernels_2d.mask_shape(first, given["bias"]):
-                raise ValueError("bitdrop: the mask must be that of a forward call with or without a bias, as this one")
+                raise ValueError("bitdrop: the mask must be from a forward call with or without a bias, like this call")
         elif isinstance(value, Tensor):
             _check_operand(name, value, first)
     return list(given.values())

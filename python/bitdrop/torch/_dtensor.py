@@ -103,7 +103,7 @@ def dropout(x: Any, p: float, inplace: bool, generator: torch.Generator | None) 
 
     if refused := refused_placements(x):
         raise NotImplementedError(
-            f"bitdrop: dropout takes a DTensor of Shard, Replicate and Partial, and this one has {refused[0]}: "
+            f"bitdrop: dropout supports a DTensor with Shard, Replicate and Partial, and this one has {refused[0]}: "
             ".redistribute() it first"
         )
     # A partial sum is reduced first, so that the scale rounds the sum and not its terms. Without partial placements

@@ -85,8 +85,8 @@ class Dropout1d(Drawing, torch.nn.Dropout1d):
         """Dropout of the channels of [N, C, L] or [C, L] in training, input itself in evaluation."""
         if input.dim() not in (2, 3):
             raise RuntimeError(
-                f"bitdrop: Dropout1d takes [N, C, L] or [C, L], and the tensor has {input.dim()} dimensions: "
-                "Dropout2d takes 4, Dropout3d 5, and feature_dropout any number"
+                f"bitdrop: Dropout1d needs [N, C, L] or [C, L], and the tensor has {input.dim()} dimensions: "
+                "use Dropout2d for 4, Dropout3d for 5, or feature_dropout for any number"
             )
         return drop_leading(input, self.p, self.training, self.inplace, input.dim() - 1, self.generator)
 
@@ -101,8 +101,8 @@ class Dropout2d(Drawing, torch.nn.Dropout2d):
         """
         if input.dim() != 4:
             warnings.warn(
-                f"bitdrop: Dropout2d takes [N, C, H, W]; the {input.dim()} dimensions of the tensor are taken for "
-                "[N, C, ...], as torch.nn.Dropout2d takes them: call Dropout1d or feature_dropout",
+                f"bitdrop: Dropout2d expects [N, C, H, W]; the {input.dim()} dimensions of the tensor are treated as "
+                "[N, C, ...], as by torch.nn.Dropout2d: call Dropout1d or feature_dropout",
                 stacklevel=2,
             )
         return feature_dropout(input, self.p, self.training, self.inplace, generator=self.generator)
@@ -115,8 +115,8 @@ class Dropout3d(Drawing, torch.nn.Dropout3d):
         """Dropout of the channels of [N, C, D, H, W] or [C, D, H, W] in training, input itself in evaluation."""
         if input.dim() not in (4, 5):
             warnings.warn(
-                f"bitdrop: Dropout3d takes [N, C, D, H, W] or [C, D, H, W]; the {input.dim()} dimensions of the tensor "
-                "are taken for [C, ...], as torch.nn.Dropout3d takes them: call feature_dropout",
+                f"bitdrop: Dropout3d expects [N, C, D, H, W] or [C, D, H, W]; the {input.dim()} dimensions of the "
+                "tensor are treated as [C, ...], as by torch.nn.Dropout3d: call feature_dropout",
                 stacklevel=2,
             )
         dims = 2 if input.dim() == 5 else 1
