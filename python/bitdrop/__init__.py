@@ -18,7 +18,7 @@ It may be the input itself, except in attention.
   convert a mask to booleans and back.
 - math: names the library that computes exp and similar functions, SLEEF or libm. Softmax, attention,
   Gaussian noise and all activations except "relu" call it.
-- isa_default, isa_supported, mask_bytes, version: facts about the library.
+- isa_default, isa_supported: the instruction sets. mask_bytes: the size of a mask. version: that of the library.
 
 Rows and columns. The last dimension of an array is its columns. All other dimensions together are
 its rows: an array of shape (2, 3, 4) has 6 rows of 4 columns.

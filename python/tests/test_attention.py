@@ -161,7 +161,7 @@ def test_values(dtype: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("p", [0, 0.0, 1])
-def test_certain(p: float) -> None:
+def test_p_of_0_and_1(p: float) -> None:
     """At p = 0 no seed is needed. At p = 1 all is dropped."""
     x = CASES["grouped"].inputs("float32")
     kept = np.full(CASES["grouped"].scores, 1.0 - p)

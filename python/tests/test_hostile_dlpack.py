@@ -89,7 +89,7 @@ def tensor(role: str, **changes: Any) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_dlpack_is_honest_here(role: str) -> None:
+def test_dlpack_without_a_lie(role: str) -> None:
     """Without a lie each call works. So the tests below show that the lie alone is refused."""
     for versioned in (True, False):
         _, t = tensor(role, versioned=versioned)
@@ -199,7 +199,7 @@ NAMELESS = new_capsule(ctypes.addressof(ctypes.create_string_buffer(64)), None, 
     ],
     ids=lambda x: type(x).__name__,
 )
-def test_no_array(x: Any) -> None:
+def test_not_an_array(x: Any) -> None:
     for name, call in [
         ("x", lambda: bitdrop.forward(x, 0.5, seed=1)),
         ("out", lambda: bitdrop.infer(X, 0.5, out=x)),

@@ -67,12 +67,12 @@ def test_lacks_a_size(tmp_path: Path) -> None:
         _library.check(ctypes.CDLL(str(stub(tmp_path, 207, {"config": SIZES["config"]}))))
 
 
-def test_taken(tmp_path: Path) -> None:
+def test_accepted(tmp_path: Path) -> None:
     """A library with another patch version is accepted, because it has the same layouts."""
     _library.check(ctypes.CDLL(str(stub(tmp_path, 299, SIZES))))
 
 
-def test_apart(tmp_path: Path) -> None:
+def test_library_in_another_folder(tmp_path: Path) -> None:
     """The library is in another folder than the package, as on some systems, and there is no metadata of pip."""
     folder = Path(_library.library._name).parent
     if folder.name == "bitdrop":

@@ -380,7 +380,7 @@ def test_errors_of_our_own() -> None:
     assert attend(*[x4.to("meta")] * 3, dropout_p=P).device.type == "meta"
 
 
-def test_why_not_of_what_is_taken() -> None:
+def test_why_not_of_a_call_that_is_accepted() -> None:
     assert why_not(x4, x4, x4) is None
     assert why_not(x4, x4, x4, torch.ones(6, dtype=torch.bool), P, False, 0.5, True) is None
     assert why_not(x4.bfloat16(), x4.bfloat16(), x4.bfloat16(), r(6, 6), P, False) is None

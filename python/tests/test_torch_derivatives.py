@@ -122,7 +122,7 @@ def test_in_place_on_a_dual() -> None:
         same(y.tangent, seeded(bt.dropout, t, 0.4))
 
 
-def test_a_dual_that_a_backward_pass_meets() -> None:
+def test_dual_as_dy_of_a_backward_pass() -> None:
     """The call was made before the forward-mode level. Its gradient has the tangent that dy has."""
     for n in (24, 4096):  # the first call keeps a seed, the second a mask
         x = torch.randn(n, requires_grad=True)

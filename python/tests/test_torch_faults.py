@@ -117,7 +117,7 @@ def test_compiled_inplace_where_elements_share_memory(strides: tuple[int, int]) 
             torch.compile(bt.dropout, backend="aot_eager", fullgraph=fullgraph)(x, inplace=True)
 
 
-def test_overlaps_is_what_places_say() -> None:
+def test_overlaps_of_small_tensors() -> None:
     """All combinations of small sizes and strides in three dimensions."""
     memory = torch.arange(100)
     seen = set()

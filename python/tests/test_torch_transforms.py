@@ -174,7 +174,7 @@ def test_compile_inplace_and_dynamic(recompute: bool) -> None:
 
 
 @MODES
-def test_compile_of_a_size_that_data_decide(recompute: bool) -> None:
+def test_compile_of_a_size_that_depends_on_data(recompute: bool) -> None:
     if not recompute and torch.__version__.startswith("2.7."):
         pytest.skip("PyTorch 2.7 must know whether a mask whose size data decide has one byte")
     torch._dynamo.reset()
