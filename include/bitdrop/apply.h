@@ -3,34 +3,34 @@
 /*
  * bitdrop/apply.h: masks in loops of your own.
  *
- * bitdrop fuses dropout with what it knows: a bias, a residual, an activation, softmax, attention.
- * This header is for other loops, which read a mask of bitdrop_mask or bitdrop_forward and compute
- * something of their own. Most compilers do not vectorize a loop over the bits of a mask. These
- * inline functions turn bits into 32-bit words, because compilers vectorize loops over words. They
- * call no function of the library, and this file may be copied by itself. It is C99 and C++.
+ * The calls of bitdrop.h fuse dropout with a bias, a residual, an activation, softmax or attention.
+ * This header is for other loops, which apply a mask that bitdrop_mask or bitdrop_forward wrote.
+ * Most compilers do not vectorize a loop over the bits of a mask, but they vectorize a loop over
+ * 32-bit words. So these inline functions turn bits into words. They call no function of the
+ * library, and this file may be copied by itself. It is C99 and C++.
  *
  * Words. bitdrop_keep_words() turns bits into 32-bit words: all ones where an element is kept, 0
  * where it is dropped. bitdrop_only_f32(word, v) is v or +0. Work in blocks, so that the words stay
  * in the L1 cache. y = D(f(x)) is
  *
  *     for (size_t i = 0; i < n; i += BITDROP_KEEP_BLOCK) {
- *         const size_t some = n - i < BITDROP_KEEP_BLOCK ? n - i : BITDROP_KEEP_BLOCK;
+ *         const size_t count = n - i < BITDROP_KEEP_BLOCK ? n - i : BITDROP_KEEP_BLOCK;
  *         uint32_t keep[BITDROP_KEEP_BLOCK];
  *
- *         bitdrop_keep_words(keep, mask, i, some);
- *         for (size_t k = 0; k < some; k++)
+ *         bitdrop_keep_words(keep, mask, i, count);
+ *         for (size_t k = 0; k < count; k++)
  *             y[i + k] = bitdrop_only_f32(keep[k], f(x[i + k]) * scale);
  *     }
  *
  * with scale = (float)(1 / (1 - p)) and x and y declared `restrict`. Do not write
- * keep[k] ? f(x[i + k]) * scale : 0, because compilers make a branch of that.
+ * keep[k] ? f(x[i + k]) * scale : 0, because compilers turn that into a branch.
  *
  * Vectors. In loops that are written with intrinsics, bitdrop_select_f32x4(v, mask, i), _f32x8 and
- * _f32x16 keep or clear the lanes of v by the bits from i on. They exist where the file that
- * includes this header is compiled for SSE2 or NEON, AVX2, and AVX-512F.
+ * _f32x16 keep or clear the lanes of v by the mask bits from bit i on. f32x4 needs SSE2 or NEON,
+ * f32x8 AVX2, and f32x16 AVX-512F. Each exists if the including file is compiled for that.
  *
- * Dropped elements are selected and not multiplied by 0, so what is dropped is +0 whatever it was,
- * a NaN or an infinity too. No byte of a mask is read but those that hold the bits asked for.
+ * A dropped element is cleared, not multiplied by 0. So it becomes +0 even if it is a NaN or an
+ * infinity. Only those bytes of a mask are read that hold the bits of the call.
  */
 #ifndef BITDROP_APPLY_H
 #define BITDROP_APPLY_H
@@ -39,14 +39,14 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(BITDROP_APPLY_PLAIN) /* plain C, to compare with */
+#if defined(BITDROP_APPLY_PLAIN) /* plain C only, for tests and measurements */
 #elif defined(__SSE2__)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
 #endif
 
-/* Elements of a block: their words take 1 KiB. Any other number will do. */
+/* Elements of a block, whose words have 1 KiB. Other numbers work too. */
 #define BITDROP_KEEP_BLOCK ((size_t)256)
 
 /* v where the word is all ones, +0 where it is 0. */
@@ -70,18 +70,18 @@ static inline double bitdrop_only_f64(uint32_t keep, double v)
     return v;
 }
 
-/* The same for f16 and bf16 as they lie in memory. */
+/* The same for the 16 bits of an f16 or a bf16. */
 static inline uint16_t bitdrop_only_16(uint32_t keep, uint16_t v) { return (uint16_t)(v & keep); }
 
-/* Vectors: lane k is kept if bit i + k of the mask is 1. i is a multiple of the lanes. */
+/* Vectors: lane k is kept if bit i + k of the mask is 1. i must be a multiple of the lanes. */
 
 #if defined(BITDROP_APPLY_PLAIN)
 #elif defined(__SSE2__)
 static inline __m128i bitdrop_lanes_4(unsigned bits)
 {
-    const __m128i each = _mm_setr_epi32(1, 2, 4, 8);
+    const __m128i lane_bits = _mm_setr_epi32(1, 2, 4, 8);
 
-    return _mm_cmpeq_epi32(_mm_and_si128(_mm_set1_epi32((int)bits), each), each);
+    return _mm_cmpeq_epi32(_mm_and_si128(_mm_set1_epi32((int)bits), lane_bits), lane_bits);
 }
 
 static inline __m128 bitdrop_select_f32x4(__m128 v, const uint8_t *mask, size_t i)
@@ -92,9 +92,9 @@ static inline __m128 bitdrop_select_f32x4(__m128 v, const uint8_t *mask, size_t 
 #elif defined(__ARM_NEON)
 static inline uint32x4_t bitdrop_lanes_4(unsigned bits)
 {
-    static const uint32_t each[4] = {1, 2, 4, 8};
+    static const uint32_t lane_bits[4] = {1, 2, 4, 8};
 
-    return vtstq_u32(vdupq_n_u32(bits), vld1q_u32(each));
+    return vtstq_u32(vdupq_n_u32(bits), vld1q_u32(lane_bits));
 }
 
 static inline float32x4_t bitdrop_select_f32x4(float32x4_t v, const uint8_t *mask, size_t i)
@@ -108,9 +108,9 @@ static inline float32x4_t bitdrop_select_f32x4(float32x4_t v, const uint8_t *mas
 #if defined(__AVX2__) && !defined(BITDROP_APPLY_PLAIN)
 static inline __m256i bitdrop_lanes_8(unsigned bits)
 {
-    const __m256i each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    const __m256i lane_bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
 
-    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), each), each);
+    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane_bits), lane_bits);
 }
 
 static inline __m256 bitdrop_select_f32x8(__m256 v, const uint8_t *mask, size_t i)
@@ -128,7 +128,7 @@ static inline __m512 bitdrop_select_f32x16(__m512 v, const uint8_t *mask, size_t
 }
 #endif
 
-/* The words of eight bits. */
+/* keep[0] to keep[7] = the words of bits 0 to 7. */
 static inline void bitdrop_keep_8(uint32_t *keep, unsigned bits)
 {
 #if defined(BITDROP_APPLY_PLAIN) || !(defined(__SSE2__) || defined(__ARM_NEON))

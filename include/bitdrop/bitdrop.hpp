@@ -8,18 +8,19 @@
 //     std::vector<std::uint8_t> mask(bitdrop::mask_bytes(x.size()));
 //     bitdrop::forward({.p = 0.1, .seed = 42}, x, y, mask); // C++20; in C++17 bitdrop::make()
 //
-// Buffers are anything with data() and size(): vectors, arrays, std::span, or
-// bitdrop::span(pointer, size). The first one decides the dtype, and the others must have the same
-// elements, or the call does not compile. nullptr leaves out a buffer that may be NULL in C.
+// A buffer is any object with data() and size(): a vector, an array, a std::span, or
+// bitdrop::span(pointer, size). The first one decides the dtype. The others must have the same
+// element type, or the call does not compile. nullptr leaves out a buffer that may be NULL in C.
 //
-// Sizes are checked before everything else. In flat calls all buffers have as many elements as the
-// first. In the other calls they have at least those that the shape and its strides reach. A mask
-// has at least its bytes. A bias and lse are arguments in all calls, so that they have sizes too:
-// the members of bitdrop_softmax and bitdrop_attention must be NULL.
+// Sizes are checked before everything else. In flat calls all buffers must have as many elements as
+// the first. In other calls they must have at least the elements that the shape and its strides
+// reach. A mask must have at least as many bytes as in C. A bias and lse are arguments of a call,
+// so that their sizes are checked too. The members of that name in bitdrop_softmax and
+// bitdrop_attention must then be NULL.
 //
-// A call throws bitdrop::error, unless its last argument says otherwise. With std::nothrow it
-// returns a bitdrop::status. Any other callable is called with the status, OK too, and the call
-// returns what that returned. On an error nothing is written.
+// On an error a call writes nothing and throws bitdrop::error. The last argument may change that.
+// With std::nothrow the call returns a bitdrop::status. Any other callable is called with the
+// status, BITDROP_OK too, and the call returns what the callable returns.
 #ifndef BITDROP_HPP
 #define BITDROP_HPP
 
@@ -92,13 +93,13 @@ namespace detail
 {
 template <class C> using pointer_to = decltype(std::data(std::declval<C &>()));
 template <class C, class T, class = void> inline constexpr bool is_buffer = false;
-template <class C, class T> // const may be added, and nothing else converts
+template <class C, class T> // the only conversion of elements is to const
 inline constexpr bool
     is_buffer<C, T, std::void_t<pointer_to<C>, decltype(std::size(std::declval<C &>()))>> =
         std::is_convertible_v<std::remove_pointer_t<pointer_to<C>> (*)[], T (*)[]>;
 } // namespace detail
 
-// A pointer and a size, made of anything that has them. One type for all standards, so that objects
+// A pointer and a size, made from any buffer. It is one type in all standards, so that object files
 // of C++17 and of C++20 can be linked.
 template <class T> class span
 {
@@ -118,7 +119,7 @@ template <class T> class span
     std::size_t size_ = 0;
 };
 
-// A buffer that may be left out, by nullptr. An empty one is not left out.
+// A buffer that may be left out, by nullptr. An empty buffer is not left out.
 template <class T> class optional_span : public span<T>
 {
     template <class C> static std::true_type is_optional(const optional_span<C> *);
@@ -155,7 +156,7 @@ template <class Half, class C> auto words_as(C &words) noexcept
 }
 } // namespace detail
 
-// The element type of a buffer, and what the other buffers of its call are.
+// The element type of the first buffer X of a call, and the types of the other buffers.
 template <class X> using element = std::remove_cv_t<std::remove_pointer_t<detail::pointer_to<X>>>;
 template <class X> using input = span<const element<X>>;
 template <class X> using output = span<element<X>>;
@@ -168,8 +169,8 @@ template <class X> using lse_output = optional_span<lse_element<element<X>>>;
 using mask_input = optional_span<const std::uint8_t>; // nullptr with BITDROP_MASK_REMADE
 using mask_output = optional_span<std::uint8_t>;
 
-// A buffer of raw std::uint16_t words as elements: bitdrop::forward(cfg, as_bf16(x), as_bf16(y),
-// ...)
+// A buffer of raw std::uint16_t words, seen as elements:
+// bitdrop::forward(cfg, as_bf16(x), as_bf16(y), ...)
 template <class C> auto as_f16(C &&words) noexcept { return detail::words_as<f16>(words); }
 template <class C> auto as_bf16(C &&words) noexcept { return detail::words_as<bf16>(words); }
 
@@ -183,7 +184,7 @@ class [[nodiscard]] status
     {
     }
     constexpr bool ok() const noexcept { return code_ == BITDROP_OK; }
-    constexpr bitdrop_status code() const noexcept { return code_; } // RANGE for sizes
+    constexpr bitdrop_status code() const noexcept { return code_; } // a wrong size: ERR_RANGE
     const char *message() const noexcept
     {
         return message_ ? message_ : bitdrop_status_string(code_);
@@ -207,7 +208,7 @@ class error : public std::invalid_argument
     bitdrop::status status_;
 };
 
-// The last argument of each call, where it is not given.
+// The default of the last argument of each call.
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
 struct throw_error {
     void operator()(status result) const
@@ -223,7 +224,7 @@ using default_report = std::nothrow_t;
 
 // ---- Structures.
 
-// A structure of bitdrop.h in C++17, which has no designated initialisers:
+// Makes a structure of bitdrop.h, for C++17, which has no designated initialisers:
 //
 //     constexpr auto cfg = bitdrop::make<bitdrop_config>([](auto &c) {
 //         c.p = 0.1;
@@ -236,7 +237,7 @@ template <class Structure, class Set> constexpr Structure make(Set set)
     return structure;
 }
 
-// One task of a call, which a pool runs by task(i).
+// The tasks of a call: task(i) runs the one with index i.
 class task
 {
   public:
@@ -251,16 +252,16 @@ class task
     void *argument_;
 };
 
-// A bitdrop_parallel of a callable, run(std::size_t tasks, bitdrop::task task), with the contract
-// that bitdrop_parallel has:
+// A bitdrop_parallel made from a callable, run(std::size_t tasks, bitdrop::task task). bitdrop.h
+// says what run must do:
 //
 //     auto run = [&](std::size_t tasks, bitdrop::task task) { pool.for_each(tasks, task); };
 //     const bitdrop::parallel threads(8, run);
 //     cfg.parallel = threads;
 //
-// It must outlive the calls. An exception that leaves run ends the program by std::terminate, like
-// one that leaves a std::thread: a part of the output is missing then, and no exception can pass
-// the C library.
+// The object must outlive the calls. An exception that leaves run ends the program by
+// std::terminate, like one that leaves the function of a std::thread. Exceptions cannot pass the C
+// library, and a part of the output would be missing.
 template <class Run> class parallel
 {
   public:
@@ -302,7 +303,8 @@ template <class X> constexpr bitdrop_dtype dtype() noexcept
     return value;
 }
 
-// Sums and products that stay at the greatest number, which is the size of no buffer.
+// Sums and products that do not wrap: they stop at the greatest number, which no buffer has as
+// size.
 inline constexpr std::size_t greatest = static_cast<std::size_t>(-1);
 constexpr std::size_t add(std::size_t a, std::size_t b) noexcept
 {
@@ -324,7 +326,7 @@ constexpr std::size_t extent(std::size_t rows, std::size_t cols, std::size_t str
     return rows == 0 || cols == 0 ? 0 : add(multiply(rows - 1, or_else(stride, cols)), cols);
 }
 
-// Rows of the bias of a softmax: up to the highest that a row of the shape, which has some, takes.
+// Rows that the bias of a softmax must have: up to the last that a row of the shape uses. rows > 0.
 constexpr std::size_t bias_rows(const bitdrop_2d &shape, const bitdrop_softmax &soft) noexcept
 {
     if (soft.bias_block == 0)
@@ -334,14 +336,15 @@ constexpr std::size_t bias_rows(const bitdrop_2d &shape, const bitdrop_softmax &
     const std::uint64_t first = shape.first_row, last = first + (shape.rows - 1);
     if (last < first) // the call refuses it
         return greatest;
-    const std::uint64_t group = last / period; // its first row may be before the first of the shape
+    const std::uint64_t group = last / period; // it may begin before the first row of the shape
     const std::uint64_t begin = first > group * period ? first : group * period;
     const std::uint64_t in_block = last / block != begin / block ? block - 1 : last % block;
     const std::uint64_t rows = group * block + in_block + 1;
     return rows < greatest ? static_cast<std::size_t>(rows) : greatest;
 }
 
-// Checks of buffers, each by the name of the argument in bitdrop.h. OK, or what is wrong.
+// Checks of buffers, with the names that the arguments have in bitdrop.h. They return OK, or what
+// is wrong.
 template <class T> status needs(span<T> buffer, std::size_t size, const char *message) noexcept
 {
     return buffer.size() >= size ? status() : status(BITDROP_ERR_RANGE, message);
@@ -418,7 +421,8 @@ template <class T> status softmax_lse(const bitdrop_2d &shape, optional_span<T> 
     return needs(buffer, shape.cols == 0 ? 0 : shape.rows, "lse is shorter than rows of the shape");
 }
 
-// The sizes of attention, all 0 if it has no elements.
+// Elements that each tensor of an attention call must have, and bytes of its mask. If the call has
+// no elements, all are 0.
 struct attention_sizes {
     std::size_t q = 0, k = 0, v = 0, out = 0, bias = 0, lse = 0, mask = 0;
 
@@ -472,7 +476,7 @@ bitdrop_attention with_bias(const bitdrop_attention &a, optional_span<const T> b
     return given;
 }
 
-// The call, unless a check found something. What comes of it goes to the last argument of the call.
+// Makes the call if all checks are OK. Passes the status to report, the last argument of each call.
 template <class Report, class... Parameters, class... Arguments>
 decltype(auto) call(Report &report, std::initializer_list<status> checks,
                     bitdrop_status (*function)(Parameters...), Arguments... arguments)
@@ -489,7 +493,7 @@ decltype(auto) call(Report &report, std::initializer_list<status> checks,
         return report(result);
 }
 
-// Calls of one input and one output, with a mask or without one.
+// Calls with one input and one output, with a mask or without one.
 template <class Report, class Function, class T, class... Mask>
 decltype(auto) flat(Report &report, Function *function, const bitdrop_config &cfg, span<const T> in,
                     span<T> out, Mask... mask)
@@ -505,7 +509,8 @@ decltype(auto) on_rows(Report &report, Function *function, const bitdrop_config 
                 dtype<span<T>>(), &shape, in.data(), out.data(), mask.data()...);
 }
 
-// What both calls of attention read or write: out and lse are results of the first.
+// Checks the tensors that both attention calls have. out and lse are outputs of the forward call,
+// and inputs of the backward call.
 template <class T, class Out, class Lse>
 status attention_tensors(const attention_sizes &sizes, span<const T> q, span<const T> k,
                          span<const T> v, optional_span<const T> bias, Out out, Lse lse) noexcept
@@ -698,7 +703,7 @@ auto gaussian(const bitdrop_config &cfg, const bitdrop_2d &shape, const X &x, ou
     return detail::on_rows(report, bitdrop_gaussian, cfg, shape, input<X>(x), y);
 }
 
-// Bytes of scratch for elements of type T with this bias, or nullptr.
+// Bytes of scratch for elements of type T with this bias, which may be nullptr.
 template <class T>
 std::size_t attention_scratch_bytes(const bitdrop_config &cfg, const bitdrop_attention &a,
                                     optional_span<const T> bias)
@@ -790,7 +795,7 @@ auto mask_dropblock(const bitdrop_config &cfg, std::size_t planes, std::size_t h
                         kept);
 }
 
-// ---- What there is.
+// ---- ISAs, texts and versions.
 
 inline bitdrop_isa isa_default() noexcept { return bitdrop_isa_default(); }
 inline bool isa_supported(bitdrop_isa isa) noexcept { return bitdrop_isa_supported(isa) != 0; }
