@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported calls of attention: their arguments, and what follows from them. */
+/* The exported calls of attention: check their arguments, make a job of them, and run it. */
 #include "exact.h"
 
 #include <math.h>
@@ -10,21 +10,21 @@
 #include "parallel.h"
 #include "region.h"
 
-/* The calls as data. Arguments that the forward call does not have are NULL. */
+/* The arguments of either call. Those that the forward call does not have are NULL. */
 struct call {
     const bitdrop_config *cfg;
     bitdrop_dtype dtype;
     const bitdrop_attention *a;
     const void *dout, *q, *k, *v;
-    const void *out, *lse; /* written by the forward call */
+    const void *out, *lse; /* the forward call writes them */
     void *dq, *dk, *dv;
-    const uint8_t *mask; /* likewise */
+    const uint8_t *mask; /* the forward call writes it */
     void *scratch;
     bool backward;
 };
 
-/* 0 stands for a default. */
-static size_t or_else(size_t value, size_t value_of_0) { return value == 0 ? value_of_0 : value; }
+/* A member that is 0 stands for its default. */
+static size_t or_else(size_t value, size_t by_default) { return value == 0 ? by_default : value; }
 
 static size_t kv_heads(const bitdrop_attention *a) { return or_else(a->kv_heads, a->heads); }
 static size_t v_dim(const bitdrop_attention *a) { return or_else(a->v_dim, a->dim); }
@@ -60,7 +60,7 @@ static bitdrop_status check_attention_pointers(const struct call *c)
     return BITDROP_OK;
 }
 
-/* The rows of the table from BITDROP_ERR_PROBABILITY to BITDROP_ERR_DTYPE. */
+/* Checks the rows of the status table from BITDROP_ERR_PROBABILITY to BITDROP_ERR_DTYPE. */
 static bitdrop_status check_attention_values(const bitdrop_config *cfg, bitdrop_dtype t,
                                              const bitdrop_attention *a)
 {
@@ -75,13 +75,13 @@ static bitdrop_status check_attention_values(const bitdrop_config *cfg, bitdrop_
     return (unsigned)t < BITDROP_DTYPE_COUNT ? BITDROP_OK : BITDROP_ERR_DTYPE;
 }
 
-/* a * b + c; false if that does not fit. */
+/* *sum = a * b + c. False if that does not fit. */
 static bool mul_add(uint64_t a, uint64_t b, uint64_t c, uint64_t *sum)
 {
     return !__builtin_mul_overflow(a, b, sum) && !__builtin_add_overflow(*sum, c, sum);
 }
 
-/* The last index is at most 2^64 - 1. */
+/* Whether the last index is at most 2^64 - 1. */
 static bool attention_indices_fit(uint64_t offset, const bitdrop_attention *a)
 {
     uint64_t last = a->batch - 1;
@@ -92,7 +92,10 @@ static bool attention_indices_fit(uint64_t offset, const bitdrop_attention *a)
            last <= UINT64_MAX - offset;
 }
 
-/* What both calls and the size of their scratch memory depend on; there are elements. */
+/*
+ * Checks the sizes of a call that has elements. The last two conditions keep all sizes that are
+ * computed later, those of scratch memory too, from overflowing.
+ */
 static bool sizes_are_right(const bitdrop_attention *a)
 {
     const double most = (double)(SIZE_MAX / 2); /* bytes of scratch memory, or scores */
@@ -113,7 +116,7 @@ static void dense(size_t strides[3], size_t heads, size_t rows, size_t cols)
     strides[2] = cols;
 }
 
-/* Strides in elements with defaults filled in; false if rows are too near to one another. */
+/* Strides in elements, with defaults filled in. False if a row begins before the last one ends. */
 static bool strides_of(size_t strides[3], const size_t given[3], size_t heads, size_t rows,
                        size_t cols)
 {
@@ -126,12 +129,13 @@ static bool strides_of(size_t strides[3], const size_t given[3], size_t heads, s
     return rows == 1 || strides[2] >= cols;
 }
 
-/* The buffers of a call, first those that are written. */
+/* The buffers of a call. Those that the call writes come first. */
 struct buffers {
     struct region region[16];
     size_t count, written;
 };
 
+/* Adds a buffer, unless it is NULL. False if it reaches past the end of the address space. */
 static bool add_buffer(struct buffers *b, const void *at, const size_t count[3],
                        const size_t strides[3], size_t cols, size_t size)
 {
@@ -145,7 +149,7 @@ static bool add_bytes(struct buffers *b, const void *at, size_t bytes)
     return add_buffer(b, at, one, none, bytes, 1);
 }
 
-/* Strides of a call, in elements. */
+/* Strides of a call in elements, with defaults filled in. */
 struct strides {
     size_t q[3], k[3], v[3], out[3];
 };
@@ -211,7 +215,7 @@ static struct bitdrop_heads heads_of(const void *at, const size_t strides[3], si
         .strides = {strides[0] * size, strides[1] * size, strides[2] * size}};
 }
 
-/* The scale of D. p = 1 keeps nothing, so avoid 1/0 and 0 * infinity then. */
+/* The scale of D. At p = 1 nothing is kept: 1 avoids 1/0, and later 0 * infinity. */
 static double scale_of_kept(const bitdrop_config *cfg)
 {
     return cfg->scaling == BITDROP_SCALE_INFER || cfg->p == 1 ? 1 : 1 / (1 - cfg->p);
@@ -225,7 +229,8 @@ static const struct bitdrop_attention_kernels *kernels_of(bitdrop_dtype t,
     return &kernels->attention[t];
 }
 
-/* Fewer tasks where there is little to do, or little that can be done at once. */
+/* The number of tasks: fewer if there are few scores, or few units that can run at the same time.
+ */
 static size_t tasks_of(const struct bitdrop_attention_job *job)
 {
     const size_t forward = bitdrop_attention_forward_units(job);
@@ -239,7 +244,10 @@ static size_t tasks_of(const struct bitdrop_attention_job *job)
     return scores < (double)most ? (size_t)scores : most;
 }
 
-/* Of arguments that are right, without buffers: enough to know how much scratch memory it takes. */
+/*
+ * The job of a call whose arguments are right, without its buffers. That is enough to compute the
+ * bytes of scratch memory.
+ */
 static struct bitdrop_attention_job job_of(const struct call *c,
                                            const struct bitdrop_kernels *kernels)
 {
@@ -275,7 +283,7 @@ static struct bitdrop_attention_job job_of(const struct call *c,
     return job;
 }
 
-/* A multiple of the alignment; 0: more than fits in a size_t. */
+/* Bytes for either call, a multiple of the alignment. 0: the number does not fit in a size_t. */
 static size_t scratch_bytes_of(const struct bitdrop_attention_job *job)
 {
     const size_t forward = bitdrop_attention_forward_scratch(job);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The backward pass of attention. It makes the probabilities again from the log-sum-exp of each row
- * (Dao et al., "FlashAttention", NeurIPS 2022), one chunk of the keys after the other. A unit is
- * all keys of one head of k and v, or one chunk of them if there are few heads. The gradients of q
- * add up over the chunks in ascending order. Where these are units of their own, each has a buffer,
- * and a second round of tasks adds them.
+ * (Dao et al., "FlashAttention", NeurIPS 2022). It goes through the keys in chunks, one after the
+ * other. A unit is all keys of one head of k and v, or one chunk of them if there are few heads.
+ * The gradient of q is a sum over the chunks, in ascending order. If chunks are units, each writes
+ * its gradient of q to a buffer of its own, and a second round of tasks adds these.
  */
 #include "exact.h"
 
@@ -16,13 +16,13 @@ struct backward {
     unsigned char *grads, *grad_rows, *q, *dout, *out, *dots;
     unsigned char *paired_q, *paired_dout;
     unsigned char *k_transposed, *v_transposed, *k, *row_buffer, *dk, *dv;
-    unsigned char *dq; /* of all queries of the heads of a group; NULL: in job->chunk_grads */
+    unsigned char *dq; /* of all queries and all heads of a group; NULL: job->chunk_grads has it */
     size_t rows, keys; /* of a block */
 };
 
 static size_t chunks(const struct bitdrop_attention_job *job)
 {
-    return parts_of(job->keys, chunk_keys(job));
+    return ceil_div(job->keys, chunk_keys(job));
 }
 
 static bool chunks_are_units(const struct bitdrop_attention_job *job)
@@ -44,28 +44,28 @@ static size_t lay_out_backward(struct backward *w, const struct bitdrop_attentio
     w->keys = smaller(chunk_keys(job), job->keys);
     w->rows = block_rows(job, w->keys);
     const size_t dim = row_bytes(job, job->dim), v_dim = row_bytes(job, job->v_dim);
-    const size_t panels = parts_of(w->keys, job->kernels->panel_cols);
+    const size_t panels = ceil_div(w->keys, job->kernels->panel_cols);
     const bool pairs = job->kernels->pair != NULL;
     lay_out_block(&w->block, &arena, job, w->rows, w->keys);
-    w->grads = arena_take(&arena, w->rows * w->block.stride);
-    w->grad_rows = pairs ? arena_take(&arena, w->rows * w->block.stride / 2) : w->grads;
-    w->paired_q = pairs ? arena_take(&arena, paired_bytes(job, w->rows, job->dim)) : NULL;
-    w->paired_dout = pairs ? arena_take(&arena, paired_bytes(job, w->rows, job->v_dim)) : NULL;
-    w->q = arena_take(&arena, w->rows * dim);
-    w->dout = arena_take(&arena, w->rows * v_dim);
-    w->out = arena_take(&arena, w->rows * v_dim);
-    w->dots = arena_take(&arena, w->rows * job->kernels->number);
-    w->k_transposed = arena_take(&arena, panels * panel_bytes(job, factors_of(job, job->dim)));
-    w->v_transposed = arena_take(&arena, panels * panel_bytes(job, factors_of(job, job->v_dim)));
-    w->k = arena_take(&arena, paired_bytes(job, w->keys, job->dim));
-    w->row_buffer = arena_take(&arena, job->kernels->panel_cols * larger(dim, v_dim));
-    w->dk = arena_take(&arena, w->keys * dim);
-    w->dv = arena_take(&arena, w->keys * v_dim);
-    w->dq = chunks_are_units(job) ? NULL : arena_take(&arena, job->group * grad_bytes(job));
+    w->grads = arena_alloc(&arena, w->rows * w->block.stride);
+    w->grad_rows = pairs ? arena_alloc(&arena, w->rows * w->block.stride / 2) : w->grads;
+    w->paired_q = pairs ? arena_alloc(&arena, paired_bytes(job, w->rows, job->dim)) : NULL;
+    w->paired_dout = pairs ? arena_alloc(&arena, paired_bytes(job, w->rows, job->v_dim)) : NULL;
+    w->q = arena_alloc(&arena, w->rows * dim);
+    w->dout = arena_alloc(&arena, w->rows * v_dim);
+    w->out = arena_alloc(&arena, w->rows * v_dim);
+    w->dots = arena_alloc(&arena, w->rows * job->kernels->number);
+    w->k_transposed = arena_alloc(&arena, panels * panel_bytes(job, factors_of(job, job->dim)));
+    w->v_transposed = arena_alloc(&arena, panels * panel_bytes(job, factors_of(job, job->v_dim)));
+    w->k = arena_alloc(&arena, paired_bytes(job, w->keys, job->dim));
+    w->row_buffer = arena_alloc(&arena, job->kernels->panel_cols * larger(dim, v_dim));
+    w->dk = arena_alloc(&arena, w->keys * dim);
+    w->dv = arena_alloc(&arena, w->keys * v_dim);
+    w->dq = chunks_are_units(job) ? NULL : arena_alloc(&arena, job->group * grad_bytes(job));
     return arena.used;
 }
 
-/* Where chunks are units: the gradient of q of a head by a chunk. */
+/* If chunks are units: what a chunk adds to the gradient of q of a head. */
 static unsigned char *chunk_grad(const struct bitdrop_attention_job *job, size_t sample,
                                  size_t head, size_t chunk)
 {
@@ -74,8 +74,8 @@ static unsigned char *chunk_grad(const struct bitdrop_attention_job *job, size_t
 }
 
 /*
- * The dot products of the rows of dout and out, which each chunk needs again. Both have
- * out_strides, so rows_of gives them one stride.
+ * w->dots = the dot products of the rows of dout and out. They are computed again for each chunk.
+ * dout and out have the same strides, so rows_of returns the same stride for both.
  */
 static void row_dots(const struct backward *w, const struct block *b, struct rows dout)
 {
@@ -86,7 +86,7 @@ static void row_dots(const struct backward *w, const struct block *b, struct row
     job->kernels->dots(w->dots, dout.at, out.at, out.stride, b->rows, factors_of(job, job->v_dim));
 }
 
-/* The rows of a block of q or dout, for products that sum over them. */
+/* The rows of a block of q or dout for products that sum over rows. `rows` has them as factors. */
 static struct rows paired_block(const struct backward *w, const struct block *b,
                                 const struct bitdrop_heads *m, size_t cols, struct rows rows,
                                 unsigned char *buffer)
@@ -96,7 +96,7 @@ static struct rows paired_block(const struct backward *w, const struct block *b,
     return paired_rows(w->job, m, b->sample, b->head, b->row, b->rows, cols, buffer);
 }
 
-/* dq: of the rows of the block. */
+/* Adds what a block contributes to w->dk and w->dv. dq = the gradient of its rows, or dq += it. */
 static void backward_block(const struct backward *w, const struct block *b, struct rows k,
                            unsigned char *dq, bool add)
 {
@@ -197,7 +197,7 @@ static void backward_task(void *argument, size_t index)
     }
 }
 
-/* Adds the gradients that the chunks made of the rows of a block, in ascending order. */
+/* Adds the gradients of q that the chunks made for the rows of a block, in ascending order. */
 static void add_chunks(const struct bitdrop_attention_job *job, struct block *b, size_t most_rows)
 {
     const size_t dim = row_bytes(job, job->dim), keys = chunk_keys(job);
@@ -217,7 +217,7 @@ static void add_task(void *argument, size_t index)
 {
     const struct bitdrop_attention_job *job = argument;
     const size_t most_rows = block_rows(job, chunk_keys(job));
-    const size_t blocks = parts_of(job->queries, most_rows);
+    const size_t blocks = ceil_div(job->queries, most_rows);
     const size_t units = job->batch * job->heads * blocks;
 
     for (size_t u = bitdrop_first_unit(units, job->tasks, index),

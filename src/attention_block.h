@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A block of rows whose scores stay in the L2 cache: what the forward and the backward pass share.
- * Nothing here depends on the number of tasks.
+ * A block of rows whose scores stay in the L2 cache, as the forward and the backward pass use it.
+ * No value here depends on the number of tasks.
  */
 #ifndef BITDROP_ATTENTION_BLOCK_H
 #define BITDROP_ATTENTION_BLOCK_H
@@ -12,23 +12,23 @@
 #include "parallel.h"
 
 enum {
-    BLOCK_ROWS = 64,             /* of scores, at most */
-    SCORES_BYTES = 1 << 19,      /* of scores: half of an L2 cache of today */
-    CHUNK_KEYS = 512,            /* of a block in the backward pass, or a multiple */
-    MOST_CHUNKS = 8,             /* each has a gradient of q of its own where tasks share a head */
-    PADDING = 64 / sizeof(float) /* columns that keep rows from sharing a set of L1 */
+    BLOCK_ROWS = 64,             /* at most */
+    SCORES_BYTES = 1 << 19,      /* most bytes of scores: half of a usual L2 cache */
+    CHUNK_KEYS = 512,            /* a chunk of the backward pass has a multiple of this */
+    MOST_CHUNKS = 8,             /* where tasks share a head, each chunk needs a gradient of q */
+    PADDING = 64 / sizeof(float) /* columns: so that rows lie in different sets of the L1 cache */
 };
 
 static inline size_t round_up(size_t a, size_t to) { return (a + to - 1) / to * to; }
-static inline size_t parts_of(size_t a, size_t part) { return (a + part - 1) / part; }
+static inline size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
-/* Scratch memory from the lowest address up. Without memory it counts. */
+/* Scratch memory, handed out from the lowest address up. */
 struct arena {
-    unsigned char *base; /* NULL: count only */
+    unsigned char *base; /* NULL: only count the bytes, and return NULL */
     size_t used;
 };
 
-static inline unsigned char *arena_take(struct arena *arena, size_t bytes)
+static inline unsigned char *arena_alloc(struct arena *arena, size_t bytes)
 {
     unsigned char *at = arena->base == NULL ? NULL : arena->base + arena->used;
 
@@ -42,10 +42,10 @@ static inline size_t row_bytes(const struct bitdrop_attention_job *job, size_t n
     return round_up(n, job->kernels->lanes) * job->kernels->number;
 }
 
-/* Factors of n elements. */
+/* How many factors n elements are. */
 static inline size_t factors_of(const struct bitdrop_attention_job *job, size_t n)
 {
-    return parts_of(n, job->kernels->elements);
+    return ceil_div(n, job->kernels->elements);
 }
 
 static inline size_t score_stride(const struct bitdrop_attention_job *job, size_t cols)
@@ -54,7 +54,7 @@ static inline size_t score_stride(const struct bitdrop_attention_job *job, size_
            job->kernels->number;
 }
 
-/* Rows of a block of so many columns. */
+/* Rows of a block that has `cols` columns. */
 static inline size_t block_rows(const struct bitdrop_attention_job *job, size_t cols)
 {
     const size_t fit = SCORES_BYTES / (cols * job->kernels->number);
@@ -64,7 +64,7 @@ static inline size_t block_rows(const struct bitdrop_attention_job *job, size_t 
 
 static inline size_t chunk_keys(const struct bitdrop_attention_job *job)
 {
-    return round_up(parts_of(job->keys, MOST_CHUNKS), CHUNK_KEYS);
+    return round_up(ceil_div(job->keys, MOST_CHUNKS), CHUNK_KEYS);
 }
 
 static inline size_t panel_bytes(const struct bitdrop_attention_job *job, size_t depth)
@@ -78,13 +78,16 @@ static inline unsigned char *head_row(const struct bitdrop_heads *m, size_t samp
     return m->at + sample * m->strides[0] + head * m->strides[1] + row * m->strides[2];
 }
 
-/* Rows of numbers in memory. */
+/* Rows of numbers or factors in memory. */
 struct rows {
     const unsigned char *at;
-    size_t stride;
+    size_t stride; /* bytes */
 };
 
-/* Rows as factors: where they are, if they are that and dense, or else in `buffer`. */
+/*
+ * Rows of m as factors. They are read where they are if elements are factors, and rows are whole
+ * vectors without gaps. Else they are converted to `buffer`.
+ */
 static inline struct rows rows_of(const struct bitdrop_attention_job *job,
                                   const struct bitdrop_heads *m, size_t sample, size_t head,
                                   size_t row, size_t count, size_t cols, unsigned char *buffer)
@@ -100,7 +103,7 @@ static inline struct rows rows_of(const struct bitdrop_attention_job *job,
     return (struct rows){buffer, stride};
 }
 
-/* Rows for products that sum over them. */
+/* The same for products that sum over rows: with pairs, a row has the pairs of two rows of m. */
 static inline struct rows paired_rows(const struct bitdrop_attention_job *job,
                                       const struct bitdrop_heads *m, size_t sample, size_t head,
                                       size_t row, size_t count, size_t cols, unsigned char *buffer)
@@ -118,23 +121,23 @@ static inline size_t paired_bytes(const struct bitdrop_attention_job *job, size_
     return factors_of(job, rows) * row_bytes(job, cols);
 }
 
-/* Panels of `count` rows, transposed: the product with them is one with their transpose. */
+/* Writes the transpose of `count` rows to panels, so that a product can multiply by it. */
 static inline void transpose_rows(const struct bitdrop_attention_job *job,
                                   const struct bitdrop_heads *m, size_t sample, size_t head,
                                   size_t row, size_t count, size_t cols, unsigned char *panels,
                                   unsigned char *buffer)
 {
-    const size_t at_once = job->kernels->panel_cols, factors = factors_of(job, cols);
+    const size_t most = job->kernels->panel_cols, factors = factors_of(job, cols);
 
-    for (size_t done = 0; done < count; done += at_once, panels += panel_bytes(job, factors)) {
-        const size_t now = smaller(count - done, at_once);
-        const struct rows rows = rows_of(job, m, sample, head, row + done, now, cols, buffer);
+    for (size_t done = 0; done < count; done += most, panels += panel_bytes(job, factors)) {
+        const size_t in_panel = smaller(count - done, most);
+        const struct rows rows = rows_of(job, m, sample, head, row + done, in_panel, cols, buffer);
 
-        job->kernels->transpose(panels, rows.at, rows.stride, now, factors);
+        job->kernels->transpose(panels, rows.at, rows.stride, in_panel, factors);
     }
 }
 
-/* a * b, where b was transposed. */
+/* c = a * b, where transpose_rows made b. */
 static inline void product_with_transposed(const struct bitdrop_attention_job *job, size_t rows,
                                            size_t cols, size_t depth, struct rows a,
                                            const unsigned char *b, unsigned char *c, size_t c_row)
@@ -155,8 +158,8 @@ static inline void product_with_transposed(const struct bitdrop_attention_job *j
 }
 
 /*
- * a * b or, with a transposed, a's transpose * b. The rows of b are paired_rows, `cols` long, and
- * so are those of a that is transposed.
+ * c = a * b or, if `transposed` is set, c = (the transpose of a) * b. With `add` it is added to c.
+ * paired_rows made b, with rows of `cols` elements, and also an a that is transposed.
  */
 static inline void product_with_rows(const struct bitdrop_attention_job *job, size_t rows,
                                      size_t cols, size_t depth, struct rows a, bool transposed,
@@ -179,7 +182,7 @@ static inline void product_with_rows(const struct bitdrop_attention_job *job, si
         .add = add});
 }
 
-/* Columns from `first` on that a row sees, of `count`. */
+/* How many of the `count` columns from `first` on a row sees. */
 static inline size_t keys_seen(const struct bitdrop_attention_job *job, size_t row, size_t first,
                                size_t count)
 {
@@ -189,10 +192,10 @@ static inline size_t keys_seen(const struct bitdrop_attention_job *job, size_t r
     return end <= first ? 0 : smaller(end - first, count);
 }
 
-/* A block of scores of one head, in scratch memory. */
+/* A block of scores of one head: `rows` rows from `row` on, `cols` columns from `col` on. */
 struct block {
-    size_t sample, head, row, rows, col, cols; /* cols: those that any row sees */
-    size_t seen[BLOCK_ROWS];
+    size_t sample, head, row, rows, col, cols; /* cols: up to the last that any row sees */
+    size_t seen[BLOCK_ROWS];                   /* columns that each row sees */
 };
 
 static inline void block_begin(struct block *b, const struct bitdrop_attention_job *job, size_t row,
@@ -206,14 +209,15 @@ static inline void block_begin(struct block *b, const struct bitdrop_attention_j
     b->cols = b->seen[b->rows - 1];
 }
 
+/* The number of the block's first row among the rows of all heads of all samples. */
 static inline size_t row_of_all(const struct bitdrop_attention_job *job, const struct block *b)
 {
     return (b->sample * job->heads + b->head) * job->queries + b->row;
 }
 
 /*
- * Makes keep bits of the rows of a block, of `cols` columns from b->col on; if not all, of those
- * that a row sees.
+ * Makes the keep bits of a block: in each row, those of `cols` columns from b->col on. Unless `all`
+ * is set, the bits of columns that the row does not see are 0.
  */
 static inline void make_bits(const struct bitdrop_attention_job *job, const struct block *b,
                              size_t cols, bool all, uint8_t *mask, size_t mask_stride)
@@ -227,7 +231,7 @@ static inline void make_bits(const struct bitdrop_attention_job *job, const stru
 
     m.first = job->offset + b->sample * job->index_sample + b->head * job->index_head +
               b->row * job->pitch + b->col;
-    if (!all && b->seen[0] < cols) { /* so each row sees one more than the row before */
+    if (!all && b->seen[0] < cols) { /* causal: each row sees one column more than that before it */
         size_t r = 0;
 
         while (b->seen[r] == 0)
@@ -239,8 +243,9 @@ static inline void make_bits(const struct bitdrop_attention_job *job, const stru
 }
 
 /*
- * The keep bits of a block, and *stride between its rows. Where a mask is written, that is done
- * here, and for all keys: bits of scores that a row does not see are the generator's too.
+ * The keep bits of a block, and in *stride the bytes between its rows. NULL: all are kept. If the
+ * call stores a mask, its rows are written here, with the bits of all keys: the mask has bits of
+ * keys that a row does not see, too.
  */
 static inline const uint8_t *bits_of(const struct bitdrop_attention_job *job, const struct block *b,
                                      uint8_t *buffer, size_t *stride)
@@ -255,12 +260,12 @@ static inline const uint8_t *bits_of(const struct bitdrop_attention_job *job, co
     }
     if (job->stream == NULL || b->cols == 0)
         return NULL;
-    *stride = parts_of(b->cols, 8);
+    *stride = ceil_div(b->cols, 8);
     make_bits(job, b, b->cols, false, buffer, *stride);
     return buffer;
 }
 
-/* The bias of a block, as numbers. */
+/* The bias of a block, as numbers. A stride of 0 repeats one row. */
 static inline struct rows bias_rows(const struct bitdrop_attention_job *job, const struct block *b,
                                     unsigned char *buffer)
 {
@@ -284,21 +289,21 @@ static inline unsigned char *lse_of(const struct bitdrop_attention_job *job, con
     return job->lse == NULL ? NULL : job->lse + row_of_all(job, b) * job->kernels->number;
 }
 
-/* Scratch memory for a block of both passes. */
+/* Scratch memory of a block, for both passes. */
 struct block_scratch {
-    unsigned char *scores, *bias;
+    unsigned char *scores, *bias; /* bias: NULL if none must be converted */
     uint8_t *bits;
-    size_t stride;
+    size_t stride; /* bytes, of scores */
 };
 
 static inline void lay_out_block(struct block_scratch *r, struct arena *arena,
                                  const struct bitdrop_attention_job *job, size_t rows, size_t cols)
 {
     r->stride = score_stride(job, cols);
-    r->scores = arena_take(arena, rows * r->stride);
-    r->bits = (uint8_t *)arena_take(arena, rows * parts_of(cols, 8));
+    r->scores = arena_alloc(arena, rows * r->stride);
+    r->bits = (uint8_t *)arena_alloc(arena, rows * ceil_div(cols, 8));
     r->bias = job->bias.at != NULL && job->size != job->kernels->number
-                  ? arena_take(arena, rows * row_bytes(job, cols))
+                  ? arena_alloc(arena, rows * row_bytes(job, cols))
                   : NULL;
 }
 
@@ -322,15 +327,15 @@ static inline struct bitdrop_score_block score_block(const struct bitdrop_attent
     return s;
 }
 
-/* Rows of numbers to where they belong; row_scale: of each row, NULL: 1. */
+/* Stores rows of numbers in m as elements. row_scales: a number for each row; NULL: 1. */
 static inline void store_rows(const struct bitdrop_attention_job *job,
                               const struct bitdrop_heads *m, size_t sample, size_t head, size_t row,
                               size_t rows, size_t cols, const unsigned char *from,
-                              const unsigned char *row_scale)
+                              const unsigned char *row_scales)
 {
     job->kernels->narrow(&(struct bitdrop_copied_rows){head_row(m, sample, head, row),
                                                        m->strides[2], from, row_bytes(job, cols),
-                                                       rows, cols, row_scale});
+                                                       rows, cols, row_scales});
 }
 
 static inline void run_tasks(struct bitdrop_attention_job *job,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The forward pass of attention. The scores of a block are made, turned into probabilities,
- * multiplied with v, and forgotten. A unit is a head, or a part of one: part i of n has blocks i,
- * i + n, i + 2 n and so on. A task has successive units.
+ * The forward pass of attention. It makes the scores of a block, turns them into probabilities and
+ * multiplies these by v. The next block overwrites them. A unit is a head, or a part of one: part i
+ * of n has blocks i, i + n, i + 2 n and so on. A task has successive units.
  */
 #include "exact.h"
 
@@ -11,7 +11,7 @@
 struct forward {
     const struct bitdrop_attention_job *job;
     struct block_scratch block;
-    unsigned char *k, *v, *q, *row_buffer, *out, *row_scale;
+    unsigned char *k, *v, *q, *row_buffer, *out, *row_scales;
     size_t rows; /* of a block */
 };
 
@@ -23,13 +23,13 @@ static size_t lay_out_forward(struct forward *f, const struct bitdrop_attention_
     f->job = job;
     f->rows = block_rows(job, job->keys);
     lay_out_block(&f->block, &arena, job, f->rows, job->keys);
-    f->k = arena_take(&arena, parts_of(job->keys, job->kernels->panel_cols) *
-                                  panel_bytes(job, factors_of(job, job->dim)));
-    f->v = arena_take(&arena, paired_bytes(job, job->keys, job->v_dim));
-    f->q = arena_take(&arena, f->rows * row_bytes(job, job->dim));
-    f->row_buffer = arena_take(&arena, job->kernels->panel_cols * row_bytes(job, job->dim));
-    f->out = arena_take(&arena, f->rows * row_bytes(job, job->v_dim));
-    f->row_scale = arena_take(&arena, f->rows * job->kernels->number);
+    f->k = arena_alloc(&arena, ceil_div(job->keys, job->kernels->panel_cols) *
+                                   panel_bytes(job, factors_of(job, job->dim)));
+    f->v = arena_alloc(&arena, paired_bytes(job, job->keys, job->v_dim));
+    f->q = arena_alloc(&arena, f->rows * row_bytes(job, job->dim));
+    f->row_buffer = arena_alloc(&arena, job->kernels->panel_cols * row_bytes(job, job->dim));
+    f->out = arena_alloc(&arena, f->rows * row_bytes(job, job->v_dim));
+    f->row_scales = arena_alloc(&arena, f->rows * job->kernels->number);
     return arena.used;
 }
 
@@ -38,7 +38,7 @@ static void forward_block(const struct forward *f, const struct block *b, struct
     const struct bitdrop_attention_job *job = f->job;
     struct bitdrop_score_block s = score_block(job, b, &f->block);
 
-    s.row_scale = f->row_scale;
+    s.row_scales = f->row_scales;
     if (b->cols > 0) {
         const struct rows q =
             rows_of(job, &job->q, b->sample, b->head, b->row, b->rows, job->dim, f->q);
@@ -52,14 +52,17 @@ static void forward_block(const struct forward *f, const struct block *b, struct
     else
         memset(f->out, 0, b->rows * row_bytes(job, job->v_dim));
     store_rows(job, &job->out, b->sample, b->head, b->row, b->rows, job->v_dim, f->out,
-               f->row_scale);
+               f->row_scales);
 }
 
-/* Every `parts`-th block of a head: with causal ones each part has short and long rows. */
-static void forward_part(const struct forward *f, size_t unit, size_t part, size_t parts)
+/*
+ * Part `part` of one head, whose number counts the heads of all samples: every block that is a
+ * multiple of `parts` behind the first. In causal heads, each part then has short and long rows.
+ */
+static void forward_part(const struct forward *f, size_t head, size_t part, size_t parts)
 {
     const struct bitdrop_attention_job *job = f->job;
-    struct block b = {.sample = unit / job->heads, .head = unit % job->heads};
+    struct block b = {.sample = head / job->heads, .head = head % job->heads};
     const size_t kv_head = b.head / job->group;
     const size_t last = keys_seen(job, job->queries - 1, 0, job->keys);
     struct rows v = {NULL, 0};
@@ -85,16 +88,16 @@ static size_t common_divisor(size_t a, size_t b)
     return a;
 }
 
-/* In how many parts each head is cut, so that tasks have equal numbers of them, or nearly. */
+/* How many parts each head is cut into, so that all tasks have as many parts, or nearly as many. */
 static size_t forward_parts(const struct bitdrop_attention_job *job)
 {
-    enum { EVEN = 8 }; /* with so many heads a task, one more makes little difference */
-    const size_t units = job->batch * job->heads;
+    enum { MANY_HEADS = 8 }; /* of a task: one more makes little difference, so none is cut */
+    const size_t heads = job->batch * job->heads;
 
-    if (job->tasks <= 1 || units / job->tasks >= EVEN)
+    if (job->tasks <= 1 || heads / job->tasks >= MANY_HEADS)
         return 1;
-    return smaller(job->tasks / common_divisor(job->tasks, units),
-                   parts_of(job->queries, block_rows(job, job->keys)));
+    return smaller(job->tasks / common_divisor(job->tasks, heads),
+                   ceil_div(job->queries, block_rows(job, job->keys)));
 }
 
 static void forward_task(void *argument, size_t index)
@@ -118,7 +121,7 @@ void bitdrop_attention_run_forward(struct bitdrop_attention_job *job)
 
 size_t bitdrop_attention_forward_units(const struct bitdrop_attention_job *job)
 {
-    return job->batch * job->heads * parts_of(job->queries, block_rows(job, job->keys));
+    return job->batch * job->heads * ceil_div(job->queries, block_rows(job, job->keys));
 }
 
 size_t bitdrop_attention_forward_scratch(const struct bitdrop_attention_job *job)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A call of attention, checked, and the calls that run it. */
+/* A checked call of attention as a job, and the functions that run it. */
 #ifndef BITDROP_ATTENTION_JOB_H
 #define BITDROP_ATTENTION_JOB_H
 
@@ -9,7 +9,7 @@ enum { SCRATCH_ALIGNMENT = 64 }; /* bytes */
 
 static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-/* A matrix for each head of each sample. */
+/* A tensor that has a matrix for each head of each sample. */
 struct bitdrop_heads {
     unsigned char *at;
     size_t strides[3]; /* bytes from sample to sample, head to head, row to row */
@@ -21,31 +21,32 @@ struct bitdrop_attention_job {
     bitdrop_mask_rows_kernel *mask_rows;
     size_t size; /* bytes of an element */
 
-    size_t batch, heads, group; /* group: heads that share one of k and v */
+    size_t batch, heads, group; /* group: heads of q that share a head of k and v */
     size_t queries, keys, dim, v_dim;
     bool causal;
     int64_t causal_first;
-    double x_scale, y_scale;
+    double x_scale, y_scale; /* of the scores, and of D */
 
     struct bitdrop_heads q, k, v, out, bias; /* bias.at NULL: none */
     struct bitdrop_heads dout, dq, dk, dv;   /* backward */
     unsigned char *lse;                      /* NULL: not wanted */
 
-    uint64_t offset; /* of the first probability of the whole */
-    /* Indices of the whole from head to head, sample to sample, query to query. */
+    uint64_t offset; /* index of the first probability of this call */
+    /* How far apart indices are from head to head, sample to sample, query to query. */
     uint64_t index_head, index_sample, pitch;
-    const struct bitdrop_stream *stream; /* makes the bits; NULL: they are given */
-    uint8_t *mask;                       /* written if they are made, or read; NULL: none */
-    size_t mask_stride;
+    const struct bitdrop_stream *stream; /* makes the bits; NULL: mask has them, or all are kept */
+    uint8_t *mask;      /* written if the bits are made, else read; NULL: not in memory */
+    size_t mask_stride; /* bytes */
 
     unsigned char *scratch;
-    unsigned char
-        *chunk_grads; /* gradients of q by chunk, where chunks are units: behind all tasks */
+    /* If chunks are units, the gradients of q by each chunk. They follow the scratch of all tasks.
+     */
+    unsigned char *chunk_grads;
     const bitdrop_parallel *parallel;
     size_t tasks;
 };
 
-/* How many pieces of work there are at most, for tasks to share. */
+/* The most units of work that tasks can share. */
 size_t bitdrop_attention_forward_units(const struct bitdrop_attention_job *job);
 size_t bitdrop_attention_backward_units(const struct bitdrop_attention_job *job);
 

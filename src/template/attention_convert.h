@@ -74,8 +74,8 @@ static void T(narrow_rows)(const struct bitdrop_copied_rows *c)
     C(number) row_scale = 1;
 
     for (size_t r = 0; r < c->rows; r++) {
-        if (c->row_scale != NULL)
-            memcpy(&row_scale, c->row_scale + r * sizeof row_scale, sizeof row_scale);
+        if (c->row_scales != NULL)
+            memcpy(&row_scale, c->row_scales + r * sizeof row_scale, sizeof row_scale);
         T(narrow_row)(c->to + r * c->to_stride, c->from + r * c->stride, c->n, row_scale);
     }
 }

@@ -190,7 +190,7 @@ static void C(forward_row)(const struct bitdrop_score_block *b, size_t row)
         lse = sum;
     }
     C(clear_unseen)(score, seen, b->cols);
-    memcpy(b->row_scale + row * sizeof row_scale, &row_scale, sizeof row_scale);
+    memcpy(b->row_scales + row * sizeof row_scale, &row_scale, sizeof row_scale);
     if (b->lse != NULL)
         memcpy(b->lse + row * sizeof lse, &lse, sizeof lse);
 }
