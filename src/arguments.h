@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The arguments of a call: what it needs of them, and the status table. Inline, because a small
- * call would otherwise spend as long here as in its kernel.
+ * The arguments of a call, and their checks in the order of the status table (docs/reference.md).
+ * Inline, because otherwise a small call would spend as long here as in its kernel.
  */
 #ifndef BITDROP_ARGUMENTS_H
 #define BITDROP_ARGUMENTS_H
@@ -11,7 +11,7 @@
 #include "kernels.h"
 #include "span.h"
 
-/* A call as data. Arguments that it does not have are NULL or 0. */
+/* The arguments of any call on data or masks. Those that a call does not have are NULL or 0. */
 struct bitdrop_call {
     enum bitdrop_operation op;
     const bitdrop_config *cfg;
@@ -24,15 +24,15 @@ struct bitdrop_call {
     const bitdrop_softmax *soft; /* its bias is among the inputs too */
 };
 
-/* What follows from the operation and from mask_use, whether the rest is right or wrong. */
+/* What follows from the operation and from mask_use, before the other arguments are checked. */
 struct bitdrop_plan {
     const struct bitdrop_operation_row *row;
     enum bitdrop_body body;
     int inputs;         /* operands that are read */
-    bool makes_bits;    /* by the generator */
-    bool has_mask;      /* in memory */
-    bool writes_mask;   /* that one, or else it is read */
-    bool mask_of_marks; /* it holds what a body marks: a bit for each element, whatever the unit */
+    bool makes_bits;    /* with the generator */
+    bool has_mask;      /* there is a mask in memory */
+    bool writes_mask;   /* the call writes it; if not, the call reads it */
+    bool mask_of_marks; /* it holds the marks of a body: a bit an element, whatever the unit */
     bool whole_rows;    /* the call has a bitdrop_softmax */
 };
 
@@ -51,7 +51,7 @@ static const bool body_whole_rows[BITDROP_BODY_COUNT + 1] = {
 #define OF_WHOLE_ROWS(name, inputs, generator, marks) GENERATOR_##generator == GENERATOR_WHOLE_ROWS,
     BITDROP_BODIES(OF_WHOLE_ROWS) false};
 
-/* ceil(n/8), for calls from within the library. */
+/* ceil(n/8). The exported function is bitdrop_mask_bytes. */
 INLINE size_t bytes_of_bits(size_t n) { return n / 8 + (n % 8 != 0); }
 
 static const size_t dtype_bytes[BITDROP_DTYPE_COUNT] = {
@@ -74,7 +74,7 @@ INLINE struct bitdrop_plan plan_of(const struct bitdrop_call *call)
         .makes_bits = row->bits != BITS_NONE && !reads_mask,
         .has_mask = has_mask,
         .writes_mask = has_mask && !reads_mask,
-        /* A backward call does something else by a stored mask only if that holds marks. */
+        /* A backward call has another stored_body only if a stored mask holds marks. */
         .mask_of_marks = body_marks[row->body] || row->body != row->stored_body,
         .whole_rows = body_whole_rows[body],
     };
@@ -131,7 +131,7 @@ INLINE bool softmax_is_right(const bitdrop_softmax *soft)
            (soft->reserved[0] | soft->reserved[1]) == 0;
 }
 
-/* The rows of the table up to BITDROP_ERR_DTYPE. */
+/* Checks the rows of the status table up to BITDROP_ERR_DTYPE. */
 INLINE bitdrop_status check_values(const struct bitdrop_call *call, const struct bitdrop_plan *plan)
 {
     const bitdrop_2d *s = call->shape;
@@ -153,7 +153,7 @@ INLINE bitdrop_status check_values(const struct bitdrop_call *call, const struct
     return BITDROP_OK;
 }
 
-/* The shape with each 0 that stands for a default replaced. */
+/* The shape with defaults filled in where a member is 0. */
 INLINE bitdrop_2d with_defaults(const bitdrop_2d *shape)
 {
     bitdrop_2d s = *shape;
@@ -174,9 +174,9 @@ INLINE bitdrop_2d with_defaults(const bitdrop_2d *shape)
 }
 
 /*
- * Of shapes with their defaults filled in and rows > 0: the first and the last group of rows that
- * share their decisions. Divisions take longer than all other checks together, and rows seldom
- * share any.
+ * A group is all rows that share their decisions. first_group and last_group are those of a shape
+ * with rows > 0 and defaults filled in. group_of avoids the division if it can: one takes longer
+ * than all other checks together, and rows seldom share decisions.
  */
 INLINE uint64_t group_of(uint64_t row, size_t repeat) { return repeat == 1 ? row : row / repeat; }
 
@@ -187,7 +187,7 @@ INLINE uint64_t last_group(const bitdrop_2d *s)
     return group_of(s->first_row + (s->rows - 1), s->mask_repeat);
 }
 
-/* given: the shape as the caller has it, without defaults. */
+/* given: the shape as the caller passed it, without defaults. */
 INLINE bool strides_are_right(const bitdrop_2d *s, const bitdrop_2d *given, bool mask_of_marks)
 {
     if (s->unit == BITDROP_EACH_ROW &&
@@ -197,7 +197,7 @@ INLINE bool strides_are_right(const bitdrop_2d *s, const bitdrop_2d *given, bool
            s->z_stride >= s->cols && s->mask_stride >= bytes_of_bits(s->cols);
 }
 
-/* The last index is at most 2^64 - 1; rows, cols > 0. */
+/* Whether the last index is at most 2^64 - 1. rows, cols > 0. */
 INLINE bool indices_fit(uint64_t offset, const bitdrop_2d *s)
 {
     const uint64_t available = UINT64_MAX - offset, last = last_group(s);
@@ -213,7 +213,7 @@ INLINE size_t bias_stride(const bitdrop_softmax *soft, const bitdrop_2d *s)
     return soft->bias_stride == 0 ? s->cols : soft->bias_stride;
 }
 
-/* Rows for which one block of the bias is. False if that does not fit. */
+/* *period = the number of rows that use one block of the bias. False if that overflows. */
 INLINE bool bias_period(const bitdrop_softmax *soft, size_t *period)
 {
     const size_t repeat = soft->bias_repeat == 0 ? 1 : soft->bias_repeat;
@@ -228,7 +228,7 @@ INLINE bool softmax_fits(const bitdrop_softmax *soft, const bitdrop_2d *s)
     return bias_period(soft, &period) && bias_stride(soft, s) >= s->cols;
 }
 
-/* What a softmax call says of its rows; it is right and fits. */
+/* The rows of a softmax call whose arguments have been checked. */
 INLINE struct bitdrop_softmax_rows softmax_rows(const struct bitdrop_call *call,
                                                 const bitdrop_2d *s)
 {

@@ -79,8 +79,7 @@ struct bitdrop_attention_kernels {
     size_t lanes;      /* numbers of a vector */
     size_t panel_cols; /* factors of a row of a panel */
 
-    /* Converts elements to numbers, or to factors. Writes +0 after each row up to a whole vector.
-     */
+    /* Convert elements to numbers, or to factors. Write +0 after each row up to a whole vector. */
     void (*widen)(const struct bitdrop_copied_rows *c);
     void (*factors)(const struct bitdrop_copied_rows *c);
     /* Converts elements to half as many rows: row r has the pairs of rows 2 r and 2 r + 1. NULL if

@@ -159,7 +159,8 @@ static inline void product_with_transposed(const struct bitdrop_attention_job *j
 
 /*
  * c = a * b or, if `transposed` is set, c = (the transpose of a) * b. With `add` it is added to c.
- * paired_rows made b, with rows of `cols` elements, and also an a that is transposed.
+ * b has `cols` columns. Where a factor is a pair, a row of b has the pairs of two rows, as
+ * paired_rows makes it, and so has a row of an a that is transposed.
  */
 static inline void product_with_rows(const struct bitdrop_attention_job *job, size_t rows,
                                      size_t cols, size_t depth, struct rows a, bool transposed,

@@ -39,8 +39,7 @@ struct bitdrop_attention_job {
     size_t mask_stride; /* bytes */
 
     unsigned char *scratch;
-    /* If chunks are units, the gradients of q by each chunk. They follow the scratch of all tasks.
-     */
+    /* If chunks are units, the gradients of q of each chunk, after the scratch of all tasks. */
     unsigned char *chunk_grads;
     const bitdrop_parallel *parallel;
     size_t tasks;

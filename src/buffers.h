@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the buffers of a call lie, and which may overlap: the end of the status table. */
+/* Where the buffers of a call lie, and whether they overlap: the last rows of the status table. */
 #ifndef BITDROP_BUFFERS_H
 #define BITDROP_BUFFERS_H
 
 #include "arguments.h"
 
-/* The buffers of a call. An operand that is not used has no rows. */
+/* The buffers of a call. rows is 0 in a span that the call does not have. */
 struct spans {
     struct span in[BITDROP_MAX_INPUTS], out, mask;
-    struct span more_bias, lse; /* of softmax: the rest of the bias, and the log-sum-exps */
+    struct span more_bias, lse; /* of softmax: a second span of the bias; the log-sum-exps */
 };
 
 INLINE bool mask_span(struct span *span, const struct bitdrop_call *call,
@@ -41,8 +41,9 @@ INLINE bool bias_span(struct span *span, const struct bitdrop_call *call, const 
 }
 
 /*
- * The rows of the bias that a call reads. They follow one another, unless all rows of the call take
- * the same block and begin within it, and begin it again: then they are its end and its beginning.
+ * The rows of the bias that a call reads, as one span in most cases. They are two spans if the rows
+ * of the call begin within a block and go on at the beginning of the same block, without reaching
+ * all of it: its end is more_bias then, and its beginning in[i].
  */
 static __attribute__((noinline)) bool
 bias_spans(struct spans *spans, int i, const struct bitdrop_call *call, const bitdrop_2d *s)
@@ -100,8 +101,8 @@ INLINE bool overlap(const struct span *a, const struct span *b)
 }
 
 /*
- * Whether prob, which is operand i, the log-sum-exps or the bias that is not among the operands
- * overlap what they must not. prob may be the first operand, and nothing else may overlap it.
+ * Whether one of the spans that only softmax has overlaps a buffer that it must not: prob, which is
+ * operand 2, lse or more_bias. prob may be the first operand. No other buffer may overlap it.
  */
 static __attribute__((noinline)) bool softmax_overlaps(const struct spans *spans,
                                                        const struct bitdrop_plan *plan)
@@ -128,7 +129,7 @@ INLINE bool may_be_output(enum bitdrop_input kind)
     return kind != IN_BIAS && kind != IN_ROW_BIAS && kind != IN_PROB;
 }
 
-/* Whether something that is written overlaps another buffer, other than in place. */
+/* Whether a buffer that is written overlaps another one, except where the call may be in place. */
 INLINE bool outputs_overlap(const struct spans *spans, const struct bitdrop_plan *plan)
 {
     for (int i = 0; i < plan->inputs; i++) {
@@ -144,7 +145,7 @@ INLINE bool outputs_overlap(const struct spans *spans, const struct bitdrop_plan
            (plan->whole_rows && softmax_overlaps(spans, plan));
 }
 
-/* The rest of it except BITDROP_ERR_ISA; shape has its defaults filled in. */
+/* Checks the rows BITDROP_ERR_RANGE and BITDROP_ERR_OVERLAP. shape has its defaults filled in. */
 INLINE bitdrop_status check_memory(const struct bitdrop_call *call, const struct bitdrop_plan *plan,
                                    const bitdrop_2d *shape)
 {

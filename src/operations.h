@@ -1,28 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The list of bodies and the list of operations. Argument checks, tables of kernels, tests and
- * benchmarks follow them, and the Python package is tested against them.
+ * benchmarks are made from them, and the Python package is tested against them.
  */
 #ifndef BITDROP_OPERATIONS_H
 #define BITDROP_OPERATIONS_H
 
 /*
- * A body is what is done to one vector: X(name, inputs, generator, marks). Its function is
- * T(op_<name>) in a file of src/op.
+ * A body computes one vector of the output, or whole rows: X(name, inputs, generator, marks). Its
+ * function is T(op_<name>) in a file of src/op.
  *
- * inputs: the operands that it reads.
+ * inputs: the number of its operands.
  *
- * generator: INTERLEAVED is one of its own, which applies a strip after each Philox round. It is
- * the fastest in cache, and 10 to 20 KiB of code for each dtype. SHARED is one for all bodies,
- * which applies some strips after each plane. INTERLEAVED_BUT_F64 leaves f64, which waits for
- * memory more than for Philox, to the shared one. TWO_PHASES is SHARED too, but the body is two
- * functions, with an exp of each element between them; but for f64, some strips go through the
- * first one, then through exp, then through the second one. WHOLE_ROWS is no generator: the body is
- * a function on a row, whose elements depend on one another, and makes the row's bits before it
- * applies them. NOISE has no keep bits but a number of Gaussian noise for each element, which the
- * body is given.
+ * generator: where its keep bits come from, and when it is applied.
+ * - INTERLEAVED: it has a generator of its own, which applies a strip after every STEP_ROUNDS
+ *   rounds of Philox. This is the fastest in cache, and the most code.
+ * - SHARED: all bodies share one generator, which applies some strips after each plane.
+ * - INTERLEAVED_BUT_F64: f64 is SHARED, because it waits for memory more than for Philox. The other
+ *   dtypes are INTERLEAVED.
+ * - TWO_PHASES: SHARED, and the body is two functions, with an exp of each element between them.
+ *   Some strips go through the first function, then through exp, then through the second function.
+ *   In f64 each vector goes through all three.
+ * - WHOLE_ROWS: no generator. The body is a function on a row, whose elements depend on one
+ *   another. It makes the bits of the row before it applies them.
+ * - NOISE: no keep bits. Instead, the body has a number of Gaussian noise for each element.
  *
- * marks: if 1, a stored mask holds the bits that the body makes, not those of the generator.
+ * marks: 1 if a stored mask holds bits that the body computes (marks), not those of the generator.
  */
 #define BITDROP_BODIES(X)                                                                          \
     X(dropout, 1, INTERLEAVED, 0)                                                                  \
@@ -43,23 +46,32 @@
 /*
  * X(name, function, (arguments), (inputs), bits, body, stored_body, parameters)
  *
- * function: bitdrop_<function> is the call on rows and columns. arguments are those of that call,
- * made of cfg, t, shape, in[0] to in[2], y and mask, and for softmax of soft and prob.
+ * function: bitdrop_<function> is the call on rows and columns.
  *
- * inputs: NONE, FIRST (a matrix with x_stride), THIRD (one with z_stride) or BIAS (cols elements,
- * the same for all rows). BIAS and THIRD_OR_NULL may be NULL, which stands for -0 everywhere: x +
- * -0 is x for every x. The output may be FIRST or THIRD. ROW_BIAS is soft->bias, a matrix of which
- * soft says who takes which row, and may be NULL. PROB is no input but another output, prob: a
- * matrix with z_stride, which may be FIRST, or NULL.
+ * arguments: those of this call, as cfg, t, shape, in[0] to in[2], y and mask, and for softmax also
+ * soft and prob.
  *
- * bits: WRITTEN are made, and stored unless the mask is remade. READ come from the mask, or are
- * made if it is remade. MADE are made and never stored. NOISE is numbers in their place, which p =
- * 1 would make infinite. With NONE everything is kept.
+ * inputs: what each operand of the body is.
+ * - FIRST: a matrix with x_stride. The output may be the same buffer.
+ * - THIRD: a matrix with z_stride. The output may be the same buffer.
+ * - THIRD_OR_NULL: the same, or NULL. NULL stands for -0 everywhere: x + -0 is x for every x.
+ * - BIAS: cols elements, the same for all rows, or NULL, which also stands for -0.
+ * - ROW_BIAS: soft->bias, a matrix or NULL. soft says which row uses which row of it.
+ * - PROB: a second output, prob: a matrix with z_stride, or NULL. It may be the same buffer as
+ *   FIRST.
+ * - NONE: no operand.
  *
- * body is what is done, NONE for a mask alone. stored_body is the same where the bits are READ from
- * a stored mask; it looks at as many inputs as it has.
+ * bits:
+ * - WRITTEN: they are made, and stored unless the mask is remade.
+ * - READ: they come from the mask, or are made if the mask is remade.
+ * - MADE: they are made, and never stored.
+ * - NOISE: there are numbers of noise instead. At p = 1 these would be infinite.
+ * - NONE: all elements are kept.
  *
- * parameters: <parameters>_parameters in src/op makes the numbers that the body finds in p[].
+ * body: NONE if the call makes a mask alone. stored_body: the body if the bits are READ from a
+ * stored mask. It may have fewer operands than body, and then has the first of them.
+ *
+ * parameters: <parameters>_parameters in src/op computes the numbers p[] that the body reads.
  */
 #define BITDROP_OPERATIONS(X)                                                                      \
     X(mask, mask_2d, (cfg, shape, mask), (NONE, NONE, NONE), WRITTEN, NONE, NONE, scale)           \
@@ -109,7 +121,7 @@
  */
 #define BITDROP_ACTIVATIONS(X) X(RELU, relu) X(GELU, gelu) X(GELU_TANH, gelu_tanh) X(SILU, silu)
 
-/* The operations that have a flat call too: X(name, (arguments)). */
+/* The operations that also have a flat call: X(name, (arguments)). */
 #define BITDROP_FLAT_OPERATIONS(X)                                                                 \
     X(mask, (cfg, n, mask))                                                                        \
     X(forward, (cfg, t, n, in[0], y, mask))                                                        \
@@ -136,7 +148,7 @@ enum { BITDROP_BODY_COUNT = BODY_NONE };
 #define BITDROP_OPERATION_ENUM(name, ...) OP_##name,
 enum bitdrop_operation { BITDROP_OPERATIONS(BITDROP_OPERATION_ENUM) BITDROP_OPERATION_COUNT };
 
-/* A row of the list as data: {BITDROP_OPERATIONS(BITDROP_OPERATION_ROW)} is the whole. */
+/* An operation as data. {BITDROP_OPERATIONS(BITDROP_OPERATION_ROW)} initialises an array of all. */
 struct bitdrop_operation_row {
     const char *name;
     enum bitdrop_input in[BITDROP_MAX_INPUTS];
