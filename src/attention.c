@@ -229,8 +229,7 @@ static const struct bitdrop_attention_kernels *kernels_of(bitdrop_dtype t,
     return &kernels->attention[t];
 }
 
-/* The number of tasks: fewer if there are few scores, or few units that can run at the same time.
- */
+/* The number of tasks: fewer if there are few scores, or few units for tasks to share. */
 static size_t tasks_of(const struct bitdrop_attention_job *job)
 {
     const size_t forward = bitdrop_attention_forward_units(job);

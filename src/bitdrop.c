@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported calls with data or a config, and what the library says of itself. */
+/* The exported calls on data, bitdrop_mask, and the texts and sizes that the library returns. */
 #include "exact.h"
 
 #include "bitdrop/bitdrop.h"
 
 #include "run_call.h"
 
-/* A mask that is read is not written: operations.h says which. */
+/* For operations whose bits are READ: these do not write to the mask. */
 static uint8_t *only_read(const uint8_t *mask) { return (uint8_t *)(uintptr_t)mask; }
 
-/* Flat calls, each with its own copy of all checks, of which most come out when it is compiled. */
+/* Flat calls. Each has its own copy of all checks, most of which compilers decide in advance. */
 
 bitdrop_status bitdrop_mask(const bitdrop_config *cfg, size_t n, uint8_t *mask)
 {
@@ -50,7 +50,7 @@ bitdrop_status bitdrop_infer(const bitdrop_config *cfg, bitdrop_dtype t, size_t 
     return run_call(&(struct bitdrop_call){OP_infer, cfg, t, &row, {x}, y, NULL, false, NULL});
 }
 
-/* Calls on rows and columns, which share one copy. */
+/* Calls on rows and columns. They share one copy of the checks. */
 
 static __attribute__((noinline)) bitdrop_status run_2d(const struct bitdrop_call *call)
 {
@@ -109,7 +109,7 @@ struct activation {
     enum bitdrop_operation forward, backward;
 };
 
-/* One that is not known counts as GELU, until the check of the config refuses it. */
+/* An unknown activation counts as GELU, until check_values refuses it. */
 static struct activation activation_of(bitdrop_activation act)
 {
     switch (act) {
@@ -157,7 +157,7 @@ bitdrop_status bitdrop_backward_alpha(const bitdrop_config *cfg, bitdrop_dtype t
         OP_backward_alpha, cfg, t, shape, {dy}, dx, only_read(mask), false, NULL});
 }
 
-/* One that is not there is refused later. */
+/* check_pointers refuses a soft that is NULL. */
 static const void *bias_of(const bitdrop_softmax *soft) { return soft == NULL ? NULL : soft->bias; }
 
 bitdrop_status bitdrop_forward_softmax(const bitdrop_config *cfg, bitdrop_dtype t,
@@ -189,29 +189,30 @@ const char *bitdrop_status_string(bitdrop_status status)
     case BITDROP_OK:
         return "success";
     case BITDROP_ERR_NULL:
-        return "the config, the shape, soft, the attention or a buffer is NULL, or a mask is given "
-               "with BITDROP_MASK_REMADE; pass a buffer wherever there are elements, and NULL for a "
-               "mask that is made again";
+        return "the config, the shape, soft, a, kept or a buffer is NULL, or a mask is given with "
+               "BITDROP_MASK_REMADE; if there are elements pass all buffers that the call needs, "
+               "and pass NULL for a mask that is made again";
     case BITDROP_ERR_PROBABILITY:
         return "p must lie in [0, 1], and below 1 for Gaussian dropout";
     case BITDROP_ERR_CONFIG:
-        return "set rounds to 0, 7 or 10, scaling, stores, mask_use, unit and the activation to a "
-               "listed value, parallel to NULL or to one with run and tasks, the scale of softmax "
-               "to a number and that of attention likewise, causal to 0 or 1, causal_first to 0 "
-               "where causal_rows is or causal is, and flags and what is reserved to 0; "
-               "zero-initialise the structures";
+        return "zero-initialise the structures; then set rounds to 0, 7 or 10, scaling, stores, "
+               "mask_use, unit and the activation to a constant of the header, parallel to NULL or "
+               "to one with run and at least one task, the scale of softmax or attention to a "
+               "finite number, causal to 0 or 1, causal_first to 0 where causal_rows is 0 or "
+               "causal is 0, and flags and reserved members to 0";
     case BITDROP_ERR_DTYPE:
         return "the dtype must be BITDROP_F32, _F64, _F16 or _BF16";
     case BITDROP_ERR_ISA:
-        return "the ISA asked for by the config or by the variable BITDROP_ISA is unknown, not "
-               "built in, or not run by this CPU; choose one that bitdrop_isa_supported() accepts";
+        return "the ISA that the config or the variable BITDROP_ISA names is unknown, not built "
+               "in, or not run by this CPU; choose one that bitdrop_isa_supported() accepts";
     case BITDROP_ERR_RANGE:
-        return "offset + n and first_row + rows must not pass 2^64, the elements must fit in the "
-               "address space, strides and pitch must not be below the row that they step over, and "
-               "with BITDROP_EACH_ROW pitch and mask_stride must be 0; bias_block * bias_repeat must "
+        return "offset + n and first_row + rows must be at most 2^64, the elements must fit in the "
+               "address space, strides and pitch must not be shorter than their rows, and with "
+               "BITDROP_EACH_ROW pitch and mask_stride must be 0; bias_block * bias_repeat must "
                "fit in a size_t, and a block of DropBlock in its plane; in attention kv_heads must "
-               "divide heads, index_heads, index_queries and index_keys must be 0 or not below the "
-               "part, rows of an output must not share bytes, and scratch must be aligned to 64";
+               "divide heads, index_heads, index_queries and index_keys must be 0 or not below "
+               "heads, queries and keys, rows of an output must not share bytes, and scratch must "
+               "be aligned to 64 bytes";
     case BITDROP_ERR_OVERLAP:
         return "an output must be the same buffer as an input, with the same stride, or disjoint, "
                "and a written mask and a bias apart from all others; in attention each output and "

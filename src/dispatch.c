@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three words of state, each written whole: what is fastest on this CPU, the ISA that the
- * environment asks for, and how large the caches are. cpu.h has one more: what this CPU runs.
- * Threads that come first together all compute the same, and the first of them to store an ISA
- * decides for all. Only bitdrop_set_tuning, for programs that measure, changes one later.
+ * The state of the library is four atomic words, each written as a whole. Three are here: the
+ * tuning of this CPU, the ISA that the variable BITDROP_ISA names, and the bytes from which
+ * STORES_AUTO streams. cpu.h has the fourth: the ISAs that this CPU runs. If several threads make
+ * the first call, all of them compute these words, and the first to store the ISA of the variable
+ * decides for all. Later only bitdrop_set_tuning changes a word. Programs that measure call it.
  */
 #include "dispatch.h"
 
@@ -13,7 +14,7 @@
 
 #include "isas.h"
 
-#ifdef BITDROP_LEFT_OUT /* such a build is slow, and says so */
+#ifdef BITDROP_LEFT_OUT /* warn, because calls are slower in such a build */
 #pragma message("bitdrop is compiled without " BITDROP_LEFT_OUT)
 #endif
 
@@ -21,7 +22,7 @@ static const char *const names[BITDROP_ISA_COUNT] = {"auto",
 #define NAME(name, NAME) [BITDROP_ISA_##NAME] = #name,
                                                      BITDROP_ISAS(NAME)};
 
-/* What is compiled, the best first. */
+/* The tables that are compiled, the best first. */
 static const struct {
     const struct bitdrop_kernels *kernels;
     bitdrop_isa_set needs;
@@ -30,7 +31,7 @@ static const struct {
     BITDROP_IF(have, {&bitdrop_kernels_##table, UINT32_C(1) << BITDROP_ISA_##isa | (extensions)}, )
     BITDROP_TABLES(TABLE_ROW)};
 
-/* The best table for these ISAs: of one of them, or for AUTO of any but avoid. NULL if none is. */
+/* The best table that a CPU with `isas` runs: that of `isa`, or for AUTO of any except `avoid`. */
 static const struct bitdrop_kernels *best_table(bitdrop_isa_set isas, unsigned isa, unsigned avoid)
 {
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
@@ -62,6 +63,7 @@ void bitdrop_set_tuning(const struct bitdrop_tuning *t)
     atomic_store_explicit(&tuning, t, memory_order_relaxed);
 }
 
+/* Whether rows * cols <= most, even where the product would overflow. */
 static bool is_small(size_t most, size_t rows, size_t cols)
 {
     return most > 0 && (rows <= 1 ? rows * cols <= most : cols <= most / rows);
@@ -76,7 +78,7 @@ const struct bitdrop_kernels *bitdrop_kernels_of(bitdrop_isa_set isas,
     return best_table(isas, isa, small ? BITDROP_ISA_AVX512 : BITDROP_ISA_AUTO /* none */);
 }
 
-/* The ISA of the variable BITDROP_ISA; BITDROP_ISA_COUNT if it makes no sense. */
+/* The ISA that the variable BITDROP_ISA names. BITDROP_ISA_COUNT: it names none. */
 static unsigned isa_of_environment(void)
 {
     const char *wanted = getenv("BITDROP_ISA");
@@ -108,7 +110,7 @@ static unsigned wanted_isa(void)
 
 const struct bitdrop_kernels *bitdrop_kernels_for(unsigned isa, size_t rows, size_t cols)
 {
-    const unsigned wanted = wanted_isa(); /* always: the first call decides */
+    const unsigned wanted = wanted_isa(); /* even if not used: the first call reads the variable */
 
     return bitdrop_kernels_of(bitdrop_known_isas(), bitdrop_tuning(),
                               isa == BITDROP_ISA_AUTO ? wanted : isa, rows, cols);

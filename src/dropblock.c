@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DropBlock (Ghiasi, Lin, Le, NeurIPS 2018): a mask that drops squares around random seeds. */
+/*
+ * DropBlock (Ghiasi, Lin, Le, NeurIPS 2018): a mask that drops squares. The upper left corner of
+ * each square is a random element, its seed.
+ */
 #include "exact.h"
 
 #include <string.h>
@@ -9,7 +12,7 @@
 #include "parallel.h"
 #include "span.h"
 
-enum { CHUNK = 4096 }; /* seeds that are made at a time */
+enum { CHUNK = 4096 }; /* elements of which the bits are made at a time, to find seeds */
 
 struct dropblock {
     bitdrop_config cfg; /* p is gamma */
@@ -49,7 +52,7 @@ static void set_bits(uint8_t *row, size_t n)
         row[n / 8] = (uint8_t)((1 << (n % 8)) - 1);
 }
 
-/* Drops columns begin to end - 1 in the rows of the squares whose seeds lie in this row. */
+/* Drops columns begin to end - 1 of `row`, and of the rows below it that its squares reach. */
 static void drop(const struct dropblock *d, uint8_t *row, size_t begin, size_t end)
 {
     const size_t row_bytes = bytes_of_bits(d->width);
@@ -58,9 +61,9 @@ static void drop(const struct dropblock *d, uint8_t *row, size_t begin, size_t e
         clear_bits(row + i * row_bytes, begin, end);
 }
 
-/* Touching squares of one row of seeds: they drop columns begin to end - 1. */
+/* Squares that touch, with their seeds in one row. Together they drop columns begin to end - 1. */
 struct squares {
-    uint8_t *row;
+    uint8_t *row; /* NULL: no squares */
     size_t begin, end;
 };
 
@@ -75,8 +78,7 @@ static void add_square(const struct dropblock *d, struct squares *s, uint8_t *ro
     s->end = col + d->block;
 }
 
-/* The squares of a plane. Rows of seeds follow one another in the stream, so chunks may hold many.
- */
+/* Drops the squares of a plane. Its rows are successive in the stream, so a chunk may have many. */
 static bitdrop_status drop_plane(const struct dropblock *d, size_t plane)
 {
     const size_t row_bytes = bytes_of_bits(d->width);
@@ -97,7 +99,7 @@ static bitdrop_status drop_plane(const struct dropblock *d, size_t plane)
         for (size_t i = 0; i < n; i++) {
             const size_t col = (first + i) % d->width;
 
-            if (kept[i / 8] == 0xFF) /* usually: seeds are few */
+            if (kept[i / 8] == 0xFF) /* the usual case, because seeds are few */
                 i |= 7;
             else if (!(kept[i / 8] >> (i % 8) & 1) && col + d->block <= d->width)
                 add_square(d, &squares, mask + (first + i) / d->width * row_bytes, col);
@@ -108,10 +110,10 @@ static bitdrop_status drop_plane(const struct dropblock *d, size_t plane)
     return BITDROP_OK;
 }
 
-/* Tasks take every so many planes, which begin at bytes of the mask. */
+/* Task i has planes i, i + count, i + 2 count and so on. No two planes share a byte of the mask. */
 struct tasks {
     const struct dropblock *d;
-    size_t planes, count;
+    size_t planes, count; /* count: of tasks */
 };
 
 static void drop_planes(void *argument, size_t index)

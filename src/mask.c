@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Masks by themselves: sizes, count, unpack and pack, in plain C. */
+/* Functions on masks alone, in plain C: sizes, count, unpack and pack. */
 #include <string.h>
 
 #include "arguments.h"
@@ -26,7 +26,7 @@ size_t bitdrop_mask_2d_bytes(const bitdrop_2d *shape)
     return bytes;
 }
 
-/* Eight bytes as a number; which of them is the lowest does not matter here. */
+/* Eight bytes as a number. Their order does not matter, because only ones are counted. */
 static uint64_t load_64(const uint8_t *p)
 {
     uint64_t v;
@@ -55,7 +55,7 @@ bitdrop_status bitdrop_mask_count(size_t n, const uint8_t *mask, size_t *kept)
     return BITDROP_OK;
 }
 
-/* The status of n bits and n bytes, of which one is written. */
+/* Checks the buffers of unpack and pack: n bits and n bytes, one of which is written. */
 static bitdrop_status check_packing(size_t n, const uint8_t *mask, const uint8_t *bytes)
 {
     struct span bits, unpacked;

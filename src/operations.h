@@ -59,7 +59,7 @@
  * - ROW_BIAS: soft->bias, a matrix or NULL. soft says which row uses which row of it.
  * - PROB: a second output, prob: a matrix with z_stride, or NULL. It may be the same buffer as
  *   FIRST.
- * - NONE: no operand.
+ * - NONE: no buffer. If the body has this operand, it is -0 everywhere.
  *
  * bits:
  * - WRITTEN: they are made, and stored unless the mask is remade.

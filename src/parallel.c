@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shares a job out among tasks. The job is cut into units, and each task takes successive ones. A
- * unit is a row, or a part of a row, at most a tile.
+ * Shares a job out among tasks. The job is cut into units, and each task runs successive units. A
+ * unit is a row, or a part of a row with at most TILE_ELEMENTS elements.
  *
  * - Parts begin at multiples of 8 elements of their row, so no two tasks write to one byte of the
- *   mask. Those of a single row also begin at tiles if its offset is a multiple of 8, so no tile is
- * made twice.
+ *   mask. If the job is a single row and its offset is a multiple of 8, parts also begin at tiles,
+ *   so no tile is made twice.
  * - A job that generates bits and stores them has one row in each group, so each row has its own
- * bytes of the mask.
+ *   bytes of the mask.
  * - Rows of softmax are not cut into parts.
  */
 #include "parallel.h"
@@ -15,8 +15,7 @@
 struct shares {
     const struct bitdrop_job *job;
     bitdrop_kernel *kernel;
-    size_t
-        lead; /* most elements of the first part of a row. The others have at most TILE_ELEMENTS */
+    size_t lead;  /* elements of the first part of a row, at most. Others: TILE_ELEMENTS */
     size_t parts; /* units of a row */
     size_t tasks;
 };
@@ -27,7 +26,7 @@ static size_t column_of(const struct shares *s, size_t part)
     return part == 0 ? 0 : smaller(s->job->cols, s->lead + (part - 1) * TILE_ELEMENTS);
 }
 
-static void move(struct bitdrop_operand *o, size_t row, size_t col)
+static void move_operand(struct bitdrop_operand *o, size_t row, size_t col)
 {
     if (o->at != NULL)
         o->at += row * o->row_bytes + col * o->col_bytes;
@@ -44,8 +43,8 @@ static void run_part(const struct shares *s, size_t row, size_t rows, size_t col
     part.phase = (part.phase + row) % part.repeat;
     part.first_row += row;
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
-        move(&part.in[i], row, col);
-    move(&part.out, row, col);
+        move_operand(&part.in[i], row, col);
+    move_operand(&part.out, row, col);
     if (part.marks != NULL)
         part.marks += row * part.mask_stride + col / 8;
     if (part.unit == UNIT_ROW) {
@@ -92,7 +91,7 @@ void bitdrop_share_out(const struct bitdrop_job *job, bitdrop_kernel *kernel,
         s.lead -= (size_t)(job->offset % TILE_ELEMENTS) / 8 * 8;
     if (job->cols > s.lead && job->softmax == NULL)
         s.parts += (job->cols - s.lead + TILE_ELEMENTS - 1) / TILE_ELEMENTS;
-    if (parallel != NULL) /* without data rows * cols may exceed SIZE_MAX */
+    if (parallel != NULL) /* rows * cols may exceed SIZE_MAX if the job is a mask alone */
         s.tasks = smaller(parallel->tasks, job->cols > SIZE_MAX / job->rows
                                                ? SIZE_MAX
                                                : job->rows * job->cols / BITDROP_TASK_ELEMENTS);

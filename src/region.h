@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of bytes at three strides, and whether two such sets share a byte. */
+/* A region is rows of bytes at three strides. Whether two regions share a byte. */
 #ifndef BITDROP_REGION_H
 #define BITDROP_REGION_H
 
@@ -7,13 +7,13 @@
 
 enum { REGION_LEVELS = 3 };
 
-/* Rows in ascending order. A level without use has a count of 1. */
+/* The largest stride comes first, so rows are in ascending order. An unused level has count 1. */
 struct region {
     uintptr_t base;
     size_t bytes;                                       /* of a row */
-    size_t count[REGION_LEVELS], stride[REGION_LEVELS]; /* bytes; from the largest stride down */
-    bool nested; /* each stride is at least the extent of the levels below it, so no two rows share
-                    a byte. If not, the region is one row from the first byte to the last */
+    size_t count[REGION_LEVELS], stride[REGION_LEVELS]; /* stride: bytes */
+    bool nested; /* each stride is at least the extent of the levels after it, so no two rows share
+                    a byte. If not, the region is one row, from its first byte to its last one */
 };
 
 static inline void region_swap(struct region *r, int i)
@@ -26,7 +26,7 @@ static inline void region_swap(struct region *r, int i)
     r->stride[i + 1] = stride;
 }
 
-/* Bytes from the first to the last of the levels from `level` on. */
+/* The extent of the levels from `level` on: bytes from the first one to the last one. */
 static inline size_t region_extent(const struct region *r, int level)
 {
     size_t bytes = r->bytes;
@@ -37,8 +37,8 @@ static inline size_t region_extent(const struct region *r, int level)
 }
 
 /*
- * cols elements of `size` bytes in each row; counts > 0, strides in elements. False if they reach
- * past the end of the address space.
+ * A row has cols elements of `size` bytes. Counts are > 0, and strides are in elements, in any
+ * order. False if the region reaches past the end of the address space.
  */
 static inline bool region_make(struct region *r, const void *base,
                                const size_t count[REGION_LEVELS],
@@ -76,7 +76,7 @@ static inline bool region_make(struct region *r, const void *base,
             r->nested = false;
         }
     for (int i = REGION_LEVELS - 1; i >= 0 && (r->count[i] == 1 || r->stride[i] == r->bytes); i--) {
-        r->bytes *= r->count[i]; /* rows without gaps are one */
+        r->bytes *= r->count[i]; /* rows without gaps become one row */
         r->count[i] = 1;
     }
     return true;
@@ -93,7 +93,7 @@ static inline uintptr_t region_row(const struct region *r, size_t row)
     return at;
 }
 
-/* Exact if both are nested; otherwise bytes between the rows count too. */
+/* Exact if both are nested. In a region that is not, the bytes between its rows count too. */
 static inline bool regions_overlap(const struct region *a, const struct region *b)
 {
     const size_t a_rows = a->count[0] * a->count[1] * a->count[2];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a call to jobs: which bits, which body, what is where in memory. Inline, like arguments.h,
- * so that flat calls, which may be short, know most of it when they are compiled.
+ * Makes one or two jobs of a call, and runs them. Inline, like arguments.h: flat calls may be
+ * short, and compilers can compute most of their job in advance.
  */
 #ifndef BITDROP_RUN_CALL_H
 #define BITDROP_RUN_CALL_H
@@ -42,7 +42,7 @@ static const uint64_t *const negative_zeros[BITDROP_DTYPE_COUNT] = {
     [BITDROP_BF16] = zeros_half,
 };
 
-/* Kernels only read what they are given as inputs. */
+/* Inputs and outputs of a job have the same type. Kernels only read the inputs. */
 INLINE unsigned char *writable(const void *p) { return (unsigned char *)(uintptr_t)p; }
 
 INLINE struct bitdrop_operand operand_of(const struct bitdrop_call *call, enum bitdrop_input kind,
@@ -50,14 +50,14 @@ INLINE struct bitdrop_operand operand_of(const struct bitdrop_call *call, enum b
 {
     const size_t size = dtype_bytes[call->dtype];
     const size_t stride = kind == IN_FIRST ? s->x_stride : s->z_stride;
-    const bool stays = kind == IN_BIAS || kind == IN_ROW_BIAS; /* from row to row */
+    const bool is_bias = kind == IN_BIAS || kind == IN_ROW_BIAS; /* softmax finds its rows */
 
     if (kind == IN_NONE || at == NULL)
         return (struct bitdrop_operand){writable(negative_zeros[call->dtype]), 0, 0};
-    return (struct bitdrop_operand){writable(at), stays ? 0 : stride * size, size};
+    return (struct bitdrop_operand){writable(at), is_bias ? 0 : stride * size, size};
 }
 
-/* A matrix without gaps, in data, indices and mask bits, is one row. */
+/* Makes one row of a matrix that has no gaps in data, indices and mask bits. */
 INLINE void flatten(struct bitdrop_job *job)
 {
     const bool has_mask_rows = job->keep != NULL || job->mask != NULL || job->marks != NULL;
@@ -77,23 +77,23 @@ INLINE void flatten(struct bitdrop_job *job)
     job->rows = 1;
 }
 
-enum { MOST_OPERANDS = 4 }; /* a power of 2: smaller calls need no division */
+enum { MOST_OPERANDS = 4 }; /* a power of 2, so that small calls need no division */
 
-/* Chooses between stores through the caches and past them; what lies in memory fits in a size_t. */
+/* Chooses stores through the caches or past them. `bytes` fits in a size_t, as y is in memory. */
 INLINE void choose_stores(struct bitdrop_job *job, unsigned stores)
 {
     const size_t bytes = job->rows * job->cols * job->size;
-    size_t moved = 1;
+    size_t operands = 1; /* of rows x cols elements: the output, and inputs that are not repeated */
     bool in_place = false;
 
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++) {
         in_place |= job->in[i].at == job->out.at;
-        moved += job->in[i].row_bytes != 0 || (job->rows == 1 && job->in[i].col_bytes != 0);
+        operands += job->in[i].row_bytes != 0 || (job->rows == 1 && job->in[i].col_bytes != 0);
     }
     job->streaming = stores == BITDROP_STORES_STREAMING;
     if (stores == BITDROP_STORES_AUTO)
         job->streaming = !in_place && bytes >= bitdrop_streaming_bytes() / MOST_OPERANDS &&
-                         bytes >= bitdrop_streaming_bytes() / moved;
+                         bytes >= bitdrop_streaming_bytes() / operands;
     if (((uintptr_t)job->out.at & (job->size - 1)) != 0) /* no vector of it is aligned */
         job->streaming = false;
     job->prefetch = bitdrop_prefetch_of(bitdrop_tuning(), job->streaming, bytes);
@@ -125,8 +125,9 @@ INLINE bitdrop_kernel *kernel_of(const struct bitdrop_call *call, const struct b
 }
 
 /*
- * Which decisions the rows of a shape take; nothing is read or written yet. Member by member,
- * because compilers clear a structure of this size by an instruction that takes 10 ns.
+ * Sets the rows, columns and indices of a job, and leaves its buffers and bits empty. It sets
+ * member by member, because compilers clear a structure of this size by an instruction that takes
+ * 10 ns.
  */
 INLINE void init_job(struct bitdrop_job *job, const struct bitdrop_call *call, const bitdrop_2d *s)
 {
@@ -157,7 +158,7 @@ INLINE void init_job(struct bitdrop_job *job, const struct bitdrop_call *call, c
     job->prefetch = (struct bitdrop_prefetch){false, false, false, 0};
 }
 
-/* From here on each element has a decision of its own. */
+/* Gives each element of a job a decision of its own. */
 INLINE void set_elements(struct bitdrop_job *job)
 {
     job->unit = UNIT_ELEMENT;
@@ -165,7 +166,7 @@ INLINE void set_elements(struct bitdrop_job *job)
     job->phase = 0;
 }
 
-/* Makes the bits of all groups, a row for each, or one bit. */
+/* Makes the mask of a call: a row of bits for each group, or with BITDROP_EACH_ROW one bit. */
 INLINE void run_mask(const struct bitdrop_call *call, const bitdrop_2d *s,
                      const struct bitdrop_stream *stream, const struct bitdrop_kernels *kernels)
 {
@@ -185,7 +186,7 @@ INLINE void run_mask(const struct bitdrop_call *call, const bitdrop_2d *s,
     bitdrop_share_out(&job, kernels->mask, call->cfg->parallel);
 }
 
-/* Applies bits, which are made if stream is not NULL, or else those of the mask. */
+/* Applies the body. `stream` makes the bits. If it is NULL the mask has them, or all are kept. */
 INLINE void run_body(const struct bitdrop_call *call, const struct bitdrop_plan *plan,
                      const bitdrop_2d *s, const struct bitdrop_stream *stream,
                      const struct bitdrop_kernels *kernels)
@@ -237,7 +238,7 @@ INLINE void run(const struct bitdrop_call *call, const struct bitdrop_plan *plan
     if (plan->body == BODY_NONE) {
         run_mask(call, s, stream, kernels);
     } else if (plan->writes_mask && !plan->mask_of_marks && shared) {
-        /* The mask first, whole, so that a body may be applied in tasks that cut groups. */
+        /* First the whole mask, so that tasks of the body may cut groups. */
         run_mask(call, s, stream, kernels);
         run_body(call, plan, s, NULL, kernels);
     } else {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of bytes in memory: whether they fit there, and whether two such sets share a byte. */
+/* A span is rows of bytes: whether it fits in the address space, and whether two share a byte. */
 #ifndef BITDROP_SPAN_H
 #define BITDROP_SPAN_H
 
@@ -20,8 +20,8 @@ INLINE uint64_t smaller_64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 INLINE uintptr_t span_row(const struct span *s, size_t row) { return s->base + row * s->stride; }
 
 /*
- * rows x cols elements of size bytes, stride elements from row to row. False if they reach past the
- * end of the address space.
+ * The span of rows x cols elements of `size` bytes, with `stride` elements from row to row. False
+ * if it reaches past the end of the address space.
  */
 INLINE bool span_make(struct span *s, const void *base, size_t rows, size_t cols, size_t stride,
                       size_t size)
@@ -38,7 +38,7 @@ INLINE bool span_make(struct span *s, const void *base, size_t rows, size_t cols
     return rows - 1 <= (available - s->bytes) / s->stride;
 }
 
-/* Exact: rows that lie in the gaps of the other set do not overlap it. */
+/* Exact: rows that lie in the gaps of the other span do not overlap it. */
 static __attribute__((noinline)) bool rows_overlap(struct span a, struct span b)
 {
     size_t i = 0, j = 0;
@@ -54,7 +54,7 @@ static __attribute__((noinline)) bool rows_overlap(struct span a, struct span b)
     return false;
 }
 
-/* Most sets lie apart: that is found without a call, so that spans need not be in memory. */
+/* Most spans lie apart. Finding that needs no function call, so they can stay in registers. */
 INLINE bool spans_overlap(const struct span *a, const struct span *b)
 {
     return span_row(a, a->rows - 1) + a->bytes > b->base &&

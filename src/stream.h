@@ -2,9 +2,10 @@
 /*
  * The mask stream in numbers: constants and rules of docs/stream.md that are the same on every ISA.
  *
- * A tile is the unit of generation: TILE_ELEMENTS elements from a multiple of that absolute index.
- * It never straddles a carry of counter word 0, and is large enough that its words with open
- * elements, 1 in 8, fill the vectors of the late planes.
+ * A tile is the unit of generation: TILE_ELEMENTS elements, from an absolute index on that is a
+ * multiple of TILE_ELEMENTS. Within a tile counter word 0 never carries into word 1. A tile is
+ * large enough to fill the vectors of the late planes: after the early planes, 1 word in 8 has an
+ * element that is open, which means not decided yet.
  */
 #ifndef BITDROP_STREAM_H
 #define BITDROP_STREAM_H
@@ -30,9 +31,9 @@ enum {
 #define PHILOX_W1 UINT32_C(0xBB67AE85)
 
 struct bitdrop_stream {
-    uint64_t threshold; /* T = floor(p * 2^64); meaningless where drop_all */
+    uint64_t threshold; /* T = floor(p * 2^64); not used if drop_all is set */
     bool drop_all;      /* p = 1: T would be 2^64 */
-    unsigned planes;    /* planes down to the lowest 1 of T: below it everything open keeps */
+    unsigned planes;    /* planes down to the lowest 1 of T. What is open after them is kept */
     unsigned rounds;
     uint32_t stream;
     uint32_t key[PHILOX_MAX_ROUNDS][2]; /* of each round */
@@ -47,7 +48,7 @@ static inline struct bitdrop_stream bitdrop_stream_make(uint64_t seed, uint32_t 
         s.key[r][0] = (uint32_t)seed + r * PHILOX_W0;
         s.key[r][1] = (uint32_t)(seed >> 32) + r * PHILOX_W1;
     }
-    if (!s.drop_all) { /* in two exact halves: a conversion straight to 64 bits may raise invalid */
+    if (!s.drop_all) { /* in two exact halves: a conversion to 64 bits may raise FE_INVALID */
         const double high = p * 0x1p32;
         const uint32_t whole = (uint32_t)high;
 
@@ -58,7 +59,7 @@ static inline struct bitdrop_stream bitdrop_stream_make(uint64_t seed, uint32_t 
     return s;
 }
 
-/* Bit of T that plane j is compared with. */
+/* The bit of T that plane j is compared with. */
 static inline bool bitdrop_threshold_bit(const struct bitdrop_stream *s, unsigned j)
 {
     return s->threshold >> (PLANES - 1 - j) & 1;
