@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Bit-exactness: the contract says how each operation rounds. Files that compute with floats
- * include this before all else.
+ * include this header first.
  *
- * A fused multiply-add rounds once where the contract rounds twice. Compilers make none of a * b +
- * c behind this header, whatever the flags say: gcc would do it unless an ISO C standard is named.
+ * A fused multiply-add rounds once, where the contract rounds twice. After this header compilers
+ * never fuse a * b + c, whatever the flags are. gcc would do so, unless a flag names an ISO C
+ * standard.
  *
- * Fast math changes values. gcc says by macros that it is on, and the build stops. clang has macros
- * for -ffast-math and -ffinite-math-only alone. For x86 a pragma undoes the other parts, such as
- * -funsafe-math-optimizations, except that zeros may change their signs. For other CPUs clang has
- * no such pragma.
+ * Fast math changes values. gcc defines macros if it is on, and then the build stops. clang defines
+ * macros only for -ffast-math and -ffinite-math-only. On x86 a pragma of clang undoes the other
+ * parts, for example -funsafe-math-optimizations, except that zeros may change their signs. On
+ * other CPUs clang has no such pragma.
  */
 #ifndef BITDROP_EXACT_H
 #define BITDROP_EXACT_H

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which tables of kernels are compiled: BITDROP_HAVE_<table> is 1 or 0. It depends on the CPU that
- * the compiler makes code for. -DBITDROP_NO_<table> leaves a table out, and those that extend it.
- * scalar is always there. BITDROP_LEFT_OUT is what the CPU may have and the build did not ask for.
+ * the compiler targets. -DBITDROP_NO_<table> leaves out a table, and the tables that extend it.
+ * scalar is always compiled. BITDROP_LEFT_OUT is defined if a table is left out because the build
+ * does not pass a flag. It names the table and the flag.
  */
 #ifndef BITDROP_HAVE_H
 #define BITDROP_HAVE_H
 
-struct bitdrop_kernels; /* ISO C wants a declaration in each file, also where its ISA is not */
+struct bitdrop_kernels; /* ISO C requires a declaration, in files of other CPUs too */
 
 /*
- * On Windows gcc spills vectors as if the stack were aligned to them (GCC bug 54412). A build that
- * assembles with -Wa,-muse-unaligned-vector-move defines BITDROP_UNALIGNED_VECTOR_MOVE.
+ * On Windows gcc spills vectors by aligned moves to a stack that is not aligned to them (GCC bug
+ * 54412). With -Wa,-muse-unaligned-vector-move the assembler writes unaligned moves. A build that
+ * passes this flag also defines BITDROP_UNALIGNED_VECTOR_MOVE.
  */
 #if (defined(_WIN32) || defined(__CYGWIN__)) && defined(__x86_64__) && !defined(__clang__) &&      \
     !defined(BITDROP_UNALIGNED_VECTOR_MOVE)
@@ -34,7 +36,7 @@ struct bitdrop_kernels; /* ISO C wants a declaration in each file, also where it
 #define BITDROP_HAVE_AVX512 0
 #endif
 
-/* Compilers have it from gcc 10 and clang 9 on. */
+/* gcc has AVX512_BF16 from 10 on, and clang from 9 on. */
 #if BITDROP_HAVE_AVX512 && !defined(BITDROP_NO_AVX512_BF16) && __has_include(<avx512bf16intrin.h>)
 #define BITDROP_HAVE_AVX512_BF16 1
 #else
@@ -43,7 +45,8 @@ struct bitdrop_kernels; /* ISO C wants a declaration in each file, also where it
 
 /*
  * For 32-bit Arm, gcc compiles NEON unless floats are soft or the CPU is a microcontroller. clang
- * wants -mfpu=neon for that one file: a build that passes it defines BITDROP_NEON_FLAGS for all.
+ * needs -mfpu=neon for the files of NEON. A build that passes it defines BITDROP_NEON_FLAGS for all
+ * files.
  */
 #if defined(BITDROP_NO_NEON) || !defined(__BYTE_ORDER__) ||                                        \
     __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__

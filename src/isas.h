@@ -7,15 +7,15 @@
 #include "have.h"
 #include "kernels.h"
 
-/* X(name, NAME): BITDROP_ISA_<NAME> is called <name>. In the order of bitdrop_isa, behind AUTO. */
+/* X(name, NAME): BITDROP_ISA_<NAME> has the name <name>. The order is that of bitdrop_isa. */
 #define BITDROP_ISAS(X) X(scalar, SCALAR) X(avx2, AVX2) X(avx512, AVX512) X(neon, NEON)
 
 #define BITDROP_ISA_ONE(name, NAME) +1
 enum { BITDROP_ISA_COUNT = 1 BITDROP_ISAS(BITDROP_ISA_ONE) }; /* with AUTO */
 
 /*
- * X(table, HAVE, ISA, extensions): bitdrop_kernels_<table> runs on CPUs with BITDROP_ISA_<ISA> and
- * these bits of bitdrop_isa_set. The best is first.
+ * X(table, HAVE, ISA, extensions): bitdrop_kernels_<table> runs on CPUs that have BITDROP_ISA_<ISA>
+ * and the bits `extensions` of bitdrop_isa_set. The best table comes first.
  */
 #define BITDROP_TABLES(X)                                                                          \
     X(avx512_bf16, BITDROP_HAVE_AVX512_BF16, AVX512, UINT32_C(1) << BITDROP_AVX512_BF16)           \
@@ -24,7 +24,7 @@ enum { BITDROP_ISA_COUNT = 1 BITDROP_ISAS(BITDROP_ISA_ONE) }; /* with AUTO */
     X(neon, BITDROP_HAVE_NEON, NEON, 0)                                                            \
     X(scalar, 1, SCALAR, 0)
 
-/* Its arguments where the table is compiled, nothing where it is not. */
+/* BITDROP_IF(have, ...) is the arguments after `have` if that is 1, and nothing if it is 0. */
 #define BITDROP_IF_0(...)
 #define BITDROP_IF_1(...) __VA_ARGS__
 #define BITDROP_IF__(have) BITDROP_IF_##have

@@ -69,10 +69,10 @@ bitdrop_isa_set bitdrop_x86_isas(const struct bitdrop_x86_words *w)
     return isas;
 }
 
-/* Intel SDM vol. 2A, CPUID leaf 4; AMD APM vol. 3, E.4.16. Fields hold their number less 1. */
+/* Intel SDM vol. 2A, CPUID leaf 4; AMD APM vol. 3, E.4.16. Each field holds a number minus 1. */
 uint64_t bitdrop_x86_cache_bytes(uint32_t eax, uint32_t ebx, uint32_t ecx)
 {
-    if ((eax & 0x1F) == 0) /* type */
+    if ((eax & 0x1F) == 0) /* the type of the cache; 0: no cache */
         return 0;
     return (uint64_t)((ebx & 0xFFF) + 1) * ((ebx >> 12 & 0x3FF) + 1) * ((ebx >> 22) + 1) *
            ((uint64_t)ecx + 1);
@@ -142,7 +142,7 @@ bitdrop_isa_set bitdrop_armv7_isas(unsigned long hwcap)
     return bitdrop_arm_isas((hwcap & ARMV7_HWCAP_NEON) != 0);
 }
 
-#if !defined(__x86_64__) /* where nobody has said yet how they are read */
+#if !defined(__x86_64__) /* no code reads the caches and the model of other CPUs yet */
 uint64_t bitdrop_cpu_last_level_cache(void) { return 0; }
 
 const struct bitdrop_tuning *bitdrop_cpu_tuning(void) { return &bitdrop_tuning_none; }

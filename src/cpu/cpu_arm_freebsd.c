@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Written from FreeBSD's elf_aux_info(3), from 12.0 on, and its machine/elf.h, whose bits are
- * Linux's. Not run: there is no such machine here.
+ * By the manual page elf_aux_info(3), for FreeBSD 12.0 and later, and by machine/elf.h, which has
+ * the same bits as Linux. Not tested: no such machine was at hand.
  */
 #include "cpu.h"
 #include "readers.h"

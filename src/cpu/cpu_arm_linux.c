@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Android too: its C library has getauxval from API 18 on. Run under QEMU. */
+/* Also for Android: its C library has getauxval from API 18 on. Tested under QEMU. */
 #include "cpu.h"
 #include "readers.h"
 

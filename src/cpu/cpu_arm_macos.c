@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Written from Apple's "Determining instruction set characteristics". Not run: there is no such
- * machine here.
+ * By Apple's "Determining instruction set characteristics". Not tested: no such machine was at
+ * hand.
  */
 #include "cpu.h"
 #include "readers.h"
@@ -9,7 +9,7 @@
 #if CPU_READER == CPU_ARM_MACOS
 #include <sys/sysctl.h>
 
-/* A name that this version of the OS does not know counts as 0. */
+/* 0 for a name that this version of the OS does not know. */
 static int sysctl_flag(const char *name)
 {
     int flag = 0;

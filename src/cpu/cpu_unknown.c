@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where nobody has said yet how feature words are read. */
+/* For systems whose feature words no other file reads: only scalar runs. */
 #include "cpu.h"
 #include "readers.h"
 

@@ -6,8 +6,8 @@
 #include <cpuid.h>
 
 /*
- * Volatile, or the compiler may move it in front of the test of OSXSAVE, where it is undefined. In
- * assembly, because the intrinsic wants -mxsave.
+ * Volatile, because otherwise the compiler may move it up before the test of OSXSAVE. Without
+ * OSXSAVE it is an illegal instruction. In assembly, because the intrinsic needs -mxsave.
  */
 static uint64_t xgetbv0(void)
 {

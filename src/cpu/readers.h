@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which file reads the feature words: CPU_READER is one of these. The others compile to nothing. */
+/* CPU_READER names the file that reads the feature words. The other files compile to nothing. */
 #ifndef BITDROP_CPU_READERS_H
 #define BITDROP_CPU_READERS_H
 

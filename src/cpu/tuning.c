@@ -7,7 +7,7 @@ enum { KIB = 1 << 10, MIB = 1 << 20 };
 #define INTEL BITDROP_CPUID_INTEL
 #define AMD BITDROP_CPUID_AMD
 
-/* The models of a family that are one microarchitecture. */
+/* A microarchitecture: models first_model to last_model of a family. */
 struct entry {
     uint32_t vendor;
     unsigned family, first_model, last_model;
@@ -24,8 +24,9 @@ static const struct entry entries[] = {
 };
 
 /*
- * Most CPUs that were measured gain by prefetching. Intel's 512-bit operations start slowly, and
- * its vdpbf16ps takes more than twice the time of the two multiply-adds of f32 that it stands for.
+ * The defaults. Most CPUs that were measured are faster with prefetching. On Intel CPUs 512-bit
+ * operations are slow at first, and vdpbf16ps takes more than twice as long as the two
+ * multiply-adds of f32 that it replaces.
  */
 static const struct bitdrop_tuning other_intel = {"other Intel", 1024,  2 * KIB, true,
                                                   false,         NEVER, MIB,     false};
