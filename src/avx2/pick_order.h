@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A table for full_pick. Entry s was made by listing the bits of s, then those of ~s, ascending. */
+/* The table of full_pick. */
 #ifndef BITDROP_AVX2_PICK_ORDER_H
 #define BITDROP_AVX2_PICK_ORDER_H
 
 #include <stdint.h>
 
-/* For each set of 8 lanes, those in it, and behind them the others: a byte each. */
+/*
+ * Entry s is an order of 8 lanes, a byte for each: first the lanes whose bits are set in s, then
+ * the others, both ascending.
+ */
 static const uint64_t pick_order[256] = {
     0x0706050403020100, 0x0706050403020100, 0x0706050403020001, 0x0706050403020100,
     0x0706050403010002, 0x0706050403010200, 0x0706050403000201, 0x0706050403020100,

@@ -17,7 +17,7 @@
 
 #include "avx2/vec_random.h"
 
-/* Keep bits of a strip, in every 32-bit lane */
+/* Keep bits of a strip: the word in every 32-bit lane */
 
 typedef __m256i keep_bits;
 
@@ -27,11 +27,12 @@ static inline keep_bits keep_bits_load(const uint8_t *p)
 }
 
 /*
- * Fewer elements than a vector has. Stores go by parts, because masked ones are slow on AMD's CPUs.
- * Loads of halves go by parts too: AVX2 has no masks for them.
+ * Partial vectors: fewer elements than a vector has. They are stored in pieces of 16, 8, 4 and 2
+ * bytes, because masked stores are slow on AMD CPUs. Halves, elements of 16 bits, are loaded in
+ * pieces too, because AVX2 has no masked loads for them.
  */
 
-/* The first n < 8 halves at p, and above them the lowest of `above`. */
+/* The first n < 8 halves at p, and after them the first halves of `above`. */
 static inline __m128i load_partial_halves_128(const uint8_t *p, size_t n, __m128i above)
 {
     short one;
@@ -50,7 +51,7 @@ static inline __m128i load_partial_halves_128(const uint8_t *p, size_t n, __m128
     return above;
 }
 
-/* The first element at p in all lanes. */
+/* The half at p in all lanes. */
 static inline __m128i first_half(const void *p)
 {
     short first;
@@ -126,16 +127,18 @@ static inline void f32_store_partial(void *p, f32_vec a, size_t n)
 static inline f32_vec *f32_part(f32_vec *a, int i) { return a + i; }
 static inline f32_packed f32_round(f32_vec a) { return a; }
 
-/* Lanes whose bit is set. The first lane's is `bit`, that of each next lane `step` places higher.
+/*
+ * The lanes whose bit is set in keep. The bit of the first lane is `bit`. That of each next lane is
+ * `step` places higher.
  */
 static inline f32_mask keep_lanes(keep_bits keep, uint32_t bit, int step)
 {
-    const __m256i mine =
+    const __m256i lane_bits =
         _mm256_setr_epi32((int)bit, (int)(bit << step), (int)(bit << 2 * step),
                           (int)(bit << 3 * step), (int)(bit << 4 * step), (int)(bit << 5 * step),
                           (int)(bit << 6 * step), (int)(bit << 7 * step));
 
-    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(keep, mine), mine));
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(keep, lane_bits), lane_bits));
 }
 
 static inline f32_mask f32_keep(keep_bits keep, int v, int part)
@@ -179,12 +182,14 @@ static inline f32_vec f32_from_int31(const uint32_t *p)
 static inline f32_vec f32_load_f32(const void *p) { return f32_load(p); }
 
 /*
- * In turn by the divider and by multiplications, which together are faster. r is 1 / b rounded to
- * nearest. The first
- * correction makes a quotient that is off by less than a unit in its last place, so what is left of
- * a is exact, and the second correction rounds as a division does (Markstein, "Computation of
- * elementary functions on the IBM RISC System/6000 processor", 1990). What is left of a small
- * number may be a denormal and not exact; 0 has nothing left.
+ * Every second vector divides, and the others multiply. The divider and the multiplier work at the
+ * same time, so this is faster.
+ *
+ * r is 1 / b rounded to nearest. After the first correction the quotient is off by less than one
+ * unit in its last place. So the remainder of a is exact, and the second correction rounds as a
+ * division does (Markstein, "Computation of elementary functions on the IBM RISC System/6000
+ * processor", 1990). The remainder of a small a may be a denormal and not exact: such vectors
+ * divide. An a of 0 has the remainder 0.
  */
 static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int alternate)
 {
@@ -214,7 +219,7 @@ static inline float f32_greatest(f32_vec a)
     return _mm_cvtss_f32(_mm_max_ss(b, _mm_movehdup_ps(b)));
 }
 
-/* Where there is a NaN, the instructions take their second operand. */
+/* Where an operand is a NaN, the instructions return the second operand. */
 static inline f32_vec f32_max(f32_vec a, f32_vec b) { return _mm256_max_ps(a, b); }
 
 static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
@@ -264,10 +269,10 @@ static inline f64_packed f64_round(f64_vec a) { return a; }
 static inline f64_mask f64_keep(keep_bits keep, int v, int part)
 {
     const int64_t bit = INT64_C(1) << (4 * v);
-    const __m256i mine = _mm256_setr_epi64x(bit, bit << 1, bit << 2, bit << 3);
+    const __m256i lane_bits = _mm256_setr_epi64x(bit, bit << 1, bit << 2, bit << 3);
 
     (void)part;
-    return _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(keep, mine), mine));
+    return _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(keep, lane_bits), lane_bits));
 }
 
 static inline uint32_t f64_mask_bits(const f64_mask m[f64_PARTS])
@@ -317,7 +322,7 @@ static inline double f64_greatest(f64_vec a)
     return _mm_cvtsd_f64(_mm_max_sd(b, _mm_unpackhi_pd(b, b)));
 }
 
-/* Where there is a NaN, the instructions take their second operand. */
+/* Where an operand is a NaN, the instructions return the second operand. */
 static inline f64_vec f64_max(f64_vec a, f64_vec b) { return _mm256_max_pd(a, b); }
 
 static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)

@@ -3,7 +3,7 @@
 #ifndef BITDROP_AVX2_VEC_HALVES_H
 #define BITDROP_AVX2_VEC_HALVES_H
 
-/* f16: F16C rounds as told and never flushes */
+/* f16: the conversions of F16C round to nearest even by their argument, and keep denormals */
 
 typedef __m128i f16_packed;
 
@@ -38,9 +38,10 @@ static inline void f16_store_partial(void *p, f16_packed a, size_t n)
 }
 
 /*
- * bf16: the even and the odd elements of a vector, each the upper half of an f32. Their products
- * are rounded in words, all together: up if the lower half is above 0x8000, or is that and the
- * upper half is odd. If a product is a NaN its lower half is 0, so it is not rounded up.
+ * bf16: the even and the odd elements of a vector, each in the upper half of an f32. Products of
+ * both are rounded together, in 16-bit lanes: up if the lower half is above 0x8000, or if it is
+ * 0x8000 and the upper half is odd. If a product is a NaN, its lower half is 0, so it is not
+ * rounded up.
  */
 
 typedef struct {
@@ -76,7 +77,7 @@ static inline bf16_vec bf16_load_partial(const void *p, size_t n)
     return bf16_unpack(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
 }
 
-/* In each half of a shuffle's result are two elements of either vector: then in their order. */
+/* Puts the result of a shuffle in order. Each half of it has two elements of each operand. */
 static inline f32_vec bf16_in_order(f32_vec a)
 {
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(a), _MM_SHUFFLE(3, 1, 2, 0)));
@@ -116,7 +117,7 @@ static inline uint32_t bf16_mask_bits(const f32_mask m[bf16_PARTS])
     return (uint32_t)_mm_movemask_epi8(bytes);
 }
 
-/* To nearest even. A NaN is cut off and made quiet instead. */
+/* Any f32, to nearest even. A NaN keeps its upper half and becomes quiet. */
 static inline bf16_packed bf16_round(bf16_vec a)
 {
     const __m256i even = _mm256_castps_si256(a.even), odd = _mm256_castps_si256(a.odd);
@@ -134,7 +135,7 @@ static inline bf16_packed bf16_round(bf16_vec a)
 
 static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
-    const __m256i word_v = _mm256_set1_epi16((int16_t)(v == 0 ? 0x0100 : 0x0302));
+    const __m256i half_v = _mm256_set1_epi16((int16_t)(v == 0 ? 0x0100 : 0x0302));
     const __m256i bit = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
                                           8192, 16384, -32768);
     const __m256i even = _mm256_castps_si256(a.even), odd = _mm256_castps_si256(a.odd);
@@ -142,9 +143,9 @@ static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
     const __m256i lower = _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xAA);
     const __m256i is_even = _mm256_andnot_si256(upper, _mm256_set1_epi16(1));
     const __m256i up = _mm256_srli_epi16(_mm256_subs_epu16(lower, is_even), 15);
-    const __m256i mine = _mm256_and_si256(_mm256_shuffle_epi8(keep, word_v), bit);
+    const __m256i set = _mm256_and_si256(_mm256_shuffle_epi8(keep, half_v), bit);
 
-    return _mm256_and_si256(_mm256_add_epi16(upper, up), _mm256_cmpeq_epi16(mine, bit));
+    return _mm256_and_si256(_mm256_add_epi16(upper, up), _mm256_cmpeq_epi16(set, bit));
 }
 
 static inline void bf16_store(void *p, bf16_packed a) { _mm256_storeu_si256((__m256i *)p, a); }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What matrix products are made of, for template/product.h. It stands beside vec.h. */
+/* The part of the vocabulary that template/product.h needs. To be included after vec.h. */
 #ifndef BITDROP_AVX2_VEC_PRODUCT_H
 #define BITDROP_AVX2_VEC_PRODUCT_H
 
-/* 12 sums, and 3 registers for what is added to them. */
+/* 12 registers of sums, 2 for a row of b, and 1 for a factor of a. */
 enum { PRODUCT_ROWS = 6, PRODUCT_VECTORS = 2 };
 
 static inline f32_vec f32_broadcast(const void *p)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random words, and vectors that are full of words. A part of vec.h. */
+/* Random words, and full vectors. A part of vec.h. */
 #ifndef BITDROP_AVX2_VEC_RANDOM_H
 #define BITDROP_AVX2_VEC_RANDOM_H
 
-/* Random words: each in the low half of a 64-bit lane, which vpmuludq reads; above it is dirt */
+/*
+ * Random words. Each is the low half of a 64-bit lane, because vpmuludq reads only that half. The
+ * high half is dirt, which means any bits.
+ */
 
 typedef __m256i vec;
 enum { LANES = 4, CHAINS = 2, VECS = 2, INTERLEAVED_PLANES = 3 };
@@ -18,10 +21,10 @@ static inline vec vec_or_and(vec a, vec b, vec c) { return vec_or(a, vec_and(b, 
 
 static inline vec vec_xor_key(vec a, vec b, const uint32_t *key)
 {
-    vec later = vec_xor(b, vec_set1(*key));
+    vec early = vec_xor(b, vec_set1(*key));
 
-    __asm__("" : "+x"(later)); /* or compilers reorder: a comes last, from the multiplier */
-    return vec_xor(a, later);
+    __asm__("" : "+x"(early)); /* so that compilers xor a last: it comes from the multiplier */
+    return vec_xor(a, early);
 }
 
 static inline vec vec_load(const uint32_t *p)
@@ -36,7 +39,7 @@ static inline void vec_store(uint32_t *p, vec a)
     _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(low));
 }
 
-/* In the order that the unpacking of vec_planes_store turns into that of memory. */
+/* In the order that the shuffles of vec_planes_store turn into the order of memory. */
 static inline vec vec_blocks(uint32_t g)
 {
     return _mm256_add_epi64(vec_set1(g), _mm256_setr_epi64x(0, 2, 1, 3));
@@ -55,7 +58,7 @@ static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
     *hi = _mm256_shuffle_epi32(*lo, _MM_SHUFFLE(3, 3, 1, 1));
 }
 
-/* The product has both words, the high one where it belongs: b goes there. */
+/* The product has both words, the high word in the high half. So b and the key are moved there. */
 static inline void vec_mul_pack(vec a, uint32_t m, vec b, const uint32_t *key, vec packed[VECS / 2])
 {
     const vec product = _mm256_mul_epu32(a, vec_set1(m));
@@ -65,7 +68,10 @@ static inline void vec_mul_pack(vec a, uint32_t m, vec b, const uint32_t *key, v
     packed[0] = _mm256_xor_si256(product, up);
 }
 
-/* Of the lanes of planes[0], low and high are words 1 and 0 of a block; of planes[1] 3 and 2. */
+/*
+ * A lane of planes[0] has words 1 and 0 of a block, in its low and high half. A lane of planes[1]
+ * has words 3 and 2.
+ */
 static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 {
     const __m256 words10 = _mm256_castsi256_ps(planes[0]);
@@ -77,7 +83,11 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
                      _mm256_shuffle_ps(words10, words32, _MM_SHUFFLE(2, 3, 2, 3)));
 }
 
-/* Full vectors: a word in each half of a lane */
+/*
+ * Full vectors: a word in each half of a lane, so twice as many words as LANES. open_words.h stores
+ * them, and late_first compares them. full_spread splits one into a vec for each chain, and
+ * full_join undoes that.
+ */
 
 enum { FULL_LANES = 8 };
 

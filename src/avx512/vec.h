@@ -24,7 +24,7 @@
 
 #include "avx512/vec_random.h"
 
-/* Keep bits of a strip: where they are. Mask registers are loaded from there. */
+/* Keep bits of a strip: their address, because mask registers are loaded from memory */
 
 typedef const uint8_t *keep_bits;
 
@@ -49,12 +49,12 @@ static inline __mmask32 keep_bits_32(keep_bits keep)
 }
 
 /*
- * Keeps compilers from making a load an operand of a masked multiplication. AMD's prefetchers do
- * not see masked loads.
+ * Keeps compilers from folding a load into a masked multiplication. That would be a masked load,
+ * which AMD's prefetchers do not see.
  */
 #define load_by_itself(a) __asm__("" : "+v"(a))
 
-/* The first n lanes, or all. */
+/* The first n lanes. All lanes if n is larger. */
 static inline __mmask32 lanes_below(size_t n) { return _bzhi_u32(UINT32_MAX, (unsigned)n); }
 
 /* f32 */
@@ -136,11 +136,13 @@ static inline f32_vec f32_from_int31(const uint32_t *p)
 static inline f32_vec f32_load_f32(const void *p) { return f32_load(p); }
 
 /*
- * By multiplications, which are faster than the division. r is 1 / b rounded to nearest. The first
- * correction makes a quotient that is off by less than a unit in its last place, so what is left of
- * a is exact, and the second correction rounds as a division does (Markstein, "Computation of
- * elementary functions on the IBM RISC System/6000 processor", 1990). What is left of a small
- * number may be a denormal and not exact; 0 has nothing left.
+ * By multiplications, which are faster than the division.
+ *
+ * r is 1 / b rounded to nearest. After the first correction the quotient is off by less than one
+ * unit in its last place. So the remainder of a is exact, and the second correction rounds as a
+ * division does (Markstein, "Computation of elementary functions on the IBM RISC System/6000
+ * processor", 1990). The remainder of a small a may be a denormal and not exact: such vectors
+ * divide. An a of 0 has the remainder 0.
  */
 static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int alternate)
 {
@@ -149,14 +151,14 @@ static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int alternat
     const __mmask16 small = _mm512_mask_cmp_ps_mask(nonzero, a, f32_set1(0x1p-60), _CMP_LT_OQ);
     f32_vec q = _mm512_mul_ps(a, r);
 
-    (void)alternate; /* its divider takes twice as long as the multiplications */
+    (void)alternate; /* the divider takes twice as long as the multiplications */
     if (__builtin_expect(small != 0, 0))
         return f32_div(a, b);
     q = _mm512_fmadd_ps(_mm512_fnmadd_ps(q, b, a), r, q);
     return _mm512_fmadd_ps(_mm512_fnmadd_ps(q, b, a), r, q);
 }
 
-/* The sum of four lanes: those two apart, then the neighbours. */
+/* The sum of four lanes: adds those two apart, then the two that are left. */
 static inline float sum_4(__m128 a)
 {
     a = _mm_add_ps(a, _mm_movehl_ps(a, a));
@@ -179,7 +181,7 @@ static inline float f32_greatest(f32_vec a)
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-/* Where there is a NaN, the instructions take their second operand. */
+/* Where an operand is a NaN, the instructions return the second operand. */
 static inline f32_vec f32_max(f32_vec a, f32_vec b) { return _mm512_max_ps(a, b); }
 
 static inline f32_vec f32_clamp(f32_vec a, f32_vec low, f32_vec high)
@@ -281,7 +283,7 @@ static inline double f64_greatest(f64_vec a)
     return _mm_cvtsd_f64(_mm_max_sd(c, _mm_unpackhi_pd(c, c)));
 }
 
-/* Where there is a NaN, the instructions take their second operand. */
+/* Where an operand is a NaN, the instructions return the second operand. */
 static inline f64_vec f64_max(f64_vec a, f64_vec b) { return _mm512_max_pd(a, b); }
 
 static inline f64_vec f64_clamp(f64_vec a, f64_vec low, f64_vec high)

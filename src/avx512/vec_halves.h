@@ -3,7 +3,7 @@
 #ifndef BITDROP_AVX512_VEC_HALVES_H
 #define BITDROP_AVX512_VEC_HALVES_H
 
-/* f16: the conversions round as told and never flush */
+/* f16: the conversions round to nearest even by their argument, and keep denormals */
 
 typedef __m256i f16_packed;
 
@@ -36,7 +36,7 @@ static inline void f16_store_partial(void *p, f16_packed a, size_t n)
     _mm256_mask_storeu_epi16(p, (__mmask16)lanes_below(n), a);
 }
 
-/* bf16: the even and the odd elements of a vector, each the upper half of an f32 */
+/* bf16: the even and the odd elements of a vector, each in the upper half of an f32 */
 
 typedef struct {
     __m512 even, odd;
@@ -84,10 +84,10 @@ static inline f32_vec *bf16_part(bf16_vec *a, int i) { return i == 0 ? &a->even 
 
 static inline float bf16_sum(bf16_vec a) { return f32_sum(a.even) + f32_sum(a.odd); }
 
-/* Every other bit, by an instruction that is slow on Zen 1 and 2 alone, which have no AVX-512. */
+/* Every second bit, by pext. That is slow only on Zen 1 and 2, which have no AVX-512. */
 static inline f32_mask bf16_keep(keep_bits keep, int v, int part)
 {
-    (void)v; /* there is one */
+    (void)v; /* 0: a strip is one vector */
     return (f32_mask)_pext_u32(keep_bits_32(keep), part == 0 ? 0x55555555 : 0xAAAAAAAA);
 }
 
@@ -99,8 +99,9 @@ static inline uint32_t bf16_mask_bits(const f32_mask m[bf16_PARTS])
 }
 
 /*
- * Products, rounded in words, all together: up if the lower half is above 0x8000, or is that and
- * the upper half is odd. If a product is a NaN its lower half is 0, so it is not rounded up.
+ * Rounds products of both together, in 16-bit lanes: up if the lower half is above 0x8000, or if it
+ * is 0x8000 and the upper half is odd. If a product is a NaN, its lower half is 0, so it is not
+ * rounded up.
  */
 static inline bf16_packed bf16_rounded(bf16_vec a, __mmask32 kept)
 {
@@ -116,7 +117,10 @@ static inline bf16_packed bf16_rounded(bf16_vec a, __mmask32 kept)
     return _mm512_maskz_add_epi16(kept, upper, up);
 }
 
-/* To nearest even, in the upper half of each lane. A NaN is cut off and made quiet instead. */
+/*
+ * Any f32, to nearest even; the result is the upper half of each lane. A NaN keeps its upper half
+ * and becomes quiet.
+ */
 static inline __m512i bf16_upper(f32_vec a)
 {
     const __m512i u = _mm512_castps_si512(a);
@@ -134,7 +138,7 @@ static inline bf16_packed bf16_round_any(bf16_vec a)
 }
 
 #ifdef WITH_AVX512_BF16
-/* The instruction takes denormals for 0 and makes none: where there is one, it is not used. */
+/* The instruction reads denormals as 0, and returns none. It is not used where there is one. */
 static inline bool bf16_has_denormals(bf16_vec a)
 {
     enum { DENORMAL = 0x20 };
@@ -161,7 +165,7 @@ static inline bf16_packed bf16_round(bf16_vec a)
 
 static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
-    (void)v; /* there is one */
+    (void)v; /* 0: a strip is one vector */
     return bf16_has_denormals(a) ? bf16_rounded(a, keep_bits_32(keep))
                                  : bf16_by_instruction(a, keep_bits_32(keep));
 }
@@ -170,7 +174,7 @@ static inline bf16_packed bf16_round(bf16_vec a) { return bf16_round_any(a); }
 
 static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
-    (void)v; /* there is one */
+    (void)v; /* 0: a strip is one vector */
     return bf16_rounded(a, keep_bits_32(keep));
 }
 #endif

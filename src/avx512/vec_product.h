@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What matrix products are made of, for template/product.h. It stands beside vec.h. */
+/* The part of the vocabulary that template/product.h needs. To be included after vec.h. */
 #ifndef BITDROP_AVX512_VEC_PRODUCT_H
 #define BITDROP_AVX512_VEC_PRODUCT_H
 
 #include "template/number.h"
 
-/* 24 sums, and 5 registers for what is added to them. */
+/* 24 registers of sums, 4 for a row of b, and 1 for a factor of a. */
 enum { PRODUCT_ROWS = 6, PRODUCT_VECTORS = 4 };
 
 static inline f32_vec f32_broadcast(const void *p)
@@ -63,8 +63,8 @@ static inline void bf16_store_f32(void *p, bf16_vec a)
 
 #ifdef WITH_AVX512_BF16
 /*
- * Pairs of bf16 in the lanes of a vector, the first in the lower half. Their instruction takes
- * denormals for 0.
+ * Each lane has a pair of bf16, the first one in the lower half. The instruction that multiplies
+ * pairs reads denormals as 0.
  */
 typedef f32_vec pair_vec;
 typedef f32_number pair_number;
@@ -79,13 +79,13 @@ static inline pair_vec pair_broadcast(const void *p)
 {
     pair_vec a = f32_broadcast(p);
 
-#if defined(__clang__) && __clang_major__ == 16 /* it crashes on a broadcast that is cast */
+#if defined(__clang__) && __clang_major__ == 16 /* it crashes if a broadcast is cast */
     load_by_itself(a);
 #endif
     return a;
 }
 
-/* Both products of each lane added to the number in c. */
+/* c, plus both products of each lane. */
 static inline f32_vec pair_mul_add(pair_vec a, pair_vec b, f32_vec c)
 {
     return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
@@ -97,7 +97,7 @@ static inline pair_vec pair_pack(f32_vec a, f32_vec b)
     return (pair_vec)_mm512_cvtne2ps_pbh(b, a);
 }
 
-/* Of each lane, a number of a and one of b. */
+/* In each lane the number of a and the number of b, rounded to bf16. */
 static inline pair_vec pair_of(f32_vec a, f32_vec b)
 {
     const __m512i in_order =
@@ -107,7 +107,7 @@ static inline pair_vec pair_of(f32_vec a, f32_vec b)
     return (pair_vec)_mm512_permutexvar_epi16(in_order, (__m512i)_mm512_cvtne2ps_pbh(b, a));
 }
 
-/* The first n elements as numbers, and +0 behind them. */
+/* The first n elements as numbers, and +0 after them. */
 static inline f32_vec pair_load_half(const void *p, size_t n)
 {
     const __m256i half = _mm256_maskz_loadu_epi16((__mmask16)lanes_below(n < 16 ? n : 16), p);

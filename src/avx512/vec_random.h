@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random words, and vectors that are full of words. A part of vec.h. */
+/* Random words, and full vectors. A part of vec.h. */
 #ifndef BITDROP_AVX512_VEC_RANDOM_H
 #define BITDROP_AVX512_VEC_RANDOM_H
 
-/* Random words: each in the low half of a 64-bit lane, which vpmuludq reads; above it is dirt */
+/*
+ * Random words. Each is the low half of a 64-bit lane, because vpmuludq reads only that half. The
+ * high half is dirt, which means any bits.
+ */
 
 typedef __m512i vec;
 enum { LANES = 8, CHAINS = 2, VECS = 2, INTERLEAVED_PLANES = 1 };
@@ -35,7 +38,7 @@ static inline void vec_store(uint32_t *p, vec a)
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi64_epi32(a));
 }
 
-/* In the order that the unpacking of vec_planes_store turns into that of memory. */
+/* In the order that the shuffles of vec_planes_store turn into the order of memory. */
 static inline vec vec_blocks(uint32_t g)
 {
     return _mm512_add_epi64(vec_set1(g), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
@@ -55,7 +58,7 @@ static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
     *hi = _mm512_shuffle_epi32(*lo, _MM_PERM_DDBB);
 }
 
-/* The product has both words, the high one where it belongs: b goes there. */
+/* The product has both words, the high word in the high half. So b and the key are moved there. */
 static inline void vec_mul_pack(vec a, uint32_t m, vec b, const uint32_t *key, vec packed[VECS / 2])
 {
     const vec product = _mm512_mul_epu32(a, vec_set1(m));
@@ -64,7 +67,10 @@ static inline void vec_mul_pack(vec a, uint32_t m, vec b, const uint32_t *key, v
     packed[0] = _mm512_mask_ternarylogic_epi32(product, 0xAAAA, up, vec_set1(*key), 0x96);
 }
 
-/* Of the lanes of planes[0], low and high are words 1 and 0 of a block; of planes[1] 3 and 2. */
+/*
+ * A lane of planes[0] has words 1 and 0 of a block, in its low and high half. A lane of planes[1]
+ * has words 3 and 2.
+ */
 static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
 {
     const __m512 words10 = _mm512_castsi512_ps(planes[0]);
@@ -74,7 +80,11 @@ static inline void vec_planes_store(uint8_t *p, const vec planes[VECS])
     _mm512_storeu_ps(p + 64, _mm512_shuffle_ps(words10, words32, _MM_SHUFFLE(2, 3, 2, 3)));
 }
 
-/* Full vectors: a word in each half of a lane */
+/*
+ * Full vectors: a word in each half of a lane, so twice as many words as LANES. open_words.h stores
+ * them, and late_first compares them. full_spread splits one into a vec for each chain, and
+ * full_join undoes that.
+ */
 
 enum { FULL_LANES = 16 };
 
@@ -88,7 +98,7 @@ static inline vec full_index(uint32_t first)
         vec_set1(first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
 }
 
-/* 32 of the 64 numbers fit in a permutation: bit 7 of an index says which half. */
+/* A permutation selects from 32 of the 64 numbers. Bit 7 of `at` says which 32 are meant. */
 static inline vec full_words(const uint32_t *blocks, vec at)
 {
     const vec block = _mm512_srli_epi32(at, 2);
@@ -112,7 +122,7 @@ static inline void full_join(const vec lanes[CHAINS], vec full[1])
     full[0] = _mm512_mask_shuffle_epi32(lanes[0], 0xAAAA, lanes[1], _MM_PERM_CCAA);
 }
 
-/* vpcompressd goes to a register, because to memory it is slow on Zen 4. */
+/* vpcompressd writes to registers, because writing to memory it is slow on Zen 4. */
 static inline size_t full_pick(uint32_t *at, uint32_t *open, vec index, vec words)
 {
     const __mmask16 nonzero = _mm512_test_epi32_mask(words, words);

@@ -4,7 +4,7 @@
 #if BITDROP_HAVE_NEON
 #include "template/optimize.h"
 
-/* gcc would schedule all addresses to the front, and 16 core registers do not hold them. */
+/* gcc would compute all addresses first, and they do not fit in 16 core registers. */
 #if defined(__arm__) && !defined(__clang__) && defined(__OPTIMIZE__)
 #pragma GCC optimize("no-schedule-insns")
 #endif

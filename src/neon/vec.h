@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The vocabulary in NEON, of AArch64 and of ARMv7. docs/design.md says what each operation means.
- * f64 and the conversions of f16, which are no instructions of ARMv7, are in vec_a64.h and
+ * ARMv7 has no instructions for f64 and for conversions of f16, so these are in vec_a64.h and
  * vec_a32.h.
  */
 #ifndef BITDROP_VEC_H
@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__arm__) && !defined(__clang__) /* clang has no such target: have.h */
+#if defined(__arm__) && !defined(__clang__) /* clang needs a flag instead: have.h */
 #define TARGET "fpu=neon"
 #include "template/target_begin.h"
 #endif
@@ -24,7 +24,7 @@
 
 #include "template/plain.h"
 
-/* Keep bits of a strip: all in every 32-bit lane, and each half in all 16-bit lanes */
+/* Keep bits of a strip: the word in every 32-bit lane, and each half of it in every 16-bit lane */
 
 typedef struct {
     uint32x4_t word;
@@ -40,8 +40,10 @@ static inline keep_bits keep_bits_load(const uint8_t *p)
 }
 
 /*
- * A vector of numbers is two registers, and of halves two of four. As y may be x, compilers load
- * none of the next vector before this one is stored, and CPUs that run in order wait for each.
+ * A vector has two registers of f32 or f64. One of f16 or bf16 has four registers of f32 and, as
+ * stored, two of 16-bit lanes. Since y may be x, compilers do not load the next vector before they
+ * have stored this one. CPUs that run in order wait there, and larger vectors make them wait less
+ * often.
  */
 
 /* f32 */
@@ -94,14 +96,14 @@ static inline f32_vec *f32_part(f32_vec *a, int i) { return a + i; }
 static inline f32_packed f32_round(f32_vec a) { return a; }
 
 /*
- * Of 4 lanes, those whose bit is set in keep. The first lane's is `bit`, and that of each next lane
- * is `step` places higher.
+ * Of 4 lanes, those whose bit is set in keep. The bit of the first lane is `bit`. That of each next
+ * lane is `step` places higher.
  */
 static inline uint32x4_t keep_lanes(keep_bits keep, uint32_t bit, int step)
 {
-    const uint32x4_t mine = {bit, bit << step, bit << 2 * step, bit << 3 * step};
+    const uint32x4_t bits = {bit, bit << step, bit << 2 * step, bit << 3 * step};
 
-    return vtstq_u32(keep.word, mine);
+    return vtstq_u32(keep.word, bits);
 }
 
 static inline f32_mask f32_keep(keep_bits keep, int v, int part)
@@ -112,7 +114,10 @@ static inline f32_mask f32_keep(keep_bits keep, int v, int part)
     return (f32_mask){{keep_lanes(keep, bit, 1), keep_lanes(keep, bit << 4, 1)}};
 }
 
-/* The bits that `first` and `second` give to the lanes of m. or_lanes puts them together. */
+/*
+ * The bits of the lanes of m that are set. `first` and `second` have the bits of all lanes of its
+ * two registers. or_lanes makes one word of the result.
+ */
 static inline uint32x4_t lane_bits(f32_mask m, uint32x4_t first, uint32x4_t second)
 {
     return vorrq_u32(vandq_u32(m.r[0], first), vandq_u32(m.r[1], second));
@@ -138,8 +143,9 @@ static inline f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b)
 }
 
 /*
- * Compared as integers, because ARMv7 compares denormals as 0: a lane is not <= 0 if it is not +0
- * and is above -infinity. Of all integers with the sign bit only those of NaNs are.
+ * Compared as integers, because ARMv7 compares denormals as 0. A lane is above 0 or a NaN if its
+ * integer is not 0, which is +0, and is above the integer of -infinity. Of the integers with the
+ * sign bit set, only those of NaNs are above it.
  */
 static inline f32_mask f32_positive(f32_mask m, f32_vec a)
 {
@@ -189,7 +195,7 @@ static inline f32_vec f32_quotient(f32_vec a, f32_vec b, f32_vec r, int alternat
     return f32_div(a, b);
 }
 
-/* The sum of four lanes: those two apart, then the neighbours. */
+/* The sum of four lanes: adds those two apart, then the two that are left. */
 static inline float sum_4(float32x4_t a)
 {
     const float32x2_t b = vadd_f32(vget_low_f32(a), vget_high_f32(a));

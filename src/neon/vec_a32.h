@@ -2,10 +2,10 @@
 /*
  * f64, and the conversions of f16, for ARMv7. A part of vec.h.
  *
- * ARMv7's NEON has no doubles: they are multiplied one at a time by VFP, which keeps denormals. Its
- * conversions of f16 are an extension that Linux does not tell of, so these are made of integers.
- * NEON arithmetic takes denormals of f32 for 0; none comes up in a conversion of f16 but as a
- * number that rounds to 0.
+ * ARMv7's NEON has no doubles. VFP computes them one at a time, and keeps denormals. Conversions of
+ * f16 are an extension that Linux does not report, so integer operations convert them. NEON
+ * arithmetic reads denormals of f32 as 0. A conversion of f16 meets one only in a number that
+ * rounds to 0.
  */
 #ifndef BITDROP_NEON_VEC_A32_H
 #define BITDROP_NEON_VEC_A32_H
@@ -16,7 +16,7 @@ typedef struct {
     double e[4];
 } f64_vec;
 typedef f64_vec f64_packed;
-typedef uint32_t f64_mask; /* bit i is lane i; those above the lanes are 0 */
+typedef uint32_t f64_mask; /* bit i is lane i; the bits above are 0 */
 enum { f64_LANES = 4, f64_PARTS = 1 };
 
 static inline f64_vec f64_set1(double x) { return (f64_vec){{x, x, x, x}}; }
@@ -153,7 +153,7 @@ static inline f64_vec f64_load_f32(const void *p)
     return a;
 }
 
-/* NEON of ARMv7 neither divides nor takes roots: VFP does, and keeps denormals. */
+/* ARMv7's NEON has no division and no square root. VFP has both, and keeps denormals. */
 static inline f32_vec f32_sqrt(f32_vec a)
 {
     float x[f32_LANES];
@@ -203,12 +203,12 @@ static inline uint16x4_t f16_narrow_4(float32x4_t a)
 {
     const uint32x4_t u = vreinterpretq_u32_f32(a);
     const uint32x4_t magnitude = vandq_u32(u, vdupq_n_u32(0x7FFFFFFF));
-    /* 2^16 and above become infinity, as what rounds to it does by its carry */
+    /* 2^16 and above become infinity; smaller numbers that round to 2^16 do so by their carry */
     const uint32x4_t finite = vminq_u32(magnitude, vdupq_n_u32(0x47800000));
     const uint32x4_t is_odd = vandq_u32(vshrq_n_u32(finite, 13), vdupq_n_u32(1));
     const uint32x4_t unbias = vdupq_n_u32(0xFFF - (UINT32_C(112) << 23));
     const uint32x4_t normal = vshrq_n_u32(vaddq_u32(vaddq_u32(finite, unbias), is_odd), 13);
-    /* the last place of 1/2 is 2^-24, that of f16's denormals: adding 1/2 rounds to it */
+    /* the last place of 1/2 is 2^-24, as in denormals of f16: so adding 1/2 rounds to it */
     const float32x4_t half = vdupq_n_f32(0.5F);
     const float32x4_t rounded = vaddq_f32(vreinterpretq_f32_u32(magnitude), half);
     const uint32x4_t denormal =
@@ -216,7 +216,7 @@ static inline uint16x4_t f16_narrow_4(float32x4_t a)
     const uint32x4_t is_normal = vcgeq_u32(magnitude, vdupq_n_u32(0x38800000));
     const uint32x4_t number = vbslq_u32(is_normal, normal, denormal);
     const uint32x4_t is_nan = vcgtq_u32(magnitude, vdupq_n_u32(0x7F800000));
-    /* the upper payload bits, quiet; the sign replaces bit 15, and those above it are dropped */
+    /* the upper payload bits, quiet; later the sign replaces bit 15, and bits above are dropped */
     const uint32x4_t nan = vorrq_u32(vshrq_n_u32(magnitude, 13), vdupq_n_u32(0x7E00));
     const uint32x4_t all = vbslq_u32(is_nan, nan, number);
 

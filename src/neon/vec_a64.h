@@ -57,9 +57,9 @@ static inline f64_mask f64_keep(keep_bits keep, int v, int part)
     (void)part;
     for (int i = 0; i < 2; i++) {
         const uint32_t bit = UINT32_C(1) << (4 * v + 2 * i);
-        const uint32x4_t mine = {bit, bit, bit << 1, bit << 1};
+        const uint32x4_t bits = {bit, bit, bit << 1, bit << 1};
 
-        m.r[i] = vreinterpretq_u64_u32(vtstq_u32(keep.word, mine));
+        m.r[i] = vreinterpretq_u64_u32(vtstq_u32(keep.word, bits));
     }
     return m;
 }
@@ -77,7 +77,7 @@ static inline f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b)
     return (f64_vec){{vbslq_f64(m.r[0], a.r[0], b.r[0]), vbslq_f64(m.r[1], a.r[1], b.r[1])}};
 }
 
-/* As f32_positive does it. */
+/* In the same way as f32_positive. */
 static inline f64_mask f64_positive(f64_mask m, f64_vec a)
 {
     const int64x2_t negative_infinity = vdupq_n_s64(-INT64_C(0x10000000000000));

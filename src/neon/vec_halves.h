@@ -3,7 +3,7 @@
 #ifndef BITDROP_NEON_VEC_HALVES_H
 #define BITDROP_NEON_VEC_HALVES_H
 
-/* f16 and bf16: two registers of eight in memory, and for each two of f32 */
+/* f16 and bf16: two registers of eight elements as stored, and two of f32 for each as computed */
 
 typedef struct {
     f32_vec r[2];
@@ -19,7 +19,7 @@ static inline half_vec half_mul(half_vec a, f32_vec b)
 
 static inline f32_vec *half_part(half_vec *a, int i) { return &a->r[i]; }
 
-/* Register i of vector v of a strip, where kept. */
+/* a where kept, else 0. a is register i of vector v of a strip. */
 static inline uint16x8_t half_kept(uint16x8_t a, keep_bits keep, int v, int i)
 {
     const uint16x8_t low = {1, 2, 4, 8, 16, 32, 64, 128};
@@ -91,8 +91,8 @@ static inline void f16_store(void *p, f16_packed a) { half_store(p, a); }
 static inline void f16_stream(void *p, f16_packed a) { half_store(p, a); }
 
 /*
- * bf16: the even and the odd elements of a register, each the upper half of an f32. They are
- * rounded in halves, all together.
+ * bf16: the even and the odd elements of a register, each in the upper half of an f32. Both are
+ * rounded together, in 16-bit lanes.
  */
 
 typedef half_vec bf16_vec;
@@ -129,13 +129,16 @@ static inline bf16_vec bf16_mul(bf16_vec a, f32_vec b) { return half_mul(a, b); 
 
 static inline f32_vec *bf16_part(bf16_vec *a, int i) { return half_part(a, i); }
 
-/* Elements eight apart first; then the even and the odd ones are apart until the end. */
+/*
+ * Adds elements 8 apart, then 4, 2 and 1 apart. Even and odd elements are in different registers
+ * before the third step.
+ */
 static inline float bf16_sum(bf16_vec a)
 {
     const f32_vec b = f32_add(a.r[0], a.r[1]);
     const float32x2_t even = vadd_f32(vget_low_f32(b.r[0]), vget_high_f32(b.r[0]));
     const float32x2_t odd = vadd_f32(vget_low_f32(b.r[1]), vget_high_f32(b.r[1]));
-    const float32x2x2_t transposed = vtrn_f32(even, odd); /* both of the lower, both of the upper */
+    const float32x2x2_t transposed = vtrn_f32(even, odd); /* elements 0 and 1, elements 2 and 3 */
     const float32x2_t c = vadd_f32(transposed.val[0], transposed.val[1]);
 
     return vget_lane_f32(vadd_f32(c, vrev64_f32(c)), 0);
@@ -156,13 +159,13 @@ static inline uint32_t bf16_mask_bits(const f32_mask m[bf16_PARTS])
     return or_lanes(vorrq_u32(low, vshlq_n_u32(high, 8)));
 }
 
-/* The lower halves of a register of eight in val[0], the upper ones in val[1]. */
+/* The lower halves of eight f32 in val[0], the upper halves in val[1]. */
 static inline uint16x8x2_t bf16_halves(f32_vec a)
 {
     return vtrnq_u16(vreinterpretq_u16_f32(a.r[0]), vreinterpretq_u16_f32(a.r[1]));
 }
 
-/* Up if the lower half is above 0x8000, or is that and the upper half is odd. */
+/* Rounds up if the lower half is above 0x8000, or if it is 0x8000 and the upper half is odd. */
 static inline uint16x8_t bf16_nearest(uint16x8_t lower, uint16x8_t upper)
 {
     const uint16x8_t is_even = vbicq_u16(vdupq_n_u16(1), upper);
@@ -170,7 +173,7 @@ static inline uint16x8_t bf16_nearest(uint16x8_t lower, uint16x8_t upper)
     return vsraq_n_u16(upper, vqsubq_u16(lower, is_even), 15);
 }
 
-/* Any f32. The lower half of a NaN is taken for 0, and its upper half is made quiet. */
+/* Any f32. Of a NaN, the lower half counts as 0, and the upper half becomes quiet. */
 static inline bf16_packed bf16_round(bf16_vec a)
 {
     bf16_packed out;
@@ -189,7 +192,7 @@ static inline bf16_packed bf16_round(bf16_vec a)
     return out;
 }
 
-/* Products. If one is a NaN its lower half is 0, so it is not rounded up. */
+/* Products. If one is a NaN, its lower half is 0, so it is not rounded up. */
 static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
     bf16_packed out;

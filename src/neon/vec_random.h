@@ -29,7 +29,7 @@ static inline vec vec_andnot(vec a, vec b) { return vbicq_u32(a, b); }
 static inline vec vec_or(vec a, vec b) { return vorrq_u32(a, b); }
 static inline vec vec_or_and(vec a, vec b, vec c) { return vbslq_u32(b, c, a); }
 
-/* a comes last, from the multiplier: in another type, or compilers reorder the xors. */
+/* a comes last, from the multiplier. Other types keep compilers from reordering the xors. */
 static inline vec vec_xor_key(vec a, vec b, const uint32_t *key)
 {
     const uint64x2_t early = vreinterpretq_u64_u32(b);

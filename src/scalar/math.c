@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Not among the kernels, because any CPU runs these: which function is called is decided here. */
+/* Vector math of the scalar ISA. It runs on any CPU, so it first asks whether the CPU has FMA. */
 #include "exact.h"
 
 #include "scalar/math.h"
@@ -25,7 +25,7 @@ static bool has_fma(void)
 #ifdef __x86_64__
     return bitdrop_known_isas() >> BITDROP_FMA & 1;
 #else
-    return true; /* of AArch64 */
+    return true; /* each AArch64 CPU has it */
 #endif
 }
 

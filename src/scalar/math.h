@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exp, log, erfc, and sine and cosine of pi * x by SLEEF, as its vector functions compute them, on
- * CPUs with FMA; elsewhere by libm.
+ * exp, log, erfc, and sine and cosine of pi * x. On CPUs with FMA they are those of SLEEF, with the
+ * values of its vector functions. On other CPUs they are those of libm.
  */
 #ifndef BITDROP_SCALAR_MATH_H
 #define BITDROP_SCALAR_MATH_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The vocabulary in plain C: one word is a vector. docs/design.md says what each operation means;
- * the same names in the other folders mean the same.
+ * The vocabulary in plain C, where a vector is one word or one element. docs/design.md says what
+ * each operation means. In the other folders the same names mean the same.
  */
 #ifndef BITDROP_VEC_H
 #define BITDROP_VEC_H
@@ -38,9 +38,9 @@ static inline void vec_mul(vec a, uint32_t m, vec *hi, vec *lo)
 
 #ifdef __clang__
     /*
-     * With AVX512DQ, the SLP vectorizer of clang 19.1 narrows this product to 32 bits because a
-     * user of the low half needs no more, and the high half gets sign bits. It must not see that
-     * both halves are of one product.
+     * With AVX512DQ, the SLP vectorizer of clang 19.1 narrows this product to 32 bits, because the
+     * low half needs no more, and the high half then gets sign bits. So hide from it that both
+     * halves come from one product.
      */
     __asm__("" : "+r"(high));
 #endif
@@ -71,9 +71,9 @@ typedef uint32_t keep_bits;
 static inline keep_bits keep_bits_load(const uint8_t *p) { return load_le32(p); }
 
 /*
- * All ones if element v is kept, else 0. The bit comes from a table, because compilers make vectors
- * of this and SSE2 cannot shift lanes by different counts: clang does it by way of a conversion
- * from float that raises invalid.
+ * All ones if element v is kept, else 0. The bit comes from a table and not from a shift. Compilers
+ * vectorize this, but SSE2 cannot shift lanes by different counts, and what clang does instead has
+ * a conversion from float that raises FE_INVALID.
  */
 static inline uint32_t keep_mask(keep_bits keep, int v)
 {
@@ -100,6 +100,7 @@ static inline uint32_t float_bits(float x)
     return u;
 }
 
+/* All ones or 0. */
 static inline uint32_t all_if(bool condition) { return -(uint32_t)condition; }
 
 static inline uint32_t select_32(bool condition, uint32_t a, uint32_t b)
@@ -294,7 +295,10 @@ static inline f32_sine_cosine f32_sincospi(f32_vec a)
 #include "template/libm.h"
 #endif
 
-/* f16: all but denormals in integers, and without branches, of which gcc makes no vectors */
+/*
+ * f16. All except denormals are converted in integers. There are no branches, because gcc does not
+ * vectorize them.
+ */
 
 typedef uint16_t f16_packed;
 
@@ -321,12 +325,12 @@ static inline f16_packed f16_round(f32_vec a)
     const uint32_t nan = 0x7E00 | (magnitude >> 13 & 0x3FF); /* the upper payload bits, quiet */
     const uint32_t normal =
         (magnitude - (UINT32_C(112) << 23) + 0xFFF + (magnitude >> 13 & 1)) >> 13;
-    /* the last place of 1/2 is 2^-24, that of f16's denormals: adding 1/2 rounds to it */
+    /* the last place of 1/2 is 2^-24, as in denormals of f16: so adding 1/2 rounds to it */
     const uint32_t tiny = select_32(magnitude < 0x38800000, magnitude, 0);
     const uint32_t denormal = float_bits(float_from_bits(tiny) + 0.5F) - float_bits(0.5F);
     uint32_t h = select_32(magnitude >= 0x38800000, normal, denormal);
 
-    h = select_32(magnitude >= 0x47800000, 0x7C00, h); /* 2^16 */
+    h = select_32(magnitude >= 0x47800000, 0x7C00, h); /* infinity from 2^16 on */
     h = select_32(magnitude > 0x7F800000, nan, h);
     return (uint16_t)(h | (u >> 16 & 0x8000));
 }
@@ -370,7 +374,7 @@ static inline bf16_packed bf16_round(bf16_vec a)
     return (uint16_t)(select_32((u & 0x7FFFFFFF) > 0x7F800000, quiet, up) >> 16);
 }
 
-/* A product of bf16 numbers that is a NaN has a lower half of 0: no carry comes of it. */
+/* If a product of bf16 numbers is a NaN, its lower half is 0. So it is not rounded up. */
 static inline bf16_packed bf16_kept(bf16_vec a, keep_bits keep, int v)
 {
     const uint32_t u = float_bits(a) & keep_mask(keep, v);

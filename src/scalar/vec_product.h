@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What matrix products are made of, for template/product.h. It stands beside vec.h. */
+/* The part of the vocabulary that template/product.h needs. To be included after vec.h. */
 #ifndef BITDROP_SCALAR_VEC_PRODUCT_H
 #define BITDROP_SCALAR_VEC_PRODUCT_H
 
