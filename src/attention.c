@@ -116,7 +116,7 @@ static void dense(size_t strides[3], size_t heads, size_t rows, size_t cols)
     strides[2] = cols;
 }
 
-/* Strides in elements, with defaults filled in. False if a row begins before the last one ends. */
+/* Strides in elements, with defaults filled in. False if a row begins before another ends. */
 static bool strides_of(size_t strides[3], const size_t given[3], size_t heads, size_t rows,
                        size_t cols)
 {
@@ -215,7 +215,7 @@ static struct bitdrop_heads heads_of(const void *at, const size_t strides[3], si
         .strides = {strides[0] * size, strides[1] * size, strides[2] * size}};
 }
 
-/* The scale of D. At p = 1 nothing is kept: 1 avoids 1/0, and later 0 * infinity. */
+/* The scale of D. At p = 1 it has no effect, and 1 avoids 1/0 here and 0 * infinity later. */
 static double scale_of_kept(const bitdrop_config *cfg)
 {
     return cfg->scaling == BITDROP_SCALE_INFER || cfg->p == 1 ? 1 : 1 / (1 - cfg->p);

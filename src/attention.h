@@ -42,7 +42,7 @@ struct bitdrop_product {
  */
 struct bitdrop_score_block {
     size_t rows, cols;
-    const size_t *seen;       /* how many columns each row sees: the first ones */
+    const size_t *seen;       /* of each row, how many of the first columns it sees */
     unsigned char *scores;    /* q k^T */
     unsigned char *grads;     /* backward: dout v^T */
     size_t stride;            /* bytes, of scores and grads; rows are padded to strips of 32 */
@@ -83,7 +83,7 @@ struct bitdrop_attention_kernels {
     void (*widen)(const struct bitdrop_copied_rows *c);
     void (*factors)(const struct bitdrop_copied_rows *c);
     /* Converts elements to half as many rows: row r has the pairs of rows 2 r and 2 r + 1. NULL if
-     * a factor is a number: then products take the rows that `factors` wrote. */
+     * a factor is a number: then products read the rows that `factors` wrote. */
     void (*pair)(const struct bitdrop_copied_rows *c);
     /* Multiplies numbers by the scale of their row, and rounds them to elements. */
     void (*narrow)(const struct bitdrop_copied_rows *c);

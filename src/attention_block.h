@@ -12,10 +12,10 @@
 #include "parallel.h"
 
 enum {
-    BLOCK_ROWS = 64,             /* at most */
+    BLOCK_ROWS = 64,             /* the most rows of a block */
     SCORES_BYTES = 1 << 19,      /* most bytes of scores: half of a usual L2 cache */
     CHUNK_KEYS = 512,            /* a chunk of the backward pass has a multiple of this */
-    MOST_CHUNKS = 8,             /* where tasks share a head, each chunk needs a gradient of q */
+    MOST_CHUNKS = 8,             /* few, because each may need a gradient of q of its own */
     PADDING = 64 / sizeof(float) /* columns: so that rows lie in different sets of the L1 cache */
 };
 
@@ -85,8 +85,8 @@ struct rows {
 };
 
 /*
- * Rows of m as factors. They are read where they are if elements are factors, and rows are whole
- * vectors without gaps. Else they are converted to `buffer`.
+ * Rows of m as factors. The result points into m if elements are factors, and rows are whole
+ * vectors without gaps. Else the rows are converted to `buffer`.
  */
 static inline struct rows rows_of(const struct bitdrop_attention_job *job,
                                   const struct bitdrop_heads *m, size_t sample, size_t head,

@@ -56,8 +56,8 @@ static void forward_block(const struct forward *f, const struct block *b, struct
 }
 
 /*
- * Part `part` of one head, whose number counts the heads of all samples: every block that is a
- * multiple of `parts` behind the first. In causal heads, each part then has short and long rows.
+ * Part `part` of a head: blocks part, part + parts, part + 2 parts and so on. So in causal heads
+ * each part has short and long rows. `head` counts the heads of all samples.
  */
 static void forward_part(const struct forward *f, size_t head, size_t part, size_t parts)
 {
@@ -88,10 +88,10 @@ static size_t common_divisor(size_t a, size_t b)
     return a;
 }
 
-/* How many parts each head is cut into, so that all tasks have as many parts, or nearly as many. */
+/* How many parts each head is cut into. All tasks then have nearly the same number of parts. */
 static size_t forward_parts(const struct bitdrop_attention_job *job)
 {
-    enum { MANY_HEADS = 8 }; /* of a task: one more makes little difference, so none is cut */
+    enum { MANY_HEADS = 8 }; /* of a task. One more makes little difference, so none is cut */
     const size_t heads = job->batch * job->heads;
 
     if (job->tasks <= 1 || heads / job->tasks >= MANY_HEADS)

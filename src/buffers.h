@@ -42,8 +42,8 @@ INLINE bool bias_span(struct span *span, const struct bitdrop_call *call, const 
 
 /*
  * The rows of the bias that a call reads, as one span in most cases. They are two spans if the rows
- * of the call begin within a block and go on at the beginning of the same block, without reaching
- * all of it: its end is more_bias then, and its beginning in[i].
+ * of the call begin within a block, go on at the beginning of the same block, and do not use all of
+ * it. Then more_bias is the end of the block, and in[i] its beginning.
  */
 static __attribute__((noinline)) bool
 bias_spans(struct spans *spans, int i, const struct bitdrop_call *call, const bitdrop_2d *s)

@@ -12,7 +12,7 @@
 #include "parallel.h"
 #include "span.h"
 
-enum { CHUNK = 4096 }; /* elements of which the bits are made at a time, to find seeds */
+enum { CHUNK = 4096 }; /* elements whose bits are made at a time, to find seeds */
 
 struct dropblock {
     bitdrop_config cfg; /* p is gamma */

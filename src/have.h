@@ -8,7 +8,7 @@
 #ifndef BITDROP_HAVE_H
 #define BITDROP_HAVE_H
 
-struct bitdrop_kernels; /* ISO C requires a declaration, in files of other CPUs too */
+struct bitdrop_kernels; /* so that files of other CPUs are not empty: ISO C forbids that */
 
 /*
  * On Windows gcc spills vectors by aligned moves to a stack that is not aligned to them (GCC bug

@@ -24,7 +24,7 @@ enum { BITDROP_ISA_COUNT = 1 BITDROP_ISAS(BITDROP_ISA_ONE) }; /* with AUTO */
     X(neon, BITDROP_HAVE_NEON, NEON, 0)                                                            \
     X(scalar, 1, SCALAR, 0)
 
-/* BITDROP_IF(have, ...) is the arguments after `have` if that is 1, and nothing if it is 0. */
+/* BITDROP_IF(have, ...) expands to the arguments after `have` if that is 1, else to nothing. */
 #define BITDROP_IF_0(...)
 #define BITDROP_IF_1(...) __VA_ARGS__
 #define BITDROP_IF__(have) BITDROP_IF_##have

@@ -93,7 +93,7 @@ struct bitdrop_job {
     size_t mask_stride; /* bytes between rows of keep, mask or marks: only one of them has rows */
 
     const struct bitdrop_softmax_rows *softmax; /* NULL: no softmax. Rows may be joined and cut */
-    uint64_t first_row;                         /* with softmax: in the whole */
+    uint64_t first_row;                         /* with softmax: the number of row 0 in the whole */
 
     struct bitdrop_operand in[BITDROP_MAX_INPUTS], out;
     size_t size;                                  /* bytes of an element; 0 without data */

@@ -16,7 +16,7 @@ static inline size_t bitdrop_first_unit(size_t units, size_t tasks, size_t task)
     return units / tasks * task + smaller(units % tasks, task);
 }
 
-/* Runs a kernel on a job. It uses tasks if parallel is not NULL and there are elements for two. */
+/* Runs a kernel on a job: in tasks, if parallel is not NULL and the elements are enough for two. */
 void bitdrop_share_out(const struct bitdrop_job *job, bitdrop_kernel *kernel,
                        const bitdrop_parallel *parallel);
 

@@ -18,6 +18,7 @@
 #include "op/bodies.h"
 #undef BITDROP_PARAMETERS
 
+/* Computes the numbers p[] of a body. given: the bits come from a stored mask. */
 typedef void parameters_function(const bitdrop_config *cfg, bool given, double *p);
 
 static parameters_function *const parameters[BITDROP_OPERATION_COUNT] = {
@@ -50,7 +51,8 @@ INLINE struct bitdrop_operand operand_of(const struct bitdrop_call *call, enum b
 {
     const size_t size = dtype_bytes[call->dtype];
     const size_t stride = kind == IN_FIRST ? s->x_stride : s->z_stride;
-    const bool is_bias = kind == IN_BIAS || kind == IN_ROW_BIAS; /* softmax finds its rows */
+    const bool is_bias =
+        kind == IN_BIAS || kind == IN_ROW_BIAS; /* softmax steps over its rows itself */
 
     if (kind == IN_NONE || at == NULL)
         return (struct bitdrop_operand){writable(negative_zeros[call->dtype]), 0, 0};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * By the manual page elf_aux_info(3), for FreeBSD 12.0 and later, and by machine/elf.h, which has
+ * Follows the manual page elf_aux_info(3), for FreeBSD 12.0 and later, and machine/elf.h, which has
  * the same bits as Linux. Not tested: no such machine was at hand.
  */
 #include "cpu.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * By Apple's "Determining instruction set characteristics". Not tested: no such machine was at
+ * Follows Apple's "Determining instruction set characteristics". Not tested: no such machine was at
  * hand.
  */
 #include "cpu.h"

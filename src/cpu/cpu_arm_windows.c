@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * By Microsoft's documentation of IsProcessorFeaturePresent. Not tested: no such machine was at
- * hand.
+ * Follows Microsoft's documentation of IsProcessorFeaturePresent. Not tested: no such machine was
+ * at hand.
  */
 #include "cpu.h"
 #include "readers.h"
