@@ -225,8 +225,8 @@ INLINE void run_body(const struct bitdrop_call *call, const struct bitdrop_plan 
     bitdrop_share_out(&job, kernel_of(call, plan, kernels), call->cfg->parallel);
 }
 
-INLINE void run(const struct bitdrop_call *call, const struct bitdrop_plan *plan,
-                const bitdrop_2d *s, const struct bitdrop_kernels *kernels)
+INLINE void run_jobs(const struct bitdrop_call *call, const struct bitdrop_plan *plan,
+                     const bitdrop_2d *s, const struct bitdrop_kernels *kernels)
 {
     const bitdrop_config *cfg = call->cfg;
     const bool shared = s->mask_repeat > 1 || s->unit == BITDROP_EACH_ROW;
@@ -264,7 +264,7 @@ INLINE bitdrop_status run_call(const struct bitdrop_call *call)
     const bitdrop_2d shape = with_defaults(call->shape);
     status = check_memory(call, &plan, &shape);
     if (status == BITDROP_OK && shape.rows > 0 && shape.cols > 0)
-        run(call, &plan, &shape, kernels);
+        run_jobs(call, &plan, &shape, kernels);
     return status;
 }
 

@@ -197,7 +197,7 @@ typedef struct bitdrop_config {
  * BITDROP_EACH_ROW it passes the offset of the whole, because all columns have the same decisions.
  */
 typedef struct bitdrop_2d {
-    size_t rows, cols;
+    size_t rows, cols;  /* of this call */
     uint64_t pitch;     /* columns of the whole; 0 = cols. Must be 0 with BITDROP_EACH_ROW */
     size_t x_stride;    /* elements between rows of the first input: x, or dy in backward calls;
                            0 = cols */
@@ -218,10 +218,10 @@ typedef struct bitdrop_2d {
  * Scale, bias and visible columns of the rows of a softmax call. Zero-initialise it, then set the
  * members that differ. R is first_row + r for row r of the call.
  *
- * The row of the bias that is added to row R. With bias_block = 0 it is row R - first_row, so bias
- * points to the row of the first row of the call. Otherwise bias points to row 0 of the whole, and
- * it is row (R / (bias_block * bias_repeat)) * bias_block + R % bias_block. For example, scores
- * [B, H, Tq, Tk], of which the columns are Tk, with
+ * Bias. With bias_block = 0, row R - first_row of the bias is added to row R: bias points to what
+ * is added to the first row of the call. Otherwise it points to what is added to row 0 of the
+ * whole, and row (R / (bias_block * bias_repeat)) * bias_block + R % bias_block of it is added to
+ * row R. For example, with scores [B, H, Tq, Tk], of which the columns are Tk:
  *
  *     bias [Tq, Tk]             bias_block Tq         bias_repeat B * H
  *     bias [B, 1, 1, Tk]        bias_block 1          bias_repeat H * Tq
@@ -229,13 +229,13 @@ typedef struct bitdrop_2d {
  *     bias [1, H, Tq, Tk]       bias_block H * Tq     bias_repeat B
  */
 typedef struct bitdrop_softmax {
-    double scale;         /* x is multiplied by it, before the bias is added; 0 = 1. Rounded once to
-                             float unless t is BITDROP_F64 */
-    const void *bias;     /* elements of dtype t, added to scale * x. -infinity hides a column.
-                             NULL: none */
-    size_t bias_stride;   /* elements between rows of the bias; 0 = cols */
-    size_t bias_block;    /* rows of the bias that successive rows use one after the other */
-    size_t bias_repeat;   /* how many times in succession they use this block; 0 = 1 */
+    double scale;       /* x is multiplied by it, before the bias is added; 0 = 1. Rounded once to
+                           float unless t is BITDROP_F64 */
+    const void *bias;   /* elements of dtype t, added to scale * x. -infinity hides a column.
+                           NULL: none */
+    size_t bias_stride; /* elements between rows of the bias; 0 = cols */
+    size_t bias_block;  /* rows of a block of the bias: successive rows R use them in this order */
+    size_t bias_repeat; /* how many times in succession the rows R use a block; 0 = 1 */
     uint64_t causal_rows; /* > 0: row R sees only the columns c <= causal_first + R % causal_rows.
                              0: each row sees all columns */
     int64_t causal_first; /* must be 0 if causal_rows is 0 */
@@ -260,15 +260,15 @@ typedef struct bitdrop_softmax {
  * sample, [B, 1, 1, Tk], has {Tk, 0, 0}.
  */
 typedef struct bitdrop_attention {
-    size_t batch, heads;
-    size_t kv_heads;      /* heads of k and v. It divides heads: each of them belongs to heads /
+    size_t batch, heads;  /* samples; heads of q and out */
+    size_t kv_heads;      /* heads of k and v. Must divide heads: each of them belongs to heads /
                              kv_heads successive heads of q (grouped queries, Ainslie et al., EMNLP
                              2023); 0 = heads */
     size_t queries, keys; /* rows of q and out; rows of k and v */
     size_t dim, v_dim;    /* elements of a row of q and k; of a row of v and out, 0 = dim */
     double scale; /* q k^T is multiplied by it; 0 = 1/sqrt(dim). Rounded once to float unless
                      t is BITDROP_F64 */
-    size_t q_strides[3], k_strides[3], v_strides[3], out_strides[3]; /* of their gradients too */
+    size_t q_strides[3], k_strides[3], v_strides[3], out_strides[3]; /* gradients have the same */
     const void *bias; /* rows of `keys` elements of dtype t, added to the scaled scores. -infinity
                          hides a key. NULL: none */
     size_t bias_strides[3]; /* from sample to sample, head to head, query to query */
