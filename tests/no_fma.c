@@ -15,6 +15,7 @@ int main(void)
     }
 #endif
     check_activations(&c);
+    check_gaussian(&c);
     check_value_hash(&c);
     printf("%zu cases, %zu failures\n", c.cases, c.failures);
     return c.failures > 0 || c.cases == 0;
