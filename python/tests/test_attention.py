@@ -116,10 +116,11 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> None:
         np.testing.assert_array_equal(value, b[name], err_msg=name)
 
 
-def near(got: dict[str, Any], expected: dict[str, Any], dtype: str) -> None:
+def near(got: dict[str, Any], expected: dict[str, Any], dtype: str, scale: float = 1) -> None:
+    """`scale`: of what is kept. It multiplies numbers of which gradients are small differences."""
     for name, value in expected.items():
         assert got[name].dtype == ("float64" if dtype == "float64" else "float32" if name == "lse" else kind(dtype))
-        size = max(1, np.abs(value[np.isfinite(value)]).max(initial=0))
+        size = max(scale, np.abs(value[np.isfinite(value)]).max(initial=0))
         np.testing.assert_allclose(
             got[name].astype(np.float64), value, rtol=0, atol=TOLERANCES[dtype] * size, err_msg=name
         )

@@ -268,7 +268,7 @@ def test_attention(data: Any) -> None:
     keep = oracle.keep_flat(math.prod(case.scores), p, **stream).reshape(case.scores)
     expected = attention_reference(x, keep / (1 - p), how["scale"], how["causal"], how["causal_first"])
     with np.errstate(invalid="ignore"):
-        near_attention(got, expected, dtype)
+        near_attention(got, expected, dtype, 1 / (1 - p))
     note(f"{case} {dtype}")
     given = {"bias": x["bias"], **how}
     out, lse, mask = bitdrop.attention(x["q"], x["k"], x["v"], p, mask=True, **given, **stream)
