@@ -9,7 +9,7 @@
 #include "measure.h"
 #include "tests/call.h"
 
-enum { PRODUCTS = 7 }; /* of a forward and a backward call, which makes the scores again */
+enum { PRODUCTS = 7 }; /* forward 2; backward 5, because it computes the scores again */
 
 const struct attention_sizes attention_sizes[ATTENTION_SIZES] = {
     [ATTENTION_T128] = {"B8-H12-T128", 8, 12, 128, false},
@@ -46,7 +46,7 @@ void attention_cases(attention_visitor *visit, void *argument)
 {
     static const struct {
         bitdrop_isa isa;
-        bitdrop_isa_set extensions; /* not 0: of an ISA that is there anyway */
+        bitdrop_isa_set extensions; /* not 0: the ISA has a table without extensions too */
     } tables[] = {
 #define TABLE(table, have, isa, extensions) {BITDROP_ISA_##isa, extensions},
         BITDROP_TABLES(TABLE)
@@ -84,18 +84,18 @@ size_t attention_tensor_bytes(const struct attention_case *c)
     return rows_of(c->sizes) * ATTENTION_DIM * dtype_bytes(c->dtype);
 }
 
-void attention_reserve(void **p, size_t *room, size_t bytes)
+void attention_reserve(void **p, size_t *capacity, size_t bytes)
 {
-    if (*room >= bytes)
+    if (*capacity >= bytes)
         return;
     free(*p);
-    *room = (bytes + 63) / 64 * 64;
-    *p = aligned_alloc(64, *room);
+    *capacity = (bytes + 63) / 64 * 64;
+    *p = aligned_alloc(64, *capacity);
     if (*p == NULL)
         fail("no memory for attention");
 }
 
-/* Numbers of bf16 from -2 to 2 and not near 0, so that two of them are an f32 of this kind too. */
+/* bf16 numbers of magnitude 0.5 to 2. Two of them, read as f32, are such a number too. */
 static void fill(void *tensor, size_t count, uint32_t state)
 {
     uint16_t *at = tensor;
@@ -133,17 +133,17 @@ void attention_prepare(const struct attention_case *c)
     enum { READ = 4, TENSORS = 8 };
     void **const tensors[TENSORS] = {&memory.q,   &memory.k,  &memory.v,  &memory.dout,
                                      &memory.out, &memory.dq, &memory.dk, &memory.dv};
-    static size_t room[TENSORS], lse_room, scratch_room;
+    static size_t tensor_capacity[TENSORS], lse_capacity, scratch_capacity;
     const size_t rows = rows_of(c->sizes), n = rows * ATTENTION_DIM;
     const bitdrop_config cfg = config_of(c);
     const bitdrop_attention shape = shape_of(c);
 
     for (size_t i = 0; i < TENSORS; i++)
-        attention_reserve(tensors[i], &room[i], n * sizeof(float));
+        attention_reserve(tensors[i], &tensor_capacity[i], n * sizeof(float));
     for (uint32_t i = 0; i < READ; i++)
         fill(*tensors[i], 2 * n, i);
-    attention_reserve(&memory.lse, &lse_room, rows * sizeof(float));
-    attention_reserve(&memory.scratch, &scratch_room,
+    attention_reserve(&memory.lse, &lse_capacity, rows * sizeof(float));
+    attention_reserve(&memory.scratch, &scratch_capacity,
                       bitdrop_attention_scratch_bytes(&cfg, c->dtype, &shape));
 }
 
@@ -182,11 +182,12 @@ struct attention_timing attention_time(struct attention_case *c, double seconds)
 static void print_header(void)
 {
     printf(
-        "\nAttention, forward and backward, heads of %d. ns are of a query and a key that it sees. GFLOP/s count the %d products.\n",
+        "\nAttention, forward and backward, heads of %d. ns are for a pair of a query and a key that it "
+        "sees. GFLOP/s count %d products.\n",
         ATTENTION_DIM, PRODUCTS);
     if (attention_cblas_name() != NULL)
         printf(
-            "cblas (%s): 6 products, in f32 whatever the dtype, and calls of softmax and dropout between them.\n",
+            "cblas (%s): 6 products in f32, also in rows of bf16, and calls of softmax and dropout between them.\n",
             attention_cblas_name());
     printf("\n%-7s %-20s %-5s %5s %9s %9s %12s %7s\n", "ISA", "attention", "dtype", "p", "ns",
            "GFLOP/s", "by cblas: ns", "ratio");

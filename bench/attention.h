@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention as a thing to be timed: a forward and a backward call on dense tensors, with remade
- * masks. Beside it stand the products of cblas in f32, and calls of softmax and dropout.
+ * Cases of attention: a forward and a backward call on dense tensors, with remade masks. They are
+ * compared with products by cblas in f32, and calls of softmax and dropout between them.
  */
 #ifndef BITDROP_BENCH_ATTENTION_H
 #define BITDROP_BENCH_ATTENTION_H
@@ -34,11 +34,11 @@ enum { ATTENTION_NAME_BYTES = 128 };
 /* attention/sizes/isa/dtype/p */
 void attention_name(const struct attention_case *c, char name[ATTENTION_NAME_BYTES]);
 
-/* Visits each case of this machine, those of the best ISA first. */
+/* Visits each case that this machine can run, those of the best ISA first. */
 typedef void attention_visitor(const struct attention_case *c, void *argument);
 void attention_cases(attention_visitor *visit, void *argument);
 
-/* What is among the cases of list_in_quick and list_in_full. */
+/* Whether --quick and the default run have this case, as list_in_quick and list_in_full. */
 bool attention_in_quick(const struct attention_case *c);
 bool attention_in_full(const struct attention_case *c);
 
@@ -48,25 +48,26 @@ double attention_scores(const struct attention_case *c);
 /* Bytes of a tensor: q, k, v, out, or a gradient of one. */
 size_t attention_tensor_bytes(const struct attention_case *c);
 
-/* Of cases that are timed in turn, all are prepared first. */
+/* Allocates and fills the tensors. Prepare all cases that are measured in turns first. */
 void attention_prepare(const struct attention_case *c);
 
-/* Runs it so many times. The argument is a const struct attention_case: a body of measure.h. */
+/* Runs a const struct attention_case `calls` times. A body of measure.h. */
 void attention_repeat(void *argument, size_t calls);
 
 struct attention_timing {
     double call, by_cblas; /* by_cblas is 0 if this program has no cblas */
 };
 
-/* Seconds of a forward and a backward call, both ways taking turns for `seconds` each. */
+/* Seconds of a forward and a backward call, by bitdrop and by cblas. Both are measured in turns,
+ * for `seconds` each. */
 struct attention_timing attention_time(struct attention_case *c, double seconds);
 
-/* Prints a row, and before the first one the header. */
+/* Prints a row. The first call prints the header too. */
 void attention_row(const struct attention_case *c, struct attention_timing t);
 
-/* What attention_cblas.c shares with attention.c. */
+/* Shared by attention.c and attention_cblas.c. */
 
-/* Tensors have room for f32. What they hold is normal numbers, read as f32 or as bf16. */
+/* Tensors have room for f32. They hold numbers that are normal both as f32 and as bf16. */
 struct attention_memory {
     void *q, *k, *v, *out, *dout, *dq, *dk, *dv;
     void *lse, *scratch;
@@ -74,13 +75,13 @@ struct attention_memory {
 
 const struct attention_memory *attention_memory(void);
 
-/* Makes *p so large, aligned to 64 bytes, unless it is; what it holds is lost then. */
-void attention_reserve(void **p, size_t *room, size_t bytes);
+/* If *capacity < bytes, replaces *p by a new array of `bytes`, aligned to 64, without copying. */
+void attention_reserve(void **p, size_t *capacity, size_t bytes);
 
-/* What cblas is, and for which CPUs its products are; NULL if this program has none. */
+/* Name of the cblas, and of the CPUs that its products are for; NULL if this program has none. */
 const char *attention_cblas_name(void);
 
-/* Of the same cases, if there is a cblas. */
+/* The same as attention_prepare and attention_repeat, by cblas. Without one they do nothing. */
 void attention_cblas_prepare(const struct attention_case *c);
 void attention_cblas_repeat(void *argument, size_t calls);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention as engines have it that know neither of blocks nor of fused dropout: products of
- * matrices by cblas, and between them calls of softmax and of dropout, head by head. The
- * probabilities and a mask of bits are kept for the backward pass.
+ * Attention as an engine computes it without blocks and without fused dropout. For each head it
+ * calls cblas for products of matrices, and softmax and dropout between them. It keeps the
+ * probabilities and a mask of bits for the backward pass.
  */
 #include "attention.h"
 
@@ -11,11 +11,11 @@
 
 #include "fail.h"
 
-/* prob and mask are of all heads, the others of one. */
+/* prob and mask have all heads, the others one. */
 static struct {
     void *prob, *mask, *scores, *dropped;
-    size_t prob_room, mask_room, scores_room, dropped_room;
-} room;
+    size_t prob_capacity, mask_capacity, scores_capacity, dropped_capacity;
+} buffers;
 
 static size_t scores_of(const struct attention_case *c)
 {
@@ -35,10 +35,10 @@ void attention_cblas_prepare(const struct attention_case *c)
     const size_t heads = c->sizes->batch * c->sizes->heads, n = scores_of(c);
 
     openblas_set_num_threads(1);
-    attention_reserve(&room.prob, &room.prob_room, heads * n * sizeof(float));
-    attention_reserve(&room.mask, &room.mask_room, heads * bitdrop_mask_bytes(n));
-    attention_reserve(&room.scores, &room.scores_room, n * sizeof(float));
-    attention_reserve(&room.dropped, &room.dropped_room, n * sizeof(float));
+    attention_reserve(&buffers.prob, &buffers.prob_capacity, heads * n * sizeof(float));
+    attention_reserve(&buffers.mask, &buffers.mask_capacity, heads * bitdrop_mask_bytes(n));
+    attention_reserve(&buffers.scores, &buffers.scores_capacity, n * sizeof(float));
+    attention_reserve(&buffers.dropped, &buffers.dropped_capacity, n * sizeof(float));
 }
 
 static void must(bitdrop_status status)
@@ -47,7 +47,7 @@ static void must(bitdrop_status status)
         fail(bitdrop_status_string(status));
 }
 
-/* What belongs to one head. */
+/* The arguments of one head. */
 struct head {
     const struct attention_case *c;
     bitdrop_config dropout, no_dropout;
@@ -79,27 +79,27 @@ static struct head head_of(const struct attention_case *c, size_t index, uint64_
         .dq = (float *)m->dq + at,
         .dk = (float *)m->dk + at,
         .dv = (float *)m->dv + at,
-        .prob = (float *)room.prob + index * n,
-        .mask = (uint8_t *)room.mask + index * bitdrop_mask_bytes(n),
+        .prob = (float *)buffers.prob + index * n,
+        .mask = (uint8_t *)buffers.mask + index * bitdrop_mask_bytes(n),
     };
 }
 
-/* room.scores = x y^T. */
+/* buffers.scores = x y^T. */
 static void scores_from(const struct head *h, const float *x, const float *y)
 {
     const int tokens = (int)h->c->sizes->tokens;
 
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, tokens, tokens, ATTENTION_DIM, 1, x,
-                ATTENTION_DIM, y, ATTENTION_DIM, 0, room.scores, tokens);
+                ATTENTION_DIM, y, ATTENTION_DIM, 0, buffers.scores, tokens);
 }
 
-/* y = matrix x, or its transpose times x. */
-static void times(const struct head *h, CBLAS_TRANSPOSE turned, const float *matrix, const float *x,
-                  float *y)
+/* y = matrix x, or matrix^T x. */
+static void product(const struct head *h, CBLAS_TRANSPOSE transpose, const float *matrix,
+                    const float *x, float *y)
 {
     const int tokens = (int)h->c->sizes->tokens;
 
-    cblas_sgemm(CblasRowMajor, turned, CblasNoTrans, tokens, ATTENTION_DIM, tokens, 1, matrix,
+    cblas_sgemm(CblasRowMajor, transpose, CblasNoTrans, tokens, ATTENTION_DIM, tokens, 1, matrix,
                 tokens, x, ATTENTION_DIM, 0, y, ATTENTION_DIM);
 }
 
@@ -108,14 +108,14 @@ static void forward(const struct head *h)
     const float *dropped = h->prob;
 
     scores_from(h, h->q, h->k);
-    must(bitdrop_forward_softmax(&h->no_dropout, BITDROP_F32, &h->shape, &h->soft, room.scores,
+    must(bitdrop_forward_softmax(&h->no_dropout, BITDROP_F32, &h->shape, &h->soft, buffers.scores,
                                  NULL, h->prob, NULL));
     if (h->dropout.p > 0) {
-        must(bitdrop_forward(&h->dropout, BITDROP_F32, scores_of(h->c), h->prob, room.dropped,
+        must(bitdrop_forward(&h->dropout, BITDROP_F32, scores_of(h->c), h->prob, buffers.dropped,
                              h->mask));
-        dropped = room.dropped;
+        dropped = buffers.dropped;
     }
-    times(h, CblasNoTrans, dropped, h->v, h->out);
+    product(h, CblasNoTrans, dropped, h->v, h->out);
 }
 
 static void backward(const struct head *h)
@@ -123,18 +123,19 @@ static void backward(const struct head *h)
     const size_t n = scores_of(h->c);
     const float *dropped = h->prob;
 
-    if (h->dropout.p > 0) { /* again: keeping it takes as much memory as prob */
-        must(bitdrop_backward(&h->dropout, BITDROP_F32, n, h->prob, room.dropped, h->mask));
-        dropped = room.dropped;
+    if (h->dropout.p > 0) { /* computed again, because it is as large as prob */
+        must(bitdrop_backward(&h->dropout, BITDROP_F32, n, h->prob, buffers.dropped, h->mask));
+        dropped = buffers.dropped;
     }
-    times(h, CblasTrans, dropped, h->dout, h->dv);
+    product(h, CblasTrans, dropped, h->dout, h->dv);
     scores_from(h, h->dout, h->v);
     if (h->dropout.p > 0)
-        must(bitdrop_backward(&h->dropout, BITDROP_F32, n, room.scores, room.scores, h->mask));
-    must(bitdrop_backward_softmax(&h->no_dropout, BITDROP_F32, &h->shape, &h->soft, room.scores,
-                                  h->prob, room.scores, NULL));
-    times(h, CblasNoTrans, room.scores, h->k, h->dq);
-    times(h, CblasTrans, room.scores, h->q, h->dk);
+        must(
+            bitdrop_backward(&h->dropout, BITDROP_F32, n, buffers.scores, buffers.scores, h->mask));
+    must(bitdrop_backward_softmax(&h->no_dropout, BITDROP_F32, &h->shape, &h->soft, buffers.scores,
+                                  h->prob, buffers.scores, NULL));
+    product(h, CblasNoTrans, buffers.scores, h->k, h->dq);
+    product(h, CblasTrans, buffers.scores, h->q, h->dk);
 }
 
 void attention_cblas_repeat(void *argument, size_t calls)

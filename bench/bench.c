@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program behind ./dev bench: reads the options, and runs one of three modes. */
+/* The program that `./dev bench` runs: measures cases, lists their names, or checks the targets. */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <regex.h>
@@ -19,16 +19,16 @@
 static const char help[] =
     "usage: bitdrop-bench [option]... [--benchmark_...]\n"
     "\n"
-    "  --quick         the table for newcomers, in less than a minute\n"
-    "  --targets       what bitdrop must reach, and whether it does, in about ten\n"
-    "  --filter=REGEX  of all cases those whose name matches; --list tells the names\n"
+    "  --quick         a short table, in less than a minute\n"
+    "  --targets       checks the targets of performance, in about ten minutes\n"
+    "  --filter=REGEX  the cases whose names match, out of all cases; --list prints the names\n"
     "  --isa=NAME      this ISA only\n"
-    "  --json=FILE     write the results there too\n"
-    "  --seconds=S     time for each side of a comparison\n"
-    "  --list          the names of the cases, without running them; all: --list --filter=.\n"
+    "  --json=FILE     also writes the results to FILE\n"
+    "  --seconds=S     measures each side of a comparison for S seconds\n"
+    "  --list          prints the names of the cases and runs none; all: --list --filter=.\n"
     "\n"
-    "Without --quick, --targets and --filter: throughput against size, and every other axis once.\n"
-    "Options of Google Benchmark are passed on.\n";
+    "Without --quick, --targets and --filter: throughput at each size, and every other axis once.\n"
+    "Options that begin with --benchmark_ go to Google Benchmark.\n";
 
 static struct {
     bool quick, targets, list;
@@ -36,7 +36,7 @@ static struct {
     const char *filter;
     regex_t regex;
     double seconds;
-    char *json; /* as Google Benchmark's option */
+    char *json; /* "--benchmark_out=FILE" */
 } options;
 
 static _Noreturn void usage_error(const char *what, const char *argument)
@@ -114,13 +114,16 @@ static void set_option(int option, const char *value)
     case 'h':
         fputs(help, stdout);
         exit(0);
-    default: /* getopt has said what is wrong */
+    default: /* getopt has printed the error */
         fputs("Try --help.\n", stderr);
         exit(2);
     }
 }
 
-/* Leaves to Google Benchmark what begins like its options; returns how many those are. */
+/*
+ * Sets `options`. Writes the arguments for Google Benchmark to passed_on, argv[0] first, and
+ * returns how many there are.
+ */
 static int read_options(int argc, char **argv, char **passed_on)
 {
     static const struct option known[] = {{"quick", no_argument, NULL, 'q'},
@@ -174,10 +177,11 @@ static struct shim_result run_attention(void *argument)
     return (struct shim_result){.seconds = t.call,
                                 .limit_seconds = t.by_cblas,
                                 .elements = (size_t)attention_scores(c),
-                                .bytes = 12 * attention_tensor_bytes(c)}; /* 4 and 8 tensors */
+                                /* forward: q, k, v, out; backward: these, dout, dq, dk, dv */
+                                .bytes = 12 * attention_tensor_bytes(c)};
 }
 
-/* Whether the options ask for a case. The ISA of what has none is AUTO. */
+/* Whether the options select a case. isa is AUTO if the case belongs to no ISA. */
 static bool is_wanted(const char *name, bitdrop_isa isa, bool in_quick, bool in_full)
 {
     if (options.isa != BITDROP_ISA_AUTO && isa != BITDROP_ISA_AUTO && isa != options.isa)
@@ -187,7 +191,7 @@ static bool is_wanted(const char *name, bitdrop_isa isa, bool in_quick, bool in_
     return options.filter == NULL || regexec(&options.regex, name, 0, NULL, 0) == 0;
 }
 
-/* Registers a case with a body that takes a copy of it, or lists it. */
+/* Registers run(copy of c) under this name. With --list, prints the name instead. */
 static void add(const char *name, shim_body *run, const void *c, size_t bytes, size_t *count)
 {
     void *kept;
@@ -222,7 +226,7 @@ static void add_attention(const struct attention_case *c, void *count)
         add(name, run_attention, c, sizeof *c, count);
 }
 
-static void tell_context(void)
+static void add_context(void)
 {
     char cache[32];
 
@@ -236,7 +240,7 @@ static void tell_context(void)
 static int run_targets(void)
 {
     if (options.isa == BITDROP_ISA_AUTO)
-        options.isa = isa_named("avx512"); /* for which the targets are */
+        options.isa = isa_named("avx512"); /* the targets are for this ISA */
     return targets_run(options.isa, options.seconds > 0 ? options.seconds : 2) > 0;
 }
 
@@ -248,10 +252,10 @@ static int run_cases(int argc, char **argv)
     count = operations;
     attention_cases(add_attention, &count);
     if (count == 0)
-        usage_error("no case matches; --list --filter=. names all", "");
+        usage_error("no case matches; --list --filter=. prints all names", "");
     if (options.list)
         return 0;
-    tell_context();
+    add_context();
     if (operations > 0)
         table_header();
     return shim_run(argc, argv);

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: bench/builds.sh bitdrop-bench [turns]
-# Whether kernels are as fast in other builds as in the release build that bitdrop-bench belongs to. Each build's library
-# and that one take turns in the same program. Prints the median of each build's ratios of time, with a star if it is above
-# 1.03, and exits with 1 if one is. CPUs that others use too want more turns.
+# Checks that kernels are as fast in other builds as in the release build that bitdrop-bench belongs to. The library of
+# each build and that of the release build take turns in the same program. Prints the median ratio of times for each
+# build, with a star if it is above 1.03, and exits with 1 if one is. Use more turns on a CPU that others use too.
 set -eu
 
 bench=$1
@@ -13,7 +13,7 @@ root=build/builds
 mkdir -p $root
 cases='^(mask|forward|backward)/flat/[^/]*/(f32|bf16)/p=0.1/rounds=10/auto/n=65536/out/threads=1$'
 
-# by_meson build compiler cflags option...: as distributions build it.
+# by_meson BUILD COMPILER CFLAGS OPTION...: builds the library as distributions do.
 by_meson() {
     name=$1 compiler=$2 cflags=$3
     shift 3
@@ -22,7 +22,7 @@ by_meson() {
     meson compile -C $root/"$name" >/dev/null
 }
 
-# by_hand build sources compiler flag...: as engines build it that compile the sources themselves.
+# by_hand BUILD SOURCES COMPILER FLAG...: builds the library as an engine does that compiles its sources itself.
 by_hand() {
     name=$1 sources=$2
     shift 2
@@ -49,7 +49,8 @@ if command -v clang >/dev/null; then
     builds="$builds clang-O2"
 fi
 
-# turn build: one line for each case, "case build turn nanoseconds". Without a build it is the release build's own library.
+# turn BUILD TURN: measures each case, and prints "isa operation dtype build turn nanoseconds" for it. BUILD `release` is
+# the library that bitdrop-bench itself loads.
 turn() {
     preload=
     [ "$1" = release ] || preload=$PWD/$root/$1/libbitdrop.so
@@ -58,7 +59,7 @@ turn() {
         /"real_time"/ { print name, build, turn, $2 + 0 }' $root/turn.json
 }
 
-# Of each build the ratio to the release build that ran next to it.
+# Before each turn of a build the release build has one, which it is compared with.
 i=0
 while [ $i -lt "$turns" ]; do
     for build in $builds; do

@@ -8,12 +8,18 @@
 #include "memory.h"
 #include "pool.h"
 
-enum { COLS = MEMORY_BIAS_ELEMENTS, GAP = 16, MASK_GAP = 8, CUT = 2048, SHARING_ROWS = 8 };
+enum {
+    COLS = MEMORY_BIAS_ELEMENTS, /* of a row, unless the form has others */
+    GAP = 16,                    /* elements */
+    MASK_GAP = 8,                /* bytes */
+    FLAT_UNIT = 2048,            /* the share of a thread in a flat call is whole units */
+    SHARING_ROWS = 8             /* rows that share a row of the mask */
+};
 
 static const struct form {
     const char *name;
     size_t cols;                     /* 0: COLS */
-    size_t gap, pitch_gap, mask_gap; /* behind each row: elements, indices and bytes */
+    size_t gap, pitch_gap, mask_gap; /* after each row: elements, indices and bytes */
     size_t repeat;
     uint32_t unit;
     uint8_t mask_use;
@@ -127,7 +133,7 @@ static bool is_third(enum bitdrop_input kind)
 
 static bool is_bias(enum bitdrop_input kind) { return kind == IN_BIAS || kind == IN_ROW_BIAS; }
 
-/* Whether in[i] is read. */
+/* Whether the case reads in[i]. */
 static bool reads(const struct bench_case *c, int i)
 {
     const struct form *f = form_of(c);
@@ -137,7 +143,7 @@ static bool reads(const struct bench_case *c, int i)
            !(f->no_third && is_optional_third(kind));
 }
 
-/* Whether the operation would read an input of such a kind. */
+/* Whether the operation can read an input of this kind. The form may leave the input out. */
 static bool has_input(const struct bench_case *c, bool (*is)(enum bitdrop_input kind))
 {
     for (int i = 0; i < BITDROP_MAX_INPUTS; i++)
@@ -180,9 +186,9 @@ bool case_has_form(const struct bench_case *c)
     case FORM_PIECES:
     case FORM_NARROW:
         return !has_data(c);
-    case FORM_REMADE: /* of operations with a flat call that is recompute */
+    case FORM_REMADE: /* an operation with a flat call has OP_recompute for this */
         return !flat && operation_has_mask(c->op);
-    default: /* what the mask is about: a backward call that reads marks does not know */
+    default: /* which elements share a decision: a backward call that reads marks is not told */
         return has_data(c) &&
                (case_makes_bits(c) || (operation_has_mask(c->op) && !operation_marks(c->op)));
     }
@@ -226,28 +232,28 @@ size_t case_bytes(const struct bench_case *c)
     return bytes;
 }
 
-/* What one thread does of a case. The call points to the other two. */
+/* The share of one thread. `call` points to cfg and shape. */
 struct share {
     bitdrop_config cfg;
     bitdrop_2d shape;
     struct call call;
 };
 
-/* Cuts total things, the units of which stay whole, into equal shares. */
-static size_t cut(size_t total, size_t unit, unsigned threads, unsigned thread)
+/* Where the share of `thread` begins if `total` is cut into equal shares of whole units. */
+static size_t share_begin(size_t total, size_t unit, unsigned threads, unsigned thread)
 {
     const size_t units = (total + unit - 1) / unit;
 
     return smaller(total, (units + threads - 1) / threads * unit * thread);
 }
 
-/* Elements that one thread must have together: each byte of the mask is written by one. */
+/* Elements that must not be split between threads: only one thread may write to a mask byte. */
 static size_t unit_of(const struct bench_case *c)
 {
     const struct form *f = form_of(c);
 
     if (c->form == FORM_FLAT)
-        return CUT;
+        return FLAT_UNIT;
     return cols_of(c) * (f->unit == BITDROP_EACH_ROW || f->repeat > 1 ? SHARING_ROWS : 1);
 }
 
@@ -256,7 +262,7 @@ static size_t mask_stride_of(const struct bench_case *c)
     return bitdrop_mask_bytes(cols_of(c)) + form_of(c)->mask_gap;
 }
 
-/* Where the bytes of the mask begin that element `begin` belongs to, the first of a row. */
+/* Byte of the mask that element `begin`, the first one of `row`, belongs to. */
 static size_t mask_offset(const struct bench_case *c, size_t begin, size_t row)
 {
     const struct form *f = form_of(c);
@@ -288,7 +294,7 @@ static bitdrop_2d shape_of(const struct bench_case *c, size_t row, size_t n)
     return s;
 }
 
-/* in[i] from `element` on. */
+/* Address of element number `element` of in[i]. */
 static unsigned char *input_of(const struct bench_case *c, int i, size_t element)
 {
     const struct memory *m = memory_buffers();
@@ -300,15 +306,15 @@ static unsigned char *input_of(const struct bench_case *c, int i, size_t element
     return (is_third(kind) ? m->third : m->x) + at;
 }
 
-/* All rows take the first one of the bias. */
+/* All rows read the same row of the bias. */
 static const bitdrop_softmax one_bias = {.scale = 0.125, .bias_block = 1, .bias_repeat = SIZE_MAX};
 
 static void share_of(const struct bench_case *c, unsigned thread, struct share *s)
 {
     const struct memory *m = memory_buffers();
     const struct form *f = form_of(c);
-    const size_t begin = cut(c->n, unit_of(c), threads_of(c), thread);
-    const size_t end = cut(c->n, unit_of(c), threads_of(c), thread + 1);
+    const size_t begin = share_begin(c->n, unit_of(c), threads_of(c), thread);
+    const size_t end = share_begin(c->n, unit_of(c), threads_of(c), thread + 1);
     const bool flat = c->form == FORM_FLAT;
     const size_t row = flat ? 0 : begin / cols_of(c);
     const size_t element = begin + row * f->gap;
@@ -320,7 +326,7 @@ static void share_of(const struct bench_case *c, unsigned thread, struct share *
                               .stores = (uint8_t)c->stores,
                               .isa = (uint8_t)c->isa,
                               .mask_use = f->mask_use};
-    if (row_of(c)->bits == BITS_NONE) /* with the scale at training it is a copy */
+    if (row_of(c)->bits == BITS_NONE) /* BITDROP_SCALE_TRAIN would make it a copy */
         s->cfg.scaling = BITDROP_SCALE_INFER;
     s->shape = shape_of(c, row, end - begin);
     s->call = (struct call){.op = c->op,
@@ -357,14 +363,14 @@ static void call_loop(const struct bench_case *c, const struct call *call, size_
         loop->run(&a);
 }
 
-struct running {
+struct repeated_case {
     const struct bench_case *c;
     size_t calls;
 };
 
 static void run_share(void *argument, unsigned thread)
 {
-    const struct running *r = argument;
+    const struct repeated_case *r = argument;
     const struct bench_case *c = r->c;
     struct share s;
     bitdrop_status status = BITDROP_OK;
@@ -378,7 +384,7 @@ static void run_share(void *argument, unsigned thread)
     }
     for (size_t i = 0; i < r->calls && status == BITDROP_OK; i++) {
         status = call_run(&s.call);
-        s.cfg.offset += c->n; /* as in training: CPUs learn to predict a mask that comes again */
+        s.cfg.offset += c->n; /* as in training. CPUs learn to predict a mask that repeats */
     }
     if (status != BITDROP_OK)
         fail(bitdrop_status_string(status));
@@ -386,14 +392,14 @@ static void run_share(void *argument, unsigned thread)
 
 void case_repeat(void *argument, size_t calls)
 {
-    struct running r = {.c = argument, .calls = calls};
+    struct repeated_case r = {.c = argument, .calls = calls};
 
     pool_run(threads_of(r.c), run_share, &r);
 }
 
 void case_prepare(const struct bench_case *c)
 {
-    /* Halves are compared with as many f32 too. */
+    /* Some cases are compared with n elements of f32. */
     const size_t f32_bytes = smaller(c->n * sizeof(float), memory_largest());
     const size_t bytes = c->n * dtype_bytes(c->dtype);
 
@@ -404,7 +410,7 @@ void case_prepare(const struct bench_case *c)
         return;
     if (has_input(c, is_third))
         memory_fill_third(c->dtype, bytes, c->place > 0);
-    if (row_of(c)->bits == BITS_READ && !case_makes_bits(c)) { /* a mask of its p */
+    if (row_of(c)->bits == BITS_READ && !case_makes_bits(c)) { /* needs a mask for this p */
         struct bench_case mask = *c;
 
         mask.op = OP_mask;

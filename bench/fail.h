@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a benchmark does about an error: say it and stop. */
+/* Prints an error and ends the program. */
 #ifndef BITDROP_BENCH_FAIL_H
 #define BITDROP_BENCH_FAIL_H
 

@@ -40,7 +40,7 @@ struct bench_case limit_of(const struct bench_case *c)
         if (known[i].n == limit.n && known[i].threads == limit.threads)
             return known[i];
     if (known_count == sizeof known / sizeof *known)
-        fail("more sizes than limit.c has room for");
+        fail("more sizes than limit.c can store");
     limit.loop = fastest(limit);
     known[known_count++] = limit;
     return limit;

@@ -18,7 +18,7 @@ DECLARATION(avx2)
 DECLARATION(avx512)
 DECLARATION(neon)
 
-/* Each way of storing is the fastest somewhere, and so is each distance. */
+/* Each of these is the fastest on some CPU at some size. */
 #define PLAIN(name, isa, ISA)                                                                      \
     {"y=ax-" name, multiply_##isa, BITDROP_ISA_##ISA, 0},                                          \
     {                                                                                              \
@@ -48,8 +48,8 @@ const struct loop limit_loops[] = {
     PREFETCHING("avx512", avx512, AVX512),
 #endif
 #if BITDROP_HAVE_NEON && defined(__arm__)
-    /* In AArch64 it is the baseline. Here compilers make no vectors of the plain loop, and none
-       stream. */
+    /* In AArch64 NEON is the baseline. Compilers for ARMv7 do not vectorise the plain loop, and
+       f32_stream stores through the caches there. */
     {"y=ax-neon", multiply_neon_streamed, BITDROP_ISA_NEON, 0},
 #endif
 };

@@ -7,11 +7,11 @@
 #include "memory.h"
 #include "pool.h"
 
-enum { SMALLEST_BYTES = 256, MAX_SIZES = 64, CUT = 2048 };
+enum { SMALLEST_BYTES = 256, MAX_SIZES = 64, LEAST_PER_THREAD = 2048 /* elements */ };
 
 static const double probabilities[] = {0.1, 0.25, 0.5, 0.9};
 static const unsigned rounds[] = {10, 7};
-/* The tables, the best first; those of extensions are of an ISA that is there anyway. */
+/* The best first. A table with extensions belongs to an ISA that has a table without, too. */
 static const struct {
     bitdrop_isa isa;
     bitdrop_isa_set extensions;
@@ -45,7 +45,7 @@ static struct axes axes_of_machine(void)
     return a;
 }
 
-/* Plain loops are flat f32, with nothing unusual but the number of elements or threads. */
+/* Loops are flat calls of f32. Only n, the threads of limits and p of loops by hand vary. */
 static bool is_loop_case(const struct bench_case *c)
 {
     if (c->dtype != BITDROP_F32 || c->form != FORM_FLAT || c->place != 0 ||
@@ -56,7 +56,7 @@ static bool is_loop_case(const struct bench_case *c)
     if (c->kind == MATH &&
         !(c->p == probabilities[0] && bitdrop_isa_supported(math_loops[c->loop].isa)))
         return false;
-    return c->threads == 1; /* rand() takes a lock */
+    return c->threads == 1; /* rand() would wait for its lock */
 }
 
 static bool is_operation_case(const struct bench_case *c)
@@ -69,15 +69,15 @@ static bool is_operation_case(const struct bench_case *c)
     return case_has_form(c) && (case_makes_bits(c) || c->rounds == rounds[0]);
 }
 
-/* Can run here, and is no other case under another name. */
+/* Whether the case can run here, and no other case measures the same. */
 static bool is_case(const struct bench_case *c)
 {
     return (c->kind == OPERATION ? is_operation_case(c) : is_loop_case(c)) &&
-           (c->threads == 1 || c->n >= CUT * c->threads);
+           (c->threads == 1 || c->n >= LEAST_PER_THREAD * c->threads);
 }
 
-/* The next digit of a number in mixed radix. */
-static size_t take(size_t *code, size_t radix)
+/* Removes the lowest digit of a number in mixed radix, and returns it. */
+static size_t next_digit(size_t *code, size_t radix)
 {
     const size_t digit = *code % radix;
 
@@ -85,7 +85,7 @@ static size_t take(size_t *code, size_t radix)
     return digit;
 }
 
-/* Operations of each ISA, then plain loops. False behind the last one. */
+/* Operations of each ISA, then loops. Returns false if `code` is past the last one. */
 static bool decode_kind(const struct axes *a, size_t code, struct bench_case *c)
 {
     static const struct {
@@ -96,7 +96,7 @@ static bool decode_kind(const struct axes *a, size_t code, struct bench_case *c)
     const size_t operations = a->isa_count * BITDROP_OPERATION_COUNT;
 
     if (code < operations) {
-        c->op = (enum bitdrop_operation)take(&code, BITDROP_OPERATION_COUNT);
+        c->op = (enum bitdrop_operation)next_digit(&code, BITDROP_OPERATION_COUNT);
         c->isa = a->isas[code];
         return true;
     }
@@ -112,20 +112,20 @@ static bool decode_kind(const struct axes *a, size_t code, struct bench_case *c)
     return false;
 }
 
-/* Case number `code`, the first axis changing fastest. */
+/* Case number `code`. The axis that is decoded first changes fastest. */
 static bool decode(const struct axes *a, size_t code, struct bench_case *c)
 {
     size_t bytes = 0;
 
     *c = (struct bench_case){.kind = OPERATION};
-    c->threads = a->threads[take(&code, a->thread_counts)];
-    c->place = (int)take(&code, CASE_PLACES);
-    c->form = (enum case_form)take(&code, FORM_COUNT);
-    c->stores = (unsigned)take(&code, 3);
-    c->rounds = rounds[take(&code, COUNT(rounds))];
-    bytes = a->bytes[take(&code, a->sizes)];
-    c->p = probabilities[take(&code, COUNT(probabilities))];
-    c->dtype = (bitdrop_dtype)take(&code, BITDROP_DTYPE_COUNT);
+    c->threads = a->threads[next_digit(&code, a->thread_counts)];
+    c->place = (int)next_digit(&code, CASE_PLACES);
+    c->form = (enum case_form)next_digit(&code, FORM_COUNT);
+    c->stores = (unsigned)next_digit(&code, 3);
+    c->rounds = rounds[next_digit(&code, COUNT(rounds))];
+    bytes = a->bytes[next_digit(&code, a->sizes)];
+    c->p = probabilities[next_digit(&code, COUNT(probabilities))];
+    c->dtype = (bitdrop_dtype)next_digit(&code, BITDROP_DTYPE_COUNT);
     c->n = bytes / dtype_bytes(c->dtype);
     if (!decode_kind(a, code, c))
         return false;
@@ -143,20 +143,20 @@ void list_cases(void (*visit)(const struct bench_case *c, void *argument), void 
             visit(&c, argument);
 }
 
-/* In how many ways a case is unusual, operation, ISA, dtype and p apart. */
-static int unusual(const struct bench_case *c)
+/* On how many axes, other than operation, ISA, dtype and p, the case has an unusual value. */
+static int count_unusual(const struct bench_case *c)
 {
     return (c->n != LIST_USUAL_N) + (c->rounds != rounds[0]) + (c->threads != 1) +
            (c->stores != BITDROP_STORES_AUTO) + (c->form != case_usual_form(c)) + (c->place != 0);
 }
 
-/* What is the same of all operations is sampled on one of them, ... */
+/* Axes that mean the same for all operations are sampled on these, ... */
 static bool is_typical(const struct bench_case *c)
 {
     return c->kind == OPERATION ? c->op == OP_forward : c->kind == BY_HAND;
 }
 
-/* ... and what is not, or is of few, in f32 on the best ISA. */
+/* ... and forms and places that only some operations have, in f32 on the best ISA. */
 static bool is_sample(const struct bench_case *c)
 {
     return c->kind == OPERATION && c->dtype == BITDROP_F32 && c->isa == bitdrop_isa_default() &&
@@ -167,11 +167,12 @@ bool list_in_full(const struct bench_case *c)
 {
     const bool usual_p = c->p == probabilities[0];
 
-    if (unusual(c) == 0 && case_usual_form(c) == FORM_ROWS)
+    if (count_unusual(c) == 0 && case_usual_form(c) == FORM_ROWS)
         return usual_p && (c->dtype == BITDROP_F32 || c->dtype == BITDROP_BF16);
-    if (unusual(c) == 0)
+    if (count_unusual(c) == 0)
         return usual_p || (c->kind == OPERATION && c->op == OP_forward);
-    return unusual(c) == 1 && usual_p && (is_sample(c) || (is_typical(c) && c->form <= FORM_ROWS));
+    return count_unusual(c) == 1 && usual_p &&
+           (is_sample(c) || (is_typical(c) && c->form <= FORM_ROWS));
 }
 
 bool list_in_quick(const struct bench_case *c)
@@ -180,8 +181,8 @@ bool list_in_quick(const struct bench_case *c)
     const bool training = operation && (c->op == OP_forward || c->op == OP_backward);
 
     if (operation && (c->form == FORM_PIECES || c->form == FORM_NARROW))
-        return unusual(c) == 1 && c->p == probabilities[0];
-    if (unusual(c) > 0 || (c->kind == LIMIT && limit_loops[c->loop].ahead > 0))
+        return count_unusual(c) == 1 && c->p == probabilities[0];
+    if (count_unusual(c) > 0 || (c->kind == LIMIT && limit_loops[c->loop].ahead > 0))
         return false;
     if (operation && c->op == OP_forward && c->dtype == BITDROP_F32)
         return c->p <= 0.5;

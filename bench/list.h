@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All cases of this machine, and the choices among them. */
+/* All cases that this machine can run, and which of them are measured by default. */
 #ifndef BITDROP_BENCH_LIST_H
 #define BITDROP_BENCH_LIST_H
 
@@ -8,18 +8,20 @@
 enum { LIST_USUAL_N = 1 << 16 };
 
 /*
- * Visits the product of operation, form, ISA, dtype, p, rounds, stores, size, in place or not, and
- * number of threads, without those that say nothing new (a mask alone has no dtype, a backward pass
- * no rounds, ...). Operations are those of src/operations.h. Sorted as a table should be.
+ * Visits each combination of operation (src/operations.h), form, ISA, dtype, p, rounds, stores,
+ * size, place and number of threads, in the order of the table. Leaves out combinations
+ * that would measure the same as another: a mask alone has no dtype, a backward call no rounds, ...
  */
 void list_cases(void (*visit)(const struct bench_case *c, void *argument), void *argument);
 
-/* Each operation at p = 0.1 on 64 Ki elements; of forward what differs from that in one way, ISA
- * and dtype apart: so the sizes make throughput curves, and every other axis is seen once; and each
- * form and place that only some operations have. */
+/*
+ * Whether the default run has this case: each operation at p = 0.1 on 64 Ki elements; cases of
+ * forward that differ from that on one axis, for each ISA and dtype, so that sizes make curves of
+ * throughput; and each form and place that only some operations have.
+ */
 bool list_in_full(const struct bench_case *c);
 
-/* What a newcomer wants to see. */
+/* Whether --quick has this case. */
 bool list_in_quick(const struct bench_case *c);
 
 #endif

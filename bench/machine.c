@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of Linux's table rather than of sysconf, which tells the sum over the socket on AMD. */
+/* Read from /sys: on AMD sysconf returns the sum of all last-level caches of the socket. */
 size_t machine_last_level_cache(void)
 {
     size_t largest = 0;
@@ -33,7 +33,7 @@ uint64_t machine_memory(void)
 #ifdef _SC_PHYS_PAGES
     return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 #else
-    return (uint64_t)1 << 30; /* not told: any machine has that */
+    return (uint64_t)1 << 30; /* unknown: assume 1 GiB */
 #endif
 }
 
@@ -42,8 +42,8 @@ unsigned machine_cpus(void)
 #ifdef _SC_NPROCESSORS_ONLN
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
 #else /* Windows */
-    const char *told = getenv("NUMBER_OF_PROCESSORS");
-    const long online = told != NULL ? strtol(told, NULL, 10) : 1;
+    const char *number = getenv("NUMBER_OF_PROCESSORS");
+    const long online = number != NULL ? strtol(number, NULL, 10) : 1;
 #endif
 
     return online > 0 ? (unsigned)online : 1;
@@ -59,8 +59,9 @@ bool machine_has_avx512_bf16(void)
 }
 
 /*
- * Where Linux tells what CPU this is. On x86 it has a name; elsewhere boards have one, and CPUs the
- * numbers of a maker and a part. The last two are of RISC-V and s390x.
+ * Where Linux names the CPU. On x86 the CPU has a name. Otherwise the board may have one, and an
+ * ARM CPU has the numbers of its implementer and part. The last two keys are those of RISC-V and
+ * s390x.
  */
 static const struct {
     const char *file, *key, *label;
@@ -71,7 +72,8 @@ static const struct {
     {"/proc/cpuinfo", "processor 0", ""},
 };
 
-/* What stands behind the colon in the first line that starts with the key; NULL without one. */
+/* The text after the colon of the first line that starts with `key`, or NULL if there is none.
+ * With an empty key the whole first line. */
 static const char *value_of(const char *file, const char *key, char *line, int size)
 {
     FILE *f = fopen(file, "r");
@@ -91,7 +93,7 @@ static const char *value_of(const char *file, const char *key, char *line, int s
 const char *machine_cpu_name(void)
 {
     static char name[256];
-    const char *of_windows = getenv("PROCESSOR_IDENTIFIER");
+    const char *windows_name = getenv("PROCESSOR_IDENTIFIER");
 
     name[0] = 0;
     for (size_t i = 0; i < sizeof name_sources / sizeof *name_sources; i++) {
@@ -106,7 +108,7 @@ const char *machine_cpu_name(void)
     }
     if (name[0] != 0)
         return name;
-    return of_windows != NULL ? of_windows : "unknown";
+    return windows_name != NULL ? windows_name : "unknown";
 }
 
 const char *machine_compiler(void) { return MACHINE_COMPILER; }

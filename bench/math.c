@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Vector math alone, compiled once for each ISA, with VEC_H as its vocabulary. EXP and NOISE are
+ * Vector math alone, compiled once for each ISA. VEC_H is the vec.h of the ISA. EXP and NOISE are
  * the names of the two functions.
  */
 #include <stddef.h>
@@ -13,14 +13,14 @@
 void EXP(const struct loop_arguments *a);
 void NOISE(const struct loop_arguments *a);
 
-/* Of whole vectors. */
+/* Of whole vectors; a part of one at the end is left out. */
 void EXP(const struct loop_arguments *a)
 {
     for (size_t i = 0; i + f32_LANES <= a->n; i += f32_LANES)
         f32_store(a->y + i, f32_exp(f32_load(a->x + i)));
 }
 
-/* That of Gaussian noise: one log, one sine and one cosine for two elements. */
+/* The vector math of Gaussian noise: one log, one sine and one cosine for two elements. */
 void NOISE(const struct loop_arguments *a)
 {
     const size_t half = a->n / 2;

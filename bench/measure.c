@@ -6,7 +6,7 @@
 
 #include "fail.h"
 
-/* A batch lasts so long that the clock (30 ns) or waking a thread (50 us) is lost in it. */
+/* A batch is so long that reading the clock (30 ns) or waking a thread (50 us) hardly counts. */
 #define BATCH_SECONDS 20e-6
 #define THREADS_BATCH_SECONDS 10e-3
 
@@ -26,7 +26,7 @@ static double time_batch(const struct body *b, size_t calls)
     return now() - start;
 }
 
-/* Of three, for an interruption makes one long. */
+/* The shortest of three batches, because an interruption makes one longer. */
 static double shortest_batch(const struct body *b, size_t calls)
 {
     double shortest = time_batch(b, calls);
@@ -39,7 +39,7 @@ static double shortest_batch(const struct body *b, size_t calls)
     return shortest;
 }
 
-/* Calls that take at least so long; warms up on the way. */
+/* Number of calls that take at least `seconds`. Also warms up caches and predictors. */
 static size_t calls_lasting(const struct body *b, double seconds)
 {
     size_t calls = 1;
@@ -62,7 +62,7 @@ static double percentile_10(double *samples, size_t count)
     return samples[count / 10];
 }
 
-/* As long as the slowest body's single call: each gets the same share of the time. */
+/* About one call of the slowest body, so that all bodies get the same share of the time. */
 static double batch_seconds(const struct body *bodies, size_t count)
 {
     double longest = BATCH_SECONDS;
@@ -72,7 +72,7 @@ static double batch_seconds(const struct body *bodies, size_t count)
 
         if (bodies[i].threads > 1 && longest < THREADS_BATCH_SECONDS)
             longest = THREADS_BATCH_SECONDS;
-        if (longest < call / 2) /* the first call is a slow one */
+        if (longest < call / 2) /* the first call is slower than the rest */
             longest = call / 2;
     }
     return longest;

@@ -11,16 +11,17 @@
 #include "machine.h"
 
 /*
- * Between x and y modulo the page. Were they at like places, stores to an odd y would seem to
- * overlap the loads that follow, for a CPU compares the lower 12 bits first: on Zen 4 y = a * x
- * then takes 16 times as long, and hides what odd addresses cost. The third matrix is between them.
+ * Distances between x, third and y, modulo the page. A CPU first compares only the lower 12 bits of
+ * two addresses. If x and y had nearly the same ones, stores to an unaligned y would seem to
+ * overlap the loads that follow. On Zen 4 y = a * x then takes 16 times as long, which would hide
+ * the cost of unaligned addresses.
  */
 enum { HALF_PAGE = 2048, QUARTER_PAGE = 1024, HUGE_PAGE = 2 << 20, COMMON_CACHE = 32 << 20 };
 
 static struct memory memory;
 static size_t largest; /* 0: not known yet */
 
-/* Of x, for the gaps between rows and for odd addresses. */
+/* Bytes of a tensor with room for gaps between rows, and for unaligned addresses. */
 static size_t with_slack(size_t bytes) { return bytes + bytes / 16 + 4 * HALF_PAGE; }
 
 size_t memory_largest(void)
@@ -29,7 +30,7 @@ size_t memory_largest(void)
         const uint64_t cache = machine_last_level_cache();
         uint64_t bytes = 8 * (cache > 0 ? cache : COMMON_CACHE);
 
-        /* x, y, third and masks stay below half of the memory, and of 32 bits of addresses. */
+        /* All buffers together stay below half of the memory and of the address space. */
         while (bytes > machine_memory() / 8 || bytes > SIZE_MAX / 32)
             bytes /= 2;
         largest = (size_t)bytes;
@@ -40,9 +41,9 @@ size_t memory_largest(void)
 void memory_at_most(size_t bytes) { largest = bytes; }
 
 /*
- * Address space only, where that can be had: a page is there once it is touched. Huge pages, and
- * whole ones, for with small ones it is chance how much of a buffer of half the L2 cache stays in
- * it.
+ * Reserves only address space if the OS can: a page gets memory when it is first touched. Asks for
+ * huge pages: with small ones it depends on their addresses how much of a buffer of half the L2
+ * cache stays in it.
  */
 static void *reserve(size_t bytes)
 {
@@ -81,7 +82,7 @@ const struct memory *memory_buffers(void)
     return &memory;
 }
 
-/* 8 bytes of numbers in [1, 2). Read as f32, by the limit, those of all dtypes are normal or 0. */
+/* 8 bytes of numbers in [1, 2). The limit reads them as f32: then they are normal or 0 too. */
 static uint64_t numbers(bitdrop_dtype t, uint64_t fraction)
 {
     switch (t) {
@@ -97,7 +98,7 @@ static uint64_t numbers(bitdrop_dtype t, uint64_t fraction)
     return (0x3F80 | fraction) * 0x0001000100010001;
 }
 
-/* What is in a buffer. */
+/* The contents of a buffer. */
 struct contents {
     bitdrop_dtype t;
     size_t bytes;
@@ -107,7 +108,7 @@ struct contents {
 static struct contents third;
 static size_t uniforms; /* elements, in the memory of the third matrix */
 
-/* Notes that a buffer is to hold this; false if it does. */
+/* Records the new contents of a buffer. Returns false if it has them already. */
 static bool changes(struct contents *now, bitdrop_dtype t, size_t bytes, bool zeros)
 {
     if (now->bytes >= bytes && now->t == t && now->zeros == zeros)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The models of torch_models.py: small enough for two cores, with layers as wide as the originals have.
 
-A function takes p and returns a module and its inputs; the module returns the loss. p is that of most dropouts; where
-the paper of a model drops more, so does the model.
+Each function takes p and returns a module and its inputs. The module returns the loss. Most dropouts use p. A model
+whose paper drops more uses 2 p or 5 p.
 """
 
 import itertools
@@ -16,7 +16,7 @@ Built = tuple[nn.Module, dict[str, Tensor]]
 
 
 class Loss(nn.Module):
-    """A model of transformers, of which only the loss is wanted."""
+    """Wraps a model of transformers, and returns only its loss."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Loss(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Cross-entropy of what a model of one input returns."""
+    """Wraps a model with one input, and returns the cross-entropy of its output."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def tokens(*shape: int) -> Tensor:
 
 
 def bert(p: float, batch: int, length: int) -> Built:
-    """Two layers as wide as BERT-base's. The last 1/8 of every second text is padding, as in any batch of texts."""
+    """Two layers as wide as BERT-base's. The last 1/8 of every second text is padding, as batches of texts have it."""
     import transformers
 
     config = transformers.BertConfig(
@@ -56,7 +56,7 @@ def bert(p: float, batch: int, length: int) -> Built:
 
 
 def gpt2(p: float) -> Built:
-    """Two layers as wide as GPT-2's smallest."""
+    """Two layers as wide as those of the smallest GPT-2."""
     import transformers
 
     config = transformers.GPT2Config(
@@ -67,7 +67,7 @@ def gpt2(p: float) -> Built:
 
 
 def t5(p: float) -> Built:
-    """Two and two layers as wide as T5-small's."""
+    """Two encoder layers and two decoder layers, as wide as T5-small's."""
     import transformers
 
     config = transformers.T5Config(
@@ -93,7 +93,7 @@ def vit(p: float) -> Built:
 
 
 def whisper(p: float) -> Built:
-    """Two and two layers as wide as Whisper-tiny's, on 30 seconds of sound."""
+    """Two encoder layers and two decoder layers, as wide as Whisper-tiny's, on 30 seconds of sound."""
     import transformers
 
     config = transformers.WhisperConfig(
@@ -107,7 +107,7 @@ def whisper(p: float) -> Built:
 
 
 class GCN(nn.Module):
-    """Graph convolutions (Kipf 2017): dropout before each, then neighbours are summed."""
+    """Graph convolutions (Kipf 2017): each layer drops, multiplies by its weights, and sums over neighbours."""
 
     def __init__(self, p: float, *widths: int) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class GCN(nn.Module):
 
 
 def gcn(p: float) -> Built:
-    """Cora's size: 2,708 nodes of 1,433 features, 10,556 edges. p = 0.5."""
+    """As large as Cora: 2,708 nodes with 1,433 features, 10,556 edges. Drops with 5 p."""
     nodes, edges = 2708, 10_556
     source, target = torch.randint(nodes, (2, edges)).unbind()
     degree = torch.bincount(target, minlength=nodes).clamp(min=1)
@@ -133,7 +133,7 @@ def gcn(p: float) -> Built:
 
 
 class TextLSTM(nn.Module):
-    """A language model (Zaremba 2014): dropout between the layers of the LSTM, and on both of its ends."""
+    """A language model (Zaremba 2014): dropout before, between and after the layers of the LSTM."""
 
     def __init__(self, p: float, width: int) -> None:
         super().__init__()
@@ -147,20 +147,20 @@ class TextLSTM(nn.Module):
 
 
 def lstm(p: float) -> Built:
-    """Two layers of width 200, 35 tokens, p = 0.5."""
+    """Two layers of width 200, 35 tokens. Drops with 5 p."""
     x = tokens(20, 35)
     return Classifier(TextLSTM(5 * p, 200)), {"x": x, "labels": x.roll(-1, 1)}
 
 
 def mlp(p: float) -> Built:
-    """Digits (Srivastava 2014): p = 0.2 at the input and 0.5 in two hidden layers of 1,024."""
+    """For digits (Srivastava 2014): two hidden layers of 1,024. Drops with 2 p at the input and 5 p in these layers."""
     layers: list[nn.Module] = [nn.Dropout(2 * p), nn.Linear(784, 1024), nn.ReLU(), nn.Dropout(5 * p)]
     layers += [nn.Linear(1024, 1024), nn.ReLU(), nn.Dropout(5 * p), nn.Linear(1024, 10)]
     return Classifier(nn.Sequential(*layers)), {"x": torch.randn(512, 784), "labels": torch.randint(10, (512,))}
 
 
 class Mixing(nn.Module):
-    """Two layers with dropout after each, over tokens or over channels."""
+    """A residual block: an MLP over tokens or over channels, with dropout after each of its two layers."""
 
     def __init__(self, p: float, width: int, size: int, hidden: int, over_tokens: bool) -> None:
         super().__init__()

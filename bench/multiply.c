@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * y = a * x, compiled once for each ISA, with VEC_H as its vocabulary. MULTIPLY is
- * the beginning of the names. The baseline has no vocabulary; its few words are written here, and
- * only x86 has them.
+ * y = a * x, compiled once for each ISA. VEC_H is the vec.h of the ISA, MULTIPLY the prefix of the
+ * names. The baseline has no vec.h. Its functions for SSE2 are defined here; a baseline without
+ * SSE2 has only the plain loop.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -31,7 +31,7 @@ static void multiply(size_t n, float a, const float *restrict x, float *restrict
         y[i] = a * x[i];
 }
 
-/* Stores through the caches: what the compiler makes of the plain loop. */
+/* The plain loop, which the compiler may vectorise. Stores through the caches. */
 void CACHED(const struct loop_arguments *a) { multiply(a->n, a->scale, a->x, a->y); }
 
 #if !defined(VEC_H) && defined(__SSE2__)
@@ -51,14 +51,14 @@ static inline void stream_fence(void) { _mm_sfence(); }
 #if defined(VEC_H) || defined(__SSE2__)
 enum { LINE = 64 / sizeof(float) };
 
-/* Prefetches `ahead` bytes ahead; 0: not. */
+/* Prefetches the line `ahead` bytes after p, or nothing if `ahead` is 0. */
 static void prefetch(const float *p, size_t ahead)
 {
     if (ahead > 0)
         __builtin_prefetch((const void *)((uintptr_t)p + ahead));
 }
 
-/* Elements in front of the first whole vector of y. */
+/* Number of elements up to the first vector of y that is aligned. */
 static size_t head_of(const struct loop_arguments *a)
 {
     const size_t past = (uintptr_t)a->y % sizeof(f32_vec) / sizeof(float);
@@ -67,7 +67,7 @@ static size_t head_of(const struct loop_arguments *a)
     return to_vector < a->n ? to_vector : a->n;
 }
 
-/* Lines of y from the first whole vector on, by one kind of stores. */
+/* y = a * x, line by line and by `store` from the first aligned vector of y on. */
 static inline __attribute__((always_inline)) void multiply_lines(const struct loop_arguments *a,
                                                                  void (*store)(void *p, f32_vec v),
                                                                  size_t x_ahead, size_t y_ahead)
@@ -101,7 +101,8 @@ void STREAMED(const struct loop_arguments *a)
     stream_fence();
 }
 
-/* Four pages in turn by stores past the caches, as glibc's memcpy does it, and no prefetching. */
+/* Goes through four pages in turn and stores past the caches, as glibc's memcpy does, but does not
+ * prefetch. */
 void IN_TURN(const struct loop_arguments *a)
 {
     enum { PAGE = 4096 / sizeof(float), PAGES = 4 * PAGE, TURN = 8 * LINE };

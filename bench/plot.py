@@ -19,7 +19,7 @@ matplotlib.rcParams.update({
     "axes.spines.top": False,
     "axes.spines.right": False,
 })
-from matplotlib import pyplot  # noqa: E402  (after the choice of a backend)
+from matplotlib import pyplot  # noqa: E402  (the backend must be chosen first)
 
 CURVE = "p=0.1/rounds=10/auto"
 COLOURS = {"avx512": "#1f5fa8", "avx2": "#2e9e6b", "neon": "#1f5fa8", "scalar": "#d9822b"}
@@ -27,7 +27,7 @@ BYTES = {"f32": 4, "f64": 8, "f16": 2, "bf16": 2}
 
 
 def curves(results, dtype):
-    """{isa: [(bytes of x, GB/s)]}, and the same of the limit. GB/s count x and y, no mask."""
+    """{isa: [(bytes of x, GB/s)]}, and such a list of the limit. GB/s count x and y, but not the mask."""
     lines, limit = {}, {}
     for run in results["benchmarks"]:
         name = run["name"].split("/")
@@ -54,7 +54,7 @@ def size_label(size):
 
 
 def mark_caches(axes, context):
-    """Where x and y together fill a cache."""
+    """Mark the sizes at which x and y together fill a cache."""
     for cache in context["caches"]:
         if cache["type"] == "Instruction":
             continue

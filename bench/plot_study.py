@@ -10,14 +10,14 @@ import statistics
 import sys
 from pathlib import Path
 
-from plot import pyplot  # in its style
+from plot import pyplot  # plot.py sets the style
 
 COLOURS = {"validation": "#d9822b", "test": "#1f5fa8"}
 UNITS = {"accuracy": "accuracy, share of right answers", "loss": "loss, nats a digit"}
 
 
 def spread(rows, column):
-    """p, and over the seeds the mean and the standard deviation of a column."""
+    """[(p, mean, standard deviation)] of a column, over the seeds."""
     values = {}
     for row in rows:
         values.setdefault(float(row["p"]), []).append(float(row[column]))
@@ -38,12 +38,12 @@ def draw(axes, rows, what):
 
 
 def mark_choices(axes, rows):
-    """How many seeds chose each p, which they did by validation accuracy: along the lower edge."""
+    """Write along the lower edge how many seeds chose each p. A seed chooses by validation accuracy."""
     chosen = [float(row["p"]) for row in rows if row["chosen"] == "1"]
     for p in sorted(set(chosen)):
         axes.annotate(str(chosen.count(p)), (p, 0), xycoords=("data", "axes fraction"), xytext=(0, 3),
                       textcoords="offset points", horizontalalignment="center", fontsize=8, color="#777777")
-    axes.annotate("chosen by so many seeds:", (0, 0), xycoords=("data", "axes fraction"), xytext=(-4, 3),
+    axes.annotate("seeds that chose it:", (0, 0), xycoords=("data", "axes fraction"), xytext=(-4, 3),
                   textcoords="offset points", fontsize=8, color="#777777")
 
 

@@ -20,13 +20,13 @@ matplotlib.rcParams.update({
     "axes.spines.right": False,
     "axes.spines.left": False,
 })
-from matplotlib import pyplot  # noqa: E402  (after the choice of a backend)
+from matplotlib import pyplot  # noqa: E402  (the backend must be chosen first)
 
 WAYS = {"stock": ("PyTorch", "#777777"), "patch": ("patch()", "#d9822b"), "enable": ("enable()", "#1f5fa8")}
 
 
 def panel(axes, rows, title):
-    """A line for each model, and a dot on it for each way."""
+    """Draw a line for each model, and on it a dot for each of WAYS."""
     for y, row in enumerate(reversed(rows)):
         ratios = {way: row["ms"][way] / row["ms"]["none"] for way in WAYS if way in row["ms"]}
         axes.plot([min(ratios.values()), max(ratios.values())], [y, y], color="#dddddd", linewidth=2, zorder=1)

@@ -10,10 +10,10 @@
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t posted, finished;
-    unsigned started;     /* threads beside the caller */
-    unsigned long job;    /* number of the latest one */
-    unsigned wanted;      /* of the job: threads, the caller among them */
-    unsigned outstanding; /* of these, still at work */
+    unsigned started;     /* threads, without the caller of pool_run */
+    unsigned long job;    /* number of the latest job */
+    unsigned wanted;      /* threads of this job, with the caller */
+    unsigned outstanding; /* started threads that have not finished this job */
     pool_work *work;
     void *argument;
 } pool = {.mutex = PTHREAD_MUTEX_INITIALIZER,

@@ -8,7 +8,7 @@
 
 namespace
 {
-// The bodies print their own rows.
+// Prints nothing, because the bodies print their rows themselves.
 class Silent : public benchmark::BenchmarkReporter
 {
   public:
@@ -20,7 +20,8 @@ void run(benchmark::State &state, shim_body *body, void *argument)
 {
     shim_result r{};
 
-    // Once: the body repeats by itself. cpu_time in the JSON is that of the whole body.
+    // One iteration, because the body repeats its calls itself. So cpu_time in the JSON is that of
+    // all calls.
     for (auto _ : state) {
         r = body(argument);
         state.SetIterationTime(r.seconds);

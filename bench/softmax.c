@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loops of softmax_loops.h, compiled once for each ISA, with VEC_H as its vocabulary and LOOPS
- * as their name. The plain loops are for the compiler to make vectors of.
+ * The loops of softmax_loops.h, compiled once for each ISA. VEC_H is the vec.h of the ISA, LOOPS
+ * the name of their list. The compiler vectorises the plain loops.
  */
 #include VEC_H
 
@@ -9,18 +9,18 @@
 
 extern const struct softmax_loops LOOPS;
 
-/* Of a whole number of vectors: what a library of vector math and separate loops come to. */
+/* A row of whole vectors, by a library of vector math and separate loops. */
 static void softmax_row(const float *restrict x, float *restrict y, size_t cols)
 {
-    float most[f32_LANES], sums[f32_LANES] = {0}, greatest = x[0], sum = 0;
+    float maxima[f32_LANES], sums[f32_LANES] = {0}, greatest = x[0], sum = 0;
 
     for (size_t k = 0; k < f32_LANES; k++)
-        most[k] = x[k];
+        maxima[k] = x[k];
     for (size_t i = 0; i < cols; i += f32_LANES)
         for (size_t k = 0; k < f32_LANES; k++)
-            most[k] = x[i + k] > most[k] ? x[i + k] : most[k];
+            maxima[k] = x[i + k] > maxima[k] ? x[i + k] : maxima[k];
     for (size_t k = 0; k < f32_LANES; k++)
-        greatest = most[k] > greatest ? most[k] : greatest;
+        greatest = maxima[k] > greatest ? maxima[k] : greatest;
     for (size_t i = 0; i < cols; i++)
         y[i] = 0.125F * (x[i] - greatest);
     for (size_t i = 0; i < cols; i += f32_LANES)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the softmax calls are held against, for one ISA each: rows of softmax.c. */
+/* The loops of softmax.c, which calls of softmax are compared with. */
 #ifndef BITDROP_BENCH_SOFTMAX_LOOPS_H
 #define BITDROP_BENCH_SOFTMAX_LOOPS_H
 
@@ -12,9 +12,9 @@ struct softmax_loop_arguments {
 };
 
 struct softmax_loops {
-    void (*softmax)(const struct softmax_loop_arguments *a);  /* of rows of f32, a pass a step */
-    void (*grad_f32)(const struct softmax_loop_arguments *a); /* y = x * prob * a, */
-    void (*grad_bf16)(const struct softmax_loop_arguments *a);
+    void (*softmax)(const struct softmax_loop_arguments *a);   /* f32; one pass for each step */
+    void (*grad_f32)(const struct softmax_loop_arguments *a);  /* y = 0.125 * prob * x, */
+    void (*grad_bf16)(const struct softmax_loop_arguments *a); /* which moves as many bytes */
 };
 
 /* NULL if there are none for the ISA. */

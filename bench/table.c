@@ -9,14 +9,16 @@
 void table_header(void)
 {
     puts(
-        "65,536 elements and one thread, unless a row ends in something else. Operations without a flat call are on rows of 1,024.\n"
-        "The limit is the fastest of memcpy and y = a * x (for each ISA, stores through and past the caches) on as many bytes of x,\n"
-        "timed in turn with the row: at 100 % dropout is free.\n");
+        "65,536 elements and one thread, if the end of a row states nothing else. Operations without a "
+        "flat call have rows of 1,024.\n"
+        "The limit is the fastest of memcpy and y = a * x (for each ISA, stores through and past the "
+        "caches) for as many bytes of x.\n"
+        "The row and its limit are measured in turns. 100 % means that dropout costs nothing.\n");
     printf("%-7s %-18s %-5s %5s %11s %8s %9s\n", "ISA", "operation", "dtype", "p", "ns/element",
            "GB/s", "of limit");
 }
 
-/* What a row says of a case beside the columns. */
+/* Prints, after the columns, how the case differs from the usual one. */
 static void print_unusual(const struct bench_case *c)
 {
     static const char *const stores[] = {"", "  cached", "  streaming"};
@@ -50,28 +52,28 @@ void table_row(const struct bench_case *c, struct timing t)
 }
 
 struct quick {
-    unsigned isas, timed;
+    unsigned isas, measured; /* bit isa each */
     double seconds;
 };
 
 static void quick_row(const struct bench_case *c, void *argument)
 {
     struct quick *q = argument;
-    struct bench_case timed = *c;
+    struct bench_case copy = *c;
     const bool loop = c->kind != OPERATION;
 
     if (!list_in_quick(c) || !(loop || q->isas >> c->isa & 1))
         return;
-    table_row(c, limit_time(&timed, q->seconds));
-    q->timed |= loop ? 0 : 1U << c->isa;
+    table_row(c, limit_time(&copy, q->seconds));
+    q->measured |= loop ? 0 : 1U << c->isa;
 }
 
 unsigned table_quick(unsigned isas, double seconds)
 {
     struct quick q = {isas, 0, seconds};
 
-    memory_at_most(LIST_USUAL_N * sizeof(double)); /* a small board has little more */
+    memory_at_most(LIST_USUAL_N * sizeof(double)); /* enough for --quick, even on a small board */
     table_header();
     list_cases(quick_row, &q);
-    return q.timed;
+    return q.measured;
 }

@@ -12,7 +12,7 @@
 #include "pool.h"
 #include "target_rows.h"
 
-enum { IN_MEMORY = 0 /* as many elements as the largest tensor has */ };
+enum { IN_MEMORY = 0 /* stands for the number of elements of the largest tensor */ };
 
 static const struct target targets[] = {
     {.c = {OP_forward, F32, .p = 0.1, .n = IN_MEMORY}, .most = 1.15},
@@ -50,36 +50,36 @@ static const struct target targets[] = {
     {.c = {OP_forward, F32, .p = 0.1, .n = 4 << 20, .stores = BITDROP_STORES_CACHED},
      .against = {.kind = LIMIT, F32, .n = 4 << 20},
      .most = 1.2},
-    {.c = {OP_mask, F32, .p = 0.1, .n = L2}, /* against one without late planes */
+    {.c = {OP_mask, F32, .p = 0.1, .n = L2}, /* compared with a mask without late planes */
      .against = {OP_mask, F32, .p = 27.0 / 256, .n = L2},
      .most = 1.25},
     {.c = {OP_mask, F32, .p = 0.1, .n = L2, .rounds = 7},
      .against = {OP_mask, F32, .p = 27.0 / 256, .n = L2, .rounds = 7},
      .most = 1.35},
-    {.c = {OP_mask, F32, .p = 0.1, .n = L2, .form = FORM_PIECES}, /* against a long row */
+    {.c = {OP_mask, F32, .p = 0.1, .n = L2, .form = FORM_PIECES}, /* compared with a flat call */
      .against = {OP_mask, F32, .p = 0.1, .n = L2},
      .most = 1.3},
     {.c = {OP_mask, F32, .p = 0.1, .n = L2, .form = FORM_NARROW},
      .against = {OP_mask, F32, .p = 0.1, .n = L2},
      .most = 2},
-    {.c = {OP_forward, F32, .p = 0.1, .n = 512 * 100, .form = FORM_RAGGED}, /* an element */
+    {.c = {OP_forward, F32, .p = 0.1, .n = 512 * 100, .form = FORM_RAGGED}, /* time per element */
      .against = {OP_forward, F32, .p = 0.1, .n = 512 * 128, .form = FORM_SHORT},
      .scale = 1.28,
      .most = 1.5},
     {.c = {OP_forward, F32, .p = 0.1, .n = 100},
      .against = {OP_forward, F32, .p = 0.1, .n = 128},
      .most = 1.15},
-    {.c = {OP_forward, F32, .p = 0.1, .n = 2048}, /* an element, against one of a long run */
+    {.c = {OP_forward, F32, .p = 0.1, .n = 2048}, /* time per element, compared with a long call */
      .against = {OP_forward, F32, .p = 0.1, .n = L2},
      .scale = (double)L2 / 2048,
      .most = 1.3},
-    {.c = {OP_forward, F32, .p = 0.1, .n = 128}, /* 100 ns where the limit takes 0.07 an element */
+    {.c = {OP_forward, F32, .p = 0.1, .n = 128}, /* 100 ns if the limit needs 0.07 per element */
      .against = {.kind = LIMIT, F32, .n = L2},
      .scale = (double)L2 * 0.07 / 100,
      .most = 1},
 };
 
-/* In L2, of each of the dtypes below. Fused operations are held against plain dropout. */
+/* In L2, for each of fused_dtypes. Fused operations are compared with plain dropout. */
 static const struct target fused_targets[] = {
     {.c = {OP_forward_add, .form = FORM_NO_BIAS}, .against = {.op = OP_forward}, .most = 1.1},
     {.c = {OP_forward_add, .form = FORM_ROWS}, .against = {.op = OP_forward}, .most = 1.2},
@@ -163,8 +163,7 @@ static void fused_rows(bitdrop_isa isa, double seconds)
         }
 }
 
-/* How much longer odd addresses or offsets take, against how much longer the limit takes on them.
- */
+/* The slowdown by unaligned addresses or an odd offset, divided by the slowdown of the limit. */
 static void odd_row(enum bitdrop_operation op, bool pointers, bool offset, bitdrop_isa isa,
                     double seconds)
 {
@@ -191,8 +190,9 @@ static void odd_row(enum bitdrop_operation op, bool pointers, bool offset, bitdr
 }
 
 /*
- * An operation without a flat call in memory, against plain dropout times the bytes that it moves,
- * or against itself in L2 if that is slower: then it does not wait for memory.
+ * An operation without a flat call, on tensors in memory. The reference is plain dropout, scaled to
+ * as many bytes. If the operation takes longer than that in L2, it does not wait for memory, and
+ * the reference is its time in L2.
  */
 static void memory_row(struct bench_case c, double seconds)
 {
@@ -215,7 +215,7 @@ static void memory_row(struct bench_case c, double seconds)
         print_at_most(&c, time[0], time[0] / reference, 1.1);
 }
 
-/* Whatever operations there are. */
+/* A row for each operation without a flat call. */
 static void memory_rows(bitdrop_isa isa, double seconds)
 {
     for (size_t t = 0; t < FUSED_DTYPES; t++)
@@ -229,8 +229,9 @@ static void memory_rows(bitdrop_isa isa, double seconds)
 }
 
 /*
- * Work that needs nothing of the memory, and all that a core can do of it at once: two threads do
- * it twice as fast, unless they share a core. One multiplication after another would not show that.
+ * Arithmetic that needs no memory and keeps a core fully busy. Two threads do it twice as fast,
+ * unless they share a core. A single chain of multiplications would not show that, because it
+ * leaves units of the core idle.
  */
 struct alu {
     unsigned threads;
@@ -259,7 +260,7 @@ static void alu_run(void *argument, size_t calls)
     pool_run(a->threads, alu_work, a);
 }
 
-/* Best throughput of two threads, each with the work of one, over that of one. */
+/* The best ratio of the throughput of two threads to that of one. Each does the work of one. */
 static double best_of_pairs(struct body one, struct body two, double seconds)
 {
     enum { PAIRS = 5 };
@@ -305,7 +306,8 @@ unsigned targets_run(bitdrop_isa isa, double seconds)
 {
     printf("%s\n\n", machine_cpu_name());
     puts(
-        "ns are of an element, or of a call below 2048 elements. The reference, mostly the limit, is what the ratio is to.\n");
+        "ns are for an element, or for a call of less than 2048 elements. ratio = ns / reference. The "
+        "reference is mostly the limit.\n");
     printf("%-67s %9s %9s %8s\n", "", "ns", "reference", "ratio");
     for (size_t i = 0; i < COUNT(targets); i++)
         ratio_row(&targets[i], isa, seconds);

@@ -4,8 +4,8 @@
 
 #include "bitdrop/bitdrop.h"
 
-/* Measures what bitdrop must reach with this ISA, prints a row for each, and tells how many fail.
- * Each side of a row takes `seconds`. */
+/* Measures the targets for this ISA, prints a row for each, and returns how many are missed. Each
+ * side of a row is measured for `seconds`. */
 unsigned targets_run(bitdrop_isa isa, double seconds);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The targets of attention: dropout in it costs next to nothing. */
+/* The targets of attention: dropout in it must cost almost nothing. */
 #include <stdio.h>
 
 #include "attention.h"
 #include "measure.h"
 #include "target_rows.h"
 
-/* A forward and a backward call with dropout, against the same without. */
+/* A forward and a backward call with dropout, compared with the same calls without. */
 static void attention_dropout_row(bitdrop_isa isa, bitdrop_dtype t, double most, double seconds)
 {
     struct attention_case with = {&attention_sizes[ATTENTION_T512], isa, t, 0.1}, without = with;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The targets of operations with vector math, in L2. */
+/* The targets of operations that need vector math, in L2. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,13 +9,13 @@
 #include "softmax_loops.h"
 #include "target_rows.h"
 
-/* Vector math on as many f32 as the calls beside it have elements. */
+/* Vector math on as many f32 as the calls that are compared with it have elements. */
 static struct bench_case math_case(enum math math, bitdrop_isa isa)
 {
     return (struct bench_case){.kind = MATH, F32, .n = L2, .loop = math_loop_of(math, isa)};
 }
 
-/* What the softmax calls are held against. */
+/* A loop that calls of softmax are compared with. */
 struct softmax_reference {
     void (*loop)(const struct softmax_loop_arguments *a);
     struct softmax_loop_arguments arguments;
@@ -29,23 +29,26 @@ static void run_softmax_reference(void *argument, size_t calls)
         r->loop(&r->arguments);
 }
 
-/* A call of c, against the sum of a body and of a call beside it. */
-static void softmax_row(struct bench_case c, struct body body, struct bench_case beside,
-                        double most, double seconds)
+/* The time of c, compared with the sum of the times of a body and of another case. */
+static void softmax_row(struct bench_case c, struct body body, struct bench_case other, double most,
+                        double seconds)
 {
     double time[3];
 
-    c.n = beside.n = L2;
-    c.p = beside.p = 0.1;
-    beside.isa = c.isa;
-    case_prepare(&beside);
+    c.n = other.n = L2;
+    c.p = other.p = 0.1;
+    other.isa = c.isa;
+    case_prepare(&other);
     case_prepare(&c);
-    measure((struct body[]){{case_repeat, &c, 1}, body, {case_repeat, &beside, 1}}, 3, seconds,
+    measure((struct body[]){{case_repeat, &c, 1}, body, {case_repeat, &other, 1}}, 3, seconds,
             time);
     print_at_most(&c, time[0], time[0] / (time[1] + time[2]), most);
 }
 
-/* Against exp and plain dropout, separate passes, and a pass of as many bytes and a mask. */
+/*
+ * Forward calls are compared with exp and plain dropout, and with separate passes and plain
+ * dropout. Backward calls are compared with a pass over as many bytes, and a mask.
+ */
 static void softmax_rows(bitdrop_isa isa, double seconds)
 {
     const struct softmax_loops *loops = softmax_loops_of(isa);
@@ -103,7 +106,10 @@ static void print_pair(const struct pair *pair, double time, double reference, d
               "<=", most, time / reference <= most);
 }
 
-/* Against an exp for each call and both calls of plain dropout, and GELU against GELU_TANH. */
+/*
+ * GELU_TANH and SiLU, forward and backward, are compared with plain dropout and an exp for each
+ * call. GELU is compared with GELU_TANH.
+ */
 static void activation_rows_of(bitdrop_isa isa, bitdrop_dtype t, double seconds)
 {
     struct pair plain = pair_of(OP_forward, OP_backward, FORM_FLAT, t, isa);
@@ -130,7 +136,7 @@ static void activation_rows_of(bitdrop_isa isa, bitdrop_dtype t, double seconds)
     print_pair(&gelu, time[2] + time[3], time[4] + time[5], 2);
 }
 
-/* Where exp is SLEEF's. */
+/* Only if exp is SLEEF's. */
 static void activation_rows(bitdrop_isa isa, double seconds)
 {
     if (softmax_loops_of(isa) == NULL || strcmp(bitdrop_math(), "libm") == 0)
@@ -139,7 +145,7 @@ static void activation_rows(bitdrop_isa isa, double seconds)
         activation_rows_of(isa, fused_dtypes[t], seconds);
 }
 
-/* Noise against the vector math in it, which has one log and one sincospi for two elements. */
+/* Noise, compared with the vector math in it: one log and one sincospi for two elements. */
 static void noise_row(bitdrop_isa isa, double seconds)
 {
     const struct target row = {.c = {OP_gaussian, F32, .p = 0.1, .n = L2, .form = FORM_ROWS},

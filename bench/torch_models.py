@@ -3,9 +3,9 @@
 
     ./dev bench --models [--compiled] [--losses STEPS] ...
 
-installs PyTorch and transformers into build/engines-venv, and runs this file there. models.py builds the models: their
-weights are random, and none are downloaded. Each way runs in a process of its own. The processes take turns, a step
-each, so that what else the machine does meets all of them.
+installs PyTorch and transformers into build/engines-venv, and runs this file there. models.py builds the models. Their
+weights are random, so nothing is downloaded. Each way runs in a process of its own. The processes take turns, a step
+each, so that other load on the machine affects all of them alike.
 """
 
 import argparse
@@ -31,14 +31,14 @@ from torch import Tensor
 WAYS = ("stock", "patch", "enable", "none")
 TITLES = {"stock": "PyTorch", "patch": "patch()", "enable": "enable()", "none": "no dropout"}
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
-P = 0.1  # of most models; a few take twice or five times as much, as their papers do
+P = 0.1  # of most dropouts; a few use 2 P or 5 P, as their papers do
 SEEDS = (1, 2, 3)
 
 # ---- One way, in a process of its own.
 
 
 class Way:
-    """A model in one of WAYS, and what is measured of it. Each method is a command that the parent sends."""
+    """A model in one of WAYS, and its measurements. The parent process calls the methods by their names."""
 
     def __init__(self, name: str, way: str, dtype: str, compiled: bool, threads: int) -> None:
         torch.set_num_threads(threads)
@@ -60,12 +60,12 @@ class Way:
         self.restart()
 
     def restart(self) -> None:
-        """Weights and optimizer as they were."""
+        """Reset weights and optimizer to their first state."""
         self.model.load_state_dict(self.begin)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=True)
 
     def step(self) -> float:
-        """One training step, and its loss."""
+        """Take one training step, and return its loss."""
         loss = self.run(**self.inputs)
         loss.backward()
         self.optimizer.step()
@@ -78,7 +78,7 @@ class Way:
         return 1e3 * (time.perf_counter() - start)
 
     def losses(self, seed: int, steps: int) -> list[float]:
-        """A training run from the same weights, with this seed of dropout."""
+        """Train from the first state with this seed of dropout, and return the loss of each step."""
         self.restart()
         torch.manual_seed(seed)
         return [self.step() for _ in range(steps)]
@@ -103,7 +103,7 @@ class Way:
         return total
 
     def peak(self) -> int | None:
-        """Bytes that a step adds to the memory of the process at its worst; None where Linux does not tell."""
+        """The most bytes that a step adds to the memory of the process; None if the OS does not report it."""
         self.optimizer.zero_grad()
         gc.collect()
         with contextlib.suppress(OSError, AttributeError):
@@ -115,14 +115,14 @@ class Way:
         return None
 
     def dropped(self) -> int:
-        """Elements that PyTorch's own operators drop from in a forward pass of the model, not compiled here."""
+        """Elements that PyTorch's own dropout operators read in a forward pass of the model, which is not compiled."""
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profile:
             self.model(**self.inputs)
         names = ("aten::dropout", "aten::dropout_")  # attention and nn.LSTM call these too
         return sum(math.prod(event.input_shapes[0]) for event in profile.events() if event.name in names)
 
     def by_bitdrop(self) -> int:
-        """Elements that bitdrop's kernels drop from in a step, compiled or not."""
+        """Elements that bitdrop's dropout kernels read in a step of the model, compiled or not."""
         if self.way in ("stock", "none"):
             return 0
         import bitdrop.torch
@@ -147,7 +147,7 @@ def serve(connection: Connection, *arguments: Any) -> None:
             try:
                 way = way or Way(*arguments)
                 connection.send((getattr(way, method)(*rest), None))
-            except Exception as error:  # the parent says it
+            except Exception as error:  # the parent prints it
                 connection.send((None, f"{type(error).__name__}: {error}"))
 
 
@@ -168,7 +168,7 @@ class Ways:
             self.processes.append(process)
 
     def ask(self, way: str, method: str, *arguments: Any) -> Any:
-        """What this method of that way returns; None and a line on stderr if it raises."""
+        """Call a method of a way and return its result. If it raises, print the error and return None."""
         self.connections[way].send((method, *arguments))
         answer, error = self.connections[way].recv()
         if error:
@@ -185,40 +185,40 @@ class Ways:
 
 # ---- All ways of a model, and the table.
 
-Row = dict[str, Any]  # as it stands in the JSON
+Row = dict[str, Any]  # one of the "rows" in the JSON
 
 
 def measure(name: str, dtype: str, compiled: bool, args: argparse.Namespace) -> Row:
     """One row of the table."""
-    asked = Ways(name, args.ways, dtype, compiled, args.threads)
-    # The first step compiles and fills caches. A way that cannot take it is left out.
-    ways = [way for way in args.ways if asked.ask(way, "milliseconds") is not None]
+    processes = Ways(name, args.ways, dtype, compiled, args.threads)
+    # The first step compiles and fills caches. A way whose first step fails is left out.
+    ways = [way for way in args.ways if processes.ask(way, "milliseconds") is not None]
     row: Row = {"model": name, "title": MODELS[name][0], "dtype": dtype, "compiled": compiled}
     for what in ("by_bitdrop", "kept", "peak"):
-        row[what] = {way: asked.ask(way, what) for way in ways}
-    row["dropped"] = asked.ask("stock", "dropped") if "stock" in ways else None
+        row[what] = {way: processes.ask(way, what) for way in ways}
+    row["dropped"] = processes.ask("stock", "dropped") if "stock" in ways else None
     times: dict[str, list[float]] = {way: [] for way in ways}
     for i in range(args.rounds + 1):
         for j in range(len(ways)):
             way = ways[(i + j) % len(ways)]
-            times[way].append(asked.ask(way, "milliseconds"))
-    row["ms"] = {way: statistics.median(taken[1:]) for way, taken in times.items()}
+            times[way].append(processes.ask(way, "milliseconds"))
+    row["ms"] = {way: statistics.median(samples[1:]) for way, samples in times.items()}
     row["losses"] = {}
     if args.losses:
         for way in ("stock", "enable"):
             if way in ways:
-                row["losses"][way] = [asked.ask(way, "losses", seed, args.losses) for seed in SEEDS]
-    asked.close()
+                row["losses"][way] = [processes.ask(way, "losses", seed, args.losses) for seed in SEEDS]
+    processes.close()
     return row
 
 
-# Name in the JSON, name in the table, scale: the step, what is kept for the backward pass, the most memory that a step
-# adds, and the share of dropped elements that bitdrop has.
+# Name in the JSON, name in the table, scale. These are the time of a step, the bytes saved for the backward pass, the most
+# memory that a step adds, and the share of dropout's elements that bitdrop's kernels read.
 QUANTITIES = (("ms", "ms", 1.0), ("kept", "MB kept", 1e-6), ("peak", "MB at most", 1e-6), ("by_bitdrop", "%", 100.0))
 
 
 def three_digits(value: float | None) -> str:
-    """A number for the table."""
+    """A number with three digits, for the table."""
     if value is None:
         return "-"
     return f"{value:.0f}" if value >= 99.5 else f"{value:.3g}"
@@ -235,12 +235,12 @@ def cells(row: Row, ways: tuple[str, ...]) -> list[str]:
 
 
 def grouped(line: list[str], count: int) -> list[str]:
-    """A row of a Markdown table, where a cell holds a quantity of all ways."""
+    """A row of the Markdown table: the `count` cells of a quantity, one for each way, become one cell."""
     return line[:2] + [", ".join(line[i : i + count]) for i in range(2, len(line), count)]
 
 
 def print_table(rows: list[Row], ways: tuple[str, ...], markdown: bool) -> None:
-    """All rows: as Markdown, or as text where the quantity stands above its columns."""
+    """Print all rows: as Markdown, or as text with each quantity above its columns."""
     lines = [cells(row, ways) for row in rows]
     if markdown:
         head = ["model", "", *(name for _, name, _ in QUANTITIES)]
@@ -256,29 +256,29 @@ def print_table(rows: list[Row], ways: tuple[str, ...], markdown: bool) -> None:
 
 
 def print_losses(row: Row) -> None:
-    """How far apart the mean losses of both dropouts are, and how far apart PyTorch's seeds are."""
+    """Print how much the mean losses of both dropouts differ, and how much the losses of PyTorch's seeds differ."""
     stock, bitdrop = (list(zip(*row["losses"][way], strict=True)) for way in ("stock", "enable"))  # step by step
     apart = [abs(statistics.mean(a) - statistics.mean(b)) for a, b in zip(stock, bitdrop, strict=True)]
     spread = [max(a) - min(a) for a in stock]
     first, last, bitdrop_last = (statistics.mean(losses) for losses in (stock[0], stock[-1], bitdrop[-1]))
     print(
         f"{row['title']}, {row['dtype']}: from {first:.3f} to {last:.3f} (PyTorch) and {bitdrop_last:.3f} "
-        f"(bitdrop) in {len(stock)} steps. Means are {statistics.mean(apart):.4f} apart, at most {max(apart):.4f}; "
-        f"PyTorch's seeds {statistics.mean(spread):.4f}, at most {max(spread):.4f}"
+        f"(bitdrop) in {len(stock)} steps. Means differ by {statistics.mean(apart):.4f}, at most {max(apart):.4f}; "
+        f"PyTorch's seeds by {statistics.mean(spread):.4f}, at most {max(spread):.4f}"
     )
 
 
 def main() -> None:
-    """Measure, print, and write the JSON that plot_torch.py draws."""
+    """Measure, print, and write the JSON that plot_torch.py reads."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default=",".join(MODELS), help="some of %(default)s")
     parser.add_argument("--ways", default=",".join(WAYS), help="some of %(default)s")
     parser.add_argument("--dtype", default="f32,bf16", help="f32, bf16 or both (%(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--compiled", action="store_true", help="by torch.compile, which takes minutes for each model")
+    parser.add_argument("--compiled", action="store_true", help="use torch.compile, which takes minutes for each model")
     parser.add_argument("--rounds", type=int, default=11, help="steps of each way (%(default)s)")
     parser.add_argument("--losses", type=int, metavar="STEPS", default=0, help="also train with three seeds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to FILE")
     args = parser.parse_args()
     args.ways = tuple(args.ways.split(","))
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # none of the profiler's messages
@@ -300,7 +300,7 @@ def main() -> None:
 
 
 def cpu_name() -> str:
-    """As Linux calls it."""
+    """Name of the CPU in /proc/cpuinfo, or of its architecture."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

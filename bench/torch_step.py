@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""F.dropout against bitdrop.torch.dropout: forward + backward, in one process, taking turns.
+"""Compares F.dropout with bitdrop.torch.dropout: forward + backward, in one process, in turns.
 
 python bench/torch_step.py [--threads 1] [--p 0.1] [--rounds 15]
 """
@@ -29,21 +29,21 @@ def measure(n: int, dtype: torch.dtype, p: float, rounds: int) -> list[float]:
     """Median microseconds of a forward and a backward pass, in the order of NAMES."""
     x = torch.randn(n, dtype=dtype, requires_grad=True)
     dy = torch.randn(n, dtype=dtype)
-    rivals: tuple[Callable[[Tensor], Tensor], ...] = (
+    ways: tuple[Callable[[Tensor], Tensor], ...] = (
         lambda x: F.dropout(x, p),
         lambda x: bitdrop.torch.dropout(x, p),
         lambda x: bitdrop.torch.dropout(x, p, recompute=True),
     )
     calls = max(3, 500_000 // n)  # several milliseconds a round for F.dropout
-    times: list[list[float]] = [[] for _ in rivals]
+    times: list[list[float]] = [[] for _ in ways]
     for _ in range(rounds + 1):
-        for rival, taken in zip(rivals, times, strict=True):
-            step(rival, x, dy)  # not timed: it finds the memory and the caches as another has left them
+        for way, samples in zip(ways, times, strict=True):
+            step(way, x, dy)  # not timed, because the way before has changed what memory is free and what is cached
             start = time.perf_counter()
             for _ in range(calls):
-                step(rival, x, dy)
-            taken.append((time.perf_counter() - start) / calls * 1e6)
-    return [statistics.median(taken[1:]) for taken in times]  # the first round warms up
+                step(way, x, dy)
+            samples.append((time.perf_counter() - start) / calls * 1e6)
+    return [statistics.median(samples[1:]) for samples in times]  # the first round warms up
 
 
 def main() -> None:

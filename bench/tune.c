@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The program behind ./dev bench --tune: tries the choices of a struct bitdrop_tuning on this CPU,
- * prints what it found, and the line for the table in src/cpu/tuning.c.
+ * The program that `./dev bench --tune` runs. It tries the choices of a struct bitdrop_tuning on
+ * this CPU, and prints their times and the line for the table in src/cpu/tuning.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,21 +20,21 @@
 enum { KIB = 1 << 10, MIB = 1 << 20 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-#define GAIN 0.98 /* the product of a choice's ratios must be below it: the rest is noise */
+#define GAIN 0.98 /* the product of a choice's ratios must be below this: less may be noise */
 
 /* A case with a tuning. */
 struct tuned {
     struct bench_case c;
     struct bitdrop_tuning tuning;
-    bool fresh_output; /* each call writes to other memory, as in training */
+    bool fresh_output; /* each call writes to memory after that of the last, as in training */
 };
 
 static void tuned_repeat(void *argument, size_t calls)
 {
-    static size_t at; /* of the output, in elements */
+    static size_t at; /* where the output begins, in elements */
     const struct tuned *t = argument;
     struct bench_case c = t->c;
-    const size_t room = memory_largest() / dtype_bytes(c.dtype);
+    const size_t available = memory_largest() / dtype_bytes(c.dtype);
 
     bitdrop_set_tuning(&t->tuning);
     if (!t->fresh_output) {
@@ -42,7 +42,7 @@ static void tuned_repeat(void *argument, size_t calls)
         return;
     }
     for (size_t i = 0; i < calls; i++) {
-        at = at + 2 * c.n > room ? 0 : at + c.n;
+        at = at + 2 * c.n > available ? 0 : at + c.n;
         c.y_skew = at;
         case_repeat(&c, 1);
     }
@@ -85,7 +85,7 @@ static void tune_streaming(struct bitdrop_tuning *chosen, double seconds)
     const size_t most = smaller(512 * MIB, memory_largest());
     size_t best = 0;
 
-    puts("\nStreaming stores: time by how far ahead the inputs are prefetched, against not at all");
+    puts("\nStreaming stores: time with inputs prefetched so far ahead / time without prefetching");
     printf("%-20s %7s %7s %7s %7s %7s\n", "", "not", "1 KiB", "2 KiB", "4 KiB", "8 KiB");
     for (size_t i = 0; i < COUNT(distances); i++) {
         ratio[i] = 1;
@@ -109,15 +109,15 @@ static void tune_streaming(struct bitdrop_tuning *chosen, double seconds)
     chosen->prefetch_ahead = chosen->streamed_inputs ? distances[best] : 2 * KIB;
 }
 
-/* With streaming stores and given bits. Sets whether pages are taken in turn. */
+/* With streaming stores and given bits. Sets whether calls go through four pages in turn. */
 static void tune_pages(struct bitdrop_tuning *chosen, double seconds)
 {
     struct bitdrop_tuning tunings[2] = {*chosen, *chosen};
     double ratio[2] = {1, 1};
 
     tunings[1].pages_in_turn = true;
-    puts("\nStreaming stores, backward p=0.1: time by whether four pages are taken in turn");
-    printf("%-20s %7s %7s\n", "", "not", "in turn");
+    puts("\nStreaming stores, backward p=0.1: time with four pages in turn / time with one");
+    printf("%-20s %7s %7s\n", "", "one", "in turn");
     for (unsigned t = 0; t < BITDROP_DTYPE_COUNT; t++) {
         struct bench_case c = {OP_backward, .dtype = (bitdrop_dtype)t, .p = 0.1};
 
@@ -134,10 +134,10 @@ static void tune_pages(struct bitdrop_tuning *chosen, double seconds)
 static void tune_cached(struct bitdrop_tuning *chosen, double seconds)
 {
     enum { NOTHING, INPUTS, OUTPUT, BOTH, CHOICES };
-    enum { LEAST = 1 * MIB }; /* what is smaller may be in L2, where prefetching costs 5 % */
+    enum { LEAST = 1 * MIB }; /* fewer bytes may be in L2, where prefetching costs 5 % */
     struct bitdrop_tuning tunings[CHOICES];
 
-    puts("\nCached stores, forward f32 p=0.1 and backward: time by what is prefetched");
+    puts("\nCached stores, forward f32 p=0.1 and backward: time with prefetching / time without");
     printf("%-20s %7s %7s %7s %7s\n", "", "nothing", "inputs", "output", "both");
     for (int i = 0; i < CHOICES; i++) {
         tunings[i] = bitdrop_tuning_none;
@@ -154,7 +154,7 @@ static void tune_cached(struct bitdrop_tuning *chosen, double seconds)
             struct bench_case c = {backward ? OP_backward : OP_forward, .dtype = BITDROP_F32};
 
             c.p = 0.1;
-            c.n = memory_largest() / sizeof(float); /* so that all outputs are present */
+            c.n = memory_largest() / sizeof(float); /* touches the memory of all outputs */
             case_prepare(&c);
             c.n = bytes / sizeof(float);
             c.stores = BITDROP_STORES_CACHED;
@@ -171,9 +171,9 @@ static void tune_cached(struct bitdrop_tuning *chosen, double seconds)
     }
 }
 
-/* A call after some integer work of about 16 us, or after none; or the work alone. */
+/* A call, and before it integer work of about 16 us if `pause`. */
 struct paused {
-    struct bench_case c; /* n = 0: the work alone */
+    struct bench_case c; /* n = 0: no call */
     bool pause;
 };
 
@@ -190,11 +190,11 @@ static void paused_repeat(void *argument, size_t calls)
     }
 }
 
-/* Sets up to how many elements AVX2 is faster than AVX-512. */
+/* Sets the largest number of elements for which AVX2 is faster than AVX-512. */
 static void tune_small(struct bitdrop_tuning *chosen, double seconds)
 {
-    puts("\nSmall calls of forward f32 p=0.1: time by AVX2 against AVX-512");
-    printf("%-20s %12s %12s\n", "elements", "in a row", "after pauses");
+    puts("\nSmall calls of forward f32 p=0.1: time of AVX2 / time of AVX-512");
+    printf("%-20s %12s %12s\n", "elements", "back to back", "after pauses");
     chosen->small_elements = 0;
     if (!bitdrop_isa_supported(BITDROP_ISA_AVX512))
         return;
@@ -224,7 +224,7 @@ static void tune_small(struct bitdrop_tuning *chosen, double seconds)
     }
 }
 
-/* Attention in bf16 by pairs, or by f32. */
+/* Attention in bf16, computed in pairs of bf16 or in f32. */
 struct tuned_attention {
     struct attention_case c;
     struct bitdrop_tuning tuning;
@@ -245,7 +245,7 @@ static void tune_pairs(struct bitdrop_tuning *chosen, double seconds)
     struct body bodies[2];
     double ratio = 1;
 
-    puts("\nAttention in bf16, p=0.1: time by pairs against f32");
+    puts("\nAttention in bf16, p=0.1: time with pairs / time with f32");
     chosen->bf16_pairs = false;
     if (!(bitdrop_known_isas() & UINT32_C(1) << BITDROP_AVX512_BF16))
         return;
@@ -268,6 +268,7 @@ static void tune_pairs(struct bitdrop_tuning *chosen, double seconds)
     chosen->bf16_pairs = ratio < GAIN;
 }
 
+/* Prints a number of bytes as src/cpu/tuning.c writes it. */
 static void print_bytes(size_t bytes)
 {
     if (bytes == SIZE_MAX)

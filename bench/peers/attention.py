@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attention, forward and backward, by bitdrop.torch and by PyTorch, in one process.
+"""Compares attention, forward and backward, of bitdrop.torch and of PyTorch, in one process.
 
-It needs a Python that has both, as `./dev test engines` makes it:
+It needs a Python that has both. `./dev test engines` installs one:
 
     build/engines-venv/bin/python bench/peers/attention.py [threads ...]
 
-Prints a table of milliseconds for each number of threads (1 and 2 by default): medians. The ways take turns, and each
-timed run follows one that is not timed. Both allocate what they return. PyTorch takes its fused kernel ("flash") only
-without dropout. BITDROP_ISA=avx2 and ATEN_CPU_CAPABILITY=avx2 show what the two make of an older CPU,
-with --dtypes=float32, because PyTorch refuses bfloat16 there.
+Prints a table of median milliseconds for each number of threads (1 and 2 by default). The two take turns. A step that
+is not timed comes before each timed step. Both allocate the tensors that they return. PyTorch uses its fused kernel
+("flash") only without dropout. BITDROP_ISA=avx2 and ATEN_CPU_CAPABILITY=avx2 run both as on an older CPU. Add
+--dtypes=float32 then, because PyTorch refuses bfloat16 there.
 """
 
 import argparse
@@ -31,7 +31,7 @@ WAYS = {
     "PyTorch": scaled_dot_product_attention,
 }
 COLUMNS = [(way, p) for way in WAYS for p in (0.1, 0.0)]
-PAUSE = 0.25  # seconds for which threads of PyTorch may go on to wait without sleeping
+PAUSE = 0.25  # seconds; after a step, threads of PyTorch may spin for some time before they sleep
 
 
 class Step:
@@ -46,7 +46,7 @@ class Step:
 
 
 def measure(steps, turns):
-    """Milliseconds of each: medians."""
+    """Median milliseconds of each step."""
     times = {column: [] for column in steps}
     for _ in range(turns):
         for column, step in steps.items():

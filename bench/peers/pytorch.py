@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Times the dropout of PyTorch, one thread, beside bitdrop: the columns of ./dev bench --quick.
+"""Measures the dropout of PyTorch with one thread, and prints the columns of ./dev bench --quick.
 
 usage: pytorch.py path/to/bitdrop-bench
 """
@@ -17,18 +17,18 @@ try:
     import torch
     from torch.nn.functional import dropout
 except ImportError as error:
-    sys.exit(f"{sys.executable} cannot import torch ({error}). To install it, in a virtual environment say:\n"
+    sys.exit(f"{sys.executable} cannot import torch ({error}). To install it, run in a virtual environment:\n"
              "    pip install torch==2.13.0")
 
 N = 65536
 P = 0.1
 DTYPES = {"f32": torch.float32, "f64": torch.float64, "f16": torch.float16, "bf16": torch.bfloat16}
-BATCH_SECONDS = 1e-3  # of Python calls
+BATCH_SECONDS = 1e-3  # at least
 SECONDS = 0.5
 
 
 def bitdrop_limits(program):
-    """Runs and prints bitdrop's rows; returns the seconds of the limit for each dtype."""
+    """Measure and print bitdrop's rows, and return the seconds of the limit for each dtype."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         subprocess.run([program, "--quick", f"--filter=^(forward|backward)/.*/p={P}/", f"--json={out.name}"],
                        check=True)
@@ -37,7 +37,7 @@ def bitdrop_limits(program):
 
 
 def seconds_of(call):
-    """The 10th percentile over batches, as bench/measure.c does."""
+    """Seconds of a call: the 10th percentile of batches, as in bench/measure.c."""
     def batch(calls):
         start = time.perf_counter()
         for _ in range(calls):
@@ -72,7 +72,7 @@ def main():
         print_row("forward", dtype, size, seconds_of(lambda: dropout(x, P, training=True)), limits[dtype])
         backward = seconds_of(lambda: torch.autograd.grad(y, x, dy, retain_graph=True))
         print_row("backward", dtype, size, backward, limits[dtype])
-    print(f"\nPyTorch {torch.__version__}; its GB/s count x and y, without its mask.")
+    print(f"\nPyTorch {torch.__version__}. The GB/s of its rows count x and y, but not the mask.")
 
 
 if __name__ == "__main__":
