@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """usage: tools/amalgamate.py folder [depfile]
 
-Writes the library as six files into the folder, for engines that copy sources: bitdrop.h, bitdrop.c with what every CPU
-runs, and a .c file for each other table of kernels. LICENSE and NOTICE go beside them. docs/vendoring.md is the guide.
+Writes the library as six files into the folder, for engines that copy sources: bitdrop.h, bitdrop.c with all code that
+every CPU can run, and a .c file for each other table of kernels. Also copies LICENSE and NOTICE. docs/vendoring.md is
+the guide.
 
-Each #include of our own files is replaced by the text of the file. One that has an include guard is written once into
-each .c file, a template as often as it is included. The output depends on nothing but the sources.
+Replaces each #include of our own files by the text of the file. A file with an include guard is written once into each
+.c file, and a template as often as it is included. The output depends only on the sources.
 """
 
 import re
@@ -16,8 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What each file is, and the sources in it, in the order of docs/design.md. gcc compiles all that comes behind the first
-# kernels at -O3, so they are last in bitdrop.c. In NEON they are last because they change how gcc for ARMv7 schedules.
+# For each file what it is, and the sources in it. Kernels are last in bitdrop.c, because gcc compiles everything after
+# the first ones at -O3. In NEON they are last because they change how gcc for ARMv7 schedules.
 FILES = {
     "bitdrop.c": (
         "the calls, and the kernels in plain C",
@@ -56,11 +57,11 @@ TOP_OF_C = """\
 #endif
 
 #ifdef __clang__
-#pragma clang diagnostic ignored "-Wunused-function" /* of what all kernels share, not all need everything */
+#pragma clang diagnostic ignored "-Wunused-function" /* no file uses all of the shared functions */
 #endif
 
 """
-# In front of the names that the header declares.
+# Written to the header before its declarations.
 PREFIXED = """
 /* -DBITDROP_PREFIX=engine_ puts engine_ before the name of each function, here and in the .c files. */
 #ifdef BITDROP_PREFIX
@@ -69,11 +70,11 @@ PREFIXED = """
 #define BITDROP_PREFIXED(name) BITDROP_PREFIXED_(BITDROP_PREFIX, name)
 """
 PUBLIC_HEADER = "bitdrop/bitdrop.h"
-LAST_INCLUDE = "#include <stdint.h>\n"  # of that
+LAST_INCLUDE = "#include <stdint.h>\n"  # of PUBLIC_HEADER
 
-# Ends the target of an ISA. Files that share a vec.h share the target too, so only the last of them ends it.
+# Ends `#pragma target` of an ISA. Sources that share a vec.h share the pragma, so only the last of them ends it.
 TARGET_END = "template/target_end.h"
-# Our sources define them and ask for them by #ifdef or #ifndef. The branches that are not taken are left out.
+# Macros that our sources define and test by #ifdef or #ifndef. The branches that are not taken are left out.
 SWITCHES = ("BITDROP_PARAMETERS", "WITH_AVX512_BF16")
 
 INCLUDE = re.compile(r'#include (?:"([^"]+)"|<([^>]+)>)')
@@ -86,7 +87,7 @@ read: list[Path] = []
 
 
 def text_of(path: Path) -> str:
-    """A file of ours without its licence, which is on top of each output."""
+    """The text of a file of ours without the line of its licence, which TOP has."""
     text = path.read_text()
     if not text.startswith(SPDX):
         sys.exit(f"{path} does not begin with its licence")
@@ -103,7 +104,7 @@ def find(name: str, includer: Path) -> Path:
 
 
 class Expansion:
-    """The text of a .c file, and the conditions around its next line: those of include guards and switches left out."""
+    """The text of a .c file so far, and the conditions around its next line, except include guards and SWITCHES."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -112,7 +113,7 @@ class Expansion:
         self.switched_on: set[str] = set()
 
     def is_written(self, name: str) -> bool:
-        """Whether a file was written where it can be seen from here. If not, it is about to be."""
+        """Whether a file was written under conditions that hold here too. If not, notes that it is written here."""
         places = self.places.setdefault(name, [])
         if any(self.conditions[: len(place)] == place for place in places):
             return True
@@ -120,7 +121,7 @@ class Expansion:
         return False
 
     def follow(self, directive: str, condition: str) -> None:
-        """Steps over an #if, #endif or the like."""
+        """Updates the conditions for an #if, #elif, #else or #endif."""
         if directive in ("elif", "else", "endif"):
             condition += " after " + self.conditions.pop()
         if directive == "endif":
@@ -130,8 +131,8 @@ class Expansion:
         self.conditions.append(f"{directive} {condition}")
 
     def lines(self, text: str) -> Iterator[str]:
-        """The lines of a file that its switches leave. A directive of many lines is one."""
-        branches: list[bool | None] = []  # of each #if around the line: whether it is taken; None if it is no switch
+        """The lines of a file, without SWITCHES and branches not taken. A directive of several lines is one line."""
+        branches: list[bool | None] = []  # for each #if around the line: whether it is taken; None: tests no switch
         for line in text.replace("\\\n", "\0").splitlines():
             directive, _, name = line.partition(" ")
             of_switch = name in SWITCHES
@@ -150,18 +151,18 @@ class Expansion:
                 yield line.replace("\0", "\\\n")
 
     def include(self, name: str, includer: Path) -> None:
-        """What stands in the place of #include "name"."""
+        """Replaces #include "name" by the text of the file, unless it was written before."""
         path = find(name, includer)
         has_guard = GUARD.search(text_of(path)) is not None
-        if name != PUBLIC_HEADER and not (has_guard and self.is_written(str(path))):  # the public header is on top
+        if name != PUBLIC_HEADER and not (has_guard and self.is_written(str(path))):  # TOP_OF_C includes that header
             self.add(path)
 
     def add(self, path: Path, ends_target: bool = True) -> None:
-        """Writes a file, and those that it includes."""
+        """Writes a file, and the files that it includes."""
         name = path.relative_to(ROOT).as_posix()
         text = text_of(path)
         has_guard = GUARD.search(text) is not None
-        depth = 0  # of the #if of this file
+        depth = 0  # number of #if of this file around the line
 
         self.text += f"/* ==== {name} ==== */\n"
         for line in self.lines(text):
@@ -181,14 +182,14 @@ class Expansion:
 
 
 def names_in(code: str) -> set[str]:
-    """Names of functions and objects. Those that linkers do not see may be among them."""
+    """Names of functions and objects, also some that are static."""
     code = COMMENT_OR_STRING.sub(" ", code)
     types = set(re.findall(r"\btypedef (?:struct |enum )?[^;({]*?\b(bitdrop_\w+)", code))
     return set(re.findall(r"(?<!struct )(?<!enum )\b(bitdrop_\w*[a-z0-9])\b", code)) - types
 
 
 def renaming(names: set[str]) -> str:
-    """What follows #ifdef BITDROP_PREFIX."""
+    """The lines after #ifdef BITDROP_PREFIX."""
     lines = [f"#define {name} BITDROP_PREFIXED({name})" for name in sorted(names)]
     return "\n".join([*lines, "#endif", ""])
 
@@ -221,7 +222,7 @@ def amalgamation() -> dict[str, str]:
 
 
 def main() -> None:
-    """Writes the files that the command line asks for."""
+    """Writes the files."""
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     folder = Path(sys.argv[1])

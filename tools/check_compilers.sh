@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_compilers.sh hashes libbitdrop.so.X.Y results compiler...
-# Compiles the library by hand with each compiler and each set of flags, and prints a table for docs/trust.md.
+# Compiles the library without meson, by each compiler and with each set of flags, and prints a table for docs/trust.md.
+# Checks that
 # - hashes (tests/hashes.c), which is linked to another build, prints the same ISAs and the same hashes of masks and
-#   values with that library in its place.
-# - tests/fast_math.c, compiled by each compiler with -ffast-math and without, finds the same masks and values.
-# - Each compiler refuses to compile the library with -ffast-math.
-# results is a folder. What was right is not compiled again until a source or the compiler changes.
+#   values when it loads the library compiled here,
+# - tests/fast_math.c, compiled with -ffast-math and without, finds the same masks and values,
+# - each compiler refuses to compile the library with -ffast-math.
+# results is a folder. A library that passed is not compiled again until a source or the compiler changes.
 set -eu
 
 hashes=$(realpath "$1") soname=$2 results=$3
@@ -24,7 +25,7 @@ wrong() {
     bad=$((bad + 1))
 }
 
-# compile_library compiler flag...: to by_hand.so in $work.
+# compile_library compiler flag...: writes by_hand.so in $work.
 compile_library() (
     cd "$work"
     rm -f ./*.o by_hand.so
@@ -33,10 +34,10 @@ compile_library() (
         "$@" -fPIC -shared -Wl,-soname,"$soname" -o by_hand.so ./*.o -lm
 )
 
-# with_library command...: with by_hand.so in the place of the library that it is linked to.
+# with_library command...: runs it with by_hand.so instead of the library that it is linked to.
 with_library() { LD_PRELOAD=$work/by_hand.so "$@"; }
 
-# try name compiler flag...: all checks with that library.
+# try name compiler flag...: compiles the library and checks it.
 try() {
     result=$results/$1
     shift
@@ -49,7 +50,7 @@ try() {
         wrong "$* does not compile the library"
         tail -n 20 "$result" >&2
     elif with_library ldd "$hashes" | grep -q libbitdrop; then
-        wrong "the library of $* was not taken"
+        wrong "$hashes did not load the library of $*"
     elif ! with_library "$hashes" >"$result" 2>&1 || ! diff "$results/here" "$result" >&2; then
         wrong "the ISAs or hashes of $*"
     else
@@ -59,7 +60,7 @@ try() {
     return 1
 }
 
-# call compiler: that program calls the same as one that was compiled with -ffast-math.
+# call compiler: checks that a program compiled with -ffast-math gets the same masks and values as one without.
 call() {
     result=$results/call-$1
     tried=$((tried + 1))
@@ -77,7 +78,7 @@ call() {
     sed 1d "$result-O2 -ffast-math" | diff "$work/usual" - >&2 || wrong "$1 -ffast-math: other masks or values"
 }
 
-# refuse compiler: the library itself is not compiled that way.
+# refuse compiler: checks that it does not compile the library with -ffast-math.
 refuse() {
     tried=$((tried + 1))
     "$1" -O2 -ffast-math -I"$source/include" -I"$source/src" -c -o "$work/fast.o" "$source/src/bitdrop.c" \

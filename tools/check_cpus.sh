@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_cpus.sh build-folder
-# Runs what ./dev check cpus has built on the CPUs that qemu plays, and prints tables for docs/trust.md.
-# - Every model of qemu-x86_64, models that lack a feature, and other architectures: AUTO is the ISA that is written
-#   here, and each ISA that runs has the hashes that it has on the CPU of this machine.
-# - A model of each ISA, and architectures that are in no other test: all checks of bitdrop-selftest.
-# An instruction that a CPU lacks ends a program. What was right is not run again until the program changes.
+# Runs the programs that ./dev check cpus has built on CPUs that qemu emulates, and prints tables for docs/trust.md.
+# - Every model of qemu-x86_64, models without a feature, and other architectures: AUTO must be the ISA that is written
+#   here, and each ISA must have the hashes that it has on the CPU of this machine.
+# - A model for each ISA, and architectures that no other test has: all checks of bitdrop-selftest must pass.
+# An instruction that a CPU does not have ends the program. A check that passed is not run again until the program
+# changes.
 set -eu
 
 build=$1
@@ -13,14 +14,14 @@ results=$build/trust/cpus
 mkdir -p "$results"
 tried=0 bad=0
 
-# wanted_isa model: what AUTO is on a model of qemu-x86_64 7.2, which has no AVX-512.
+# wanted_isa model: prints the ISA that AUTO must be on a model of qemu-x86_64 7.2, which has no AVX-512.
 wanted_isa() {
     case $1 in
-        # A part of the tier is missing, XCR0 cannot be read, or there is no leaf 7.
+        # A feature of AVX2's list is missing, XCR0 cannot be read, or CPUID has no leaf 7.
         *,-avx2 | *,-fma | *,-f16c | *,-bmi2 | *,-avx | *,-xsave | *,level=6) echo scalar ;;
         Opteron_G[123] | phenom | qemu64 | kvm64 | core2duo | Conroe | Penryn | Nehalem | Westmere) echo scalar ;;
         SandyBridge | IvyBridge | Opteron_G4) echo scalar ;; # AVX without AVX2
-        Opteron_G5) echo scalar ;;                           # FMA and F16C too
+        Opteron_G5) echo scalar ;;                           # AVX, FMA and F16C without AVX2
         Denverton | Snowridge) echo scalar ;;                # without AVX
         Haswell | Broadwell | Skylake-Client | Skylake-Server | Cascadelake-Server | Cooperlake) echo avx2 ;;
         Icelake-Server | KnightsMill | EPYC | EPYC-Rome | EPYC-Milan | Dhyana | max) echo avx2 ;;
@@ -36,7 +37,7 @@ wrong() {
 
 hashes_in() { grep -o 'mask hash [0-9a-f]*, value hash [0-9a-f]*' "$1" | sort -u; }
 
-# run name program [emulator option...]: runs it with $arguments, keeps what it prints, and compares the hashes.
+# run name program [emulator option...]: runs the program with $arguments, keeps its output, and compares the hashes.
 run() {
     result=$results/$1 program=$build/$2
     shift 2
@@ -57,7 +58,7 @@ run() {
     return 1
 }
 
-# choose isa text name folder [emulator option...]: what AUTO is there.
+# choose isa text name folder [emulator option...]: checks that AUTO is this ISA there.
 choose() {
     isa=$1 text=$2 name=$3 folder=$4
     shift 4
@@ -71,7 +72,7 @@ choose() {
     fi
 }
 
-# choose_x86 model
+# choose_x86 model: the same for a model of qemu-x86_64.
 choose_x86() {
     isa=$(wanted_isa "${1%-v[0-9]*}")
     case $isa in
@@ -81,7 +82,7 @@ choose_x86() {
     esac
 }
 
-# check text name folder [emulator option...]: a line with the checks of each ISA.
+# check text name folder [emulator option...]: runs bitdrop-selftest, and prints a row with its ISAs and cases.
 check() {
     text=$1 name=$2 folder=$3
     shift 3
@@ -124,7 +125,7 @@ sed 's/-v[0-9]*$//' "$results/chosen" | uniq -c | awk '{
     }
     END { for (isa in cpus) printf "| %s | %s |\n", isa, cpus[isa] }' | sort
 
-# ./dev test has all checks on AArch64, ARMv7 and s390x.
+# ./dev test runs all checks on AArch64, ARMv7 and s390x.
 printf '\n| all checks on | ISAs | cases |\n|---|---|---|\n'
 check 'x86-64 with musl, here' musl cpus-musl env
 check 'x86-64, Nehalem' Nehalem cpus-x86_64 qemu-x86_64 -cpu Nehalem

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Make the tables of "Coverage" in docs/trust.md from what gcovr --json wrote.
+"""Make the tables of "Coverage" in docs/trust.md from the JSON of gcovr.
 
-Exit status 1 if a line of src/ was not reached that EXPLAINED does not have. That is for a CPU with AVX512_BF16.
+The exit status is 1 if a line of src/ was not reached and is not in EXPLAINED, which is for CPUs with AVX512_BF16.
 """
 
 import collections
@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-# (file, text of the first line that is not reached): (how many lines, why)
+# (file, text of the first line that is not reached): (number of lines, why)
 EXPLAINED = {
     ("src/attention.c", "return BITDROP_ERR_RANGE;"): (
         1,
@@ -38,7 +38,7 @@ EXPLAINED = {
 
 
 class Folder:
-    """What was reached of the files of one folder."""
+    """Lines and branches of one folder: how many there are, and how many were reached."""
 
     def __init__(self) -> None:
         self.files = 0
@@ -46,7 +46,7 @@ class Folder:
         self.branches = [0, 0]
 
     def add(self, file: dict) -> None:
-        """Count a file of gcovr."""
+        """Add a file of gcovr's JSON to the counts."""
         lines = [line for line in file["lines"] if not line.get("gcovr/noncode")]
         branches = [branch for line in lines for branch in line["branches"]]
         self.files += 1
@@ -63,7 +63,7 @@ class Folder:
 
 
 def missed(file: dict) -> dict[str, int]:
-    """Return the text of the first line of each block of lines that was not reached, and how many it has."""
+    """Return the text of the first line of each block that was not reached, and the number of lines of the block."""
     source = Path(file["file"]).read_text().splitlines()
     blocks: dict[str, int] = {}
     first = ""
@@ -79,7 +79,7 @@ def missed(file: dict) -> dict[str, int]:
 
 
 def main() -> int:
-    """Print the tables, and what has no explanation."""
+    """Print the tables, and the blocks that EXPLAINED does not have."""
     files = json.loads(Path(sys.argv[1]).read_text())["files"]
     folders: dict[str, Folder] = collections.defaultdict(Folder)
     found = {}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What llvm-mca says of the hot loops of NEON (tools/mca_neon.c): instructions, and cycles on some CPUs.
+# Prints for the hot loops of NEON (tools/mca_neon.c) the number of instructions, and cycles on some CPUs by llvm-mca.
 # usage: [CC=aarch64-linux-gnu-gcc-14] [CFLAGS=...] [CPUS='neoverse-n2'] [MCAFLAGS=...] tools/mca.sh [aarch64|armv7]
 set -eu
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ case ${1:-aarch64} in
         cflags=${CFLAGS:--O3 -march=armv8-a}
         cpus=${CPUS:-cortex-a53 cortex-a72 neoverse-n1 neoverse-v1}
         ;;
-    armv7) # LLVM takes Cortex-A15 for an A9, and knows neither A7 nor A8
+    armv7) # LLVM models Cortex-A15 as A9, and has no model of A7 and A8
         triple=arm-linux-gnueabihf package=armhf comment=@ chains=1
         cflags=${CFLAGS:--O3 -march=armv7-a -mfpu=neon -fno-schedule-insns}
         cpus=${CPUS:-cortex-a9 cortex-a15 swift cortex-a57}
@@ -25,7 +25,7 @@ cc=${CC:-$triple-gcc}
 iterations=200
 mca=$(command -v llvm-mca-19 || command -v llvm-mca || true)
 
-# need file package: stops unless there is such a program.
+# need program package: stops if there is no such program.
 need() {
     command -v "${1:-none}" >/dev/null && return
     echo "tools/mca.sh needs $2; on Debian 12: apt-get install llvm-19 gcc-$triple libc6-dev-$package-cross" >&2
@@ -43,7 +43,7 @@ $cc -std=c11 $cflags -ffp-contract=off -fno-reorder-blocks -Iinclude -Isrc -S -o
 awk '/LLVM-MCA-BEGIN/ { bad += open; open = 1 } /LLVM-MCA-END/ { bad += !open; open = 0 } END { exit bad || !NR }' \
     "$dir/loops.s" || { echo "$cc moves code across the marks (clang does): use gcc" >&2; exit 1; }
 
-# Of each region: vector instructions, broadcasts to all lanes (ld1r, dup), loads and stores of the stack, and
+# Counts in each region: vector instructions, broadcasts to all lanes (ld1r, dup), loads and stores of the stack, and
 # all instructions.
 awk '/LLVM-MCA-BEGIN/ { region = $NF; next }
     /LLVM-MCA-END/ { print region, vector, broadcast, stack + 0, all; region = ""; vector = broadcast = stack = all = 0 }
@@ -55,7 +55,8 @@ awk '/LLVM-MCA-BEGIN/ { region = $NF; next }
     / v[0-9]+\.|\tv[0-9]+\.|^\tv[a-z.0-9]+\t[qd][0-9]/ { vector++ }' "$dir/loops.s" >"$dir/counts"
 
 for cpu in $cpus; do
-    # What it does not know are IT, which is no work, and LDM of core registers, which is not in the hot loops.
+    # llvm-mca skips instructions that it does not know: IT, which costs nothing, and LDM of core registers, which the hot
+    # loops do not have.
     # shellcheck disable=SC2086
     "$mca" -mtriple=$triple -mcpu="$cpu" -skip-unsupported-instructions=any ${MCAFLAGS:-} -iterations=$iterations \
         "$dir/loops.s" 2>"$dir/warnings" |
@@ -63,9 +64,9 @@ for cpu in $cpus; do
 done >"$dir/cycles"
 [ -s "$dir/cycles" ] || { cat "$dir/warnings" >&2; exit 1; }
 
-# The regions, and the sums that docs/performance.md gives. With p = 0.1 the first 8 bits of T are
-# 00011001, a run is 8 planes of 512 elements a chain, and a strip has 32. With ten rounds all strips are
-# applied in its planes; with seven half of them are left: 16 of 32 with two chains, 8 of 16 with one.
+# Prints the regions, and the sums that docs/performance.md has. With p = 0.1 the first 8 bits of T are 00011001. A
+# segment is 8 planes of 512 elements for each chain, and a strip has 32 elements. With ten rounds all strips are applied
+# between the rounds of a segment. With seven, half of them are left: 16 of 32 with two chains, 8 of 16 with one.
 awk -v cpus="$cpus" -v chains=$chains '
     function row(name, counts, cycles, format,   i) {
         printf "%-34s %-27s", name, counts
@@ -73,7 +74,7 @@ awk -v cpus="$cpus" -v chains=$chains '
             printf format, cycles[i]
         print ""
     }
-    function run(suffix, rounds,   i) {
+    function segment(suffix, rounds,   i) {
         for (i = 1; i <= n; i++)
             out[i] = (5 * c[cpu[i], "plane-" rounds "-0" suffix] + 3 * c[cpu[i], "plane-" rounds "-1" suffix])
     }
@@ -92,11 +93,11 @@ awk -v cpus="$cpus" -v chains=$chains '
         }
         print "\ncycles an element, p = 0.1, without late planes"
         for (rounds = 10; rounds >= 7; rounds -= 3) {
-            run("", rounds)
+            segment("", rounds)
             for (i = 1; i <= n; i++)
                 out[i] /= 512 * chains
             row("mask, " rounds " rounds", "", out, "%12.3f")
-            run("-f32", rounds)
+            segment("-f32", rounds)
             for (i = 1; i <= n; i++)
                 out[i] = (out[i] + (rounds == 7 ? 8 * chains * c[cpu[i], "strip-f32"] : 0)) / (512 * chains)
             row("forward f32, " rounds " rounds", "", out, "%12.3f")

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hot loops of NEON, marked for llvm-mca: tools/mca.sh compiles this to assembly. A region is
- * the body of a loop of the kernels, by the functions of the templates, but without branches: the
- * compiler is told the rounds and the bit of T, that strips never run out, and that they neither
- * stream nor prefetch. Each plane loads the keys, as it must where strips are stored.
+ * The hot loops of NEON, marked for llvm-mca. tools/mca.sh compiles this file to assembly. A region
+ * is the body of a loop of the kernels, made of the functions of the templates. It has no branches,
+ * because these are compile-time constants: the rounds, the bit of T, that there is a next strip,
+ * and that strips neither stream nor prefetch. Each plane loads the keys, as in the kernels, where
+ * stores to the output may change them.
  */
 #include "neon/vec.h"
 
@@ -11,11 +12,11 @@
 #define ISA BITDROP_ISA_NEON
 #include "template/table.h"
 
-/* Without operands they are taken to write memory, so that nothing moves across. */
+/* gcc assumes that asm without operands may write memory, so it moves no load or store across. */
 #define BEGIN(region) __asm__ volatile("# LLVM-MCA-BEGIN " region)
 #define END __asm__ volatile("# LLVM-MCA-END")
 
-/* Two rounds of all chains: with one the compiler would have to move registers. */
+/* Two rounds of all chains. With one round the compiler would have to move registers. */
 void loop_rounds(const uint32_t (*key)[2], const uint32_t (*end)[2], vec state[4 * CHAINS]);
 void loop_rounds(const uint32_t (*key)[2], const uint32_t (*end)[2], vec state[4 * CHAINS])
 {

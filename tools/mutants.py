@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Breaks src/ in one place after another, and runs the tests each time.
 
-A mutant is one changed place in one line. Only the objects that include the file are compiled, at -O0. A mutant that
-does not compile, or compiles to the same bytes, does not count. One that no test notices has survived: it wants a new
-test, or a row of the table in docs/trust.md, section Mutants, that says why no test can notice it.
+A mutant is one change in one line. Only the objects that include the file are compiled, at -O0. A mutant that does not
+compile, or compiles to the same bytes, does not count. A mutant that no test notices has survived. It needs a new test,
+or a row in the table of docs/trust.md, section Mutants, that says why no test can notice it.
 
-Results are kept in build/mutants while src/ and tests/ stay the same, so that a run goes on where the last one stopped.
+Results are kept in build/mutants while src/, tests/ and include/ stay the same. A later run continues from them.
 """
 
 import argparse
@@ -34,19 +34,19 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent
 WORK = SOURCE / "build/mutants"
 WORKERS = 2
 ISAS = ("avx512", "avx2", "scalar")  # the best first
-NOT_HERE = ("*/neon/*", "*/cpu_arm*", "*/cpu_unknown.c", "*/have.h")  # no test of this machine runs these
+NOT_HERE = ("*/neon/*", "*/cpu_arm*", "*/cpu_unknown.c", "*/have.h")  # no test on this machine runs these
 
-# Lines that change no value: hints to the compiler, and what the preprocessor alone reads.
+# Lines that change no value: hints to the compiler, and directives of the preprocessor.
 HINTS = re.compile(r"__builtin_expect|__builtin_prefetch|prefetch_lines|__attribute__|__asm__|_Static_assert|^\s*#")
 COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 
-# Each of two words takes the place of the other. Operators stand between spaces.
+# Each word is replaced by the other word of its pair. Operators have a space on both sides.
 SWAPPED = """
     == != | < <= | > >= | && || | + - | * / | << >> | & \\| | += -= | \\|= &= | ++ -- | true false
     slli srli | and or | max min | unpacklo unpackhi | stream store | stream storeu | fmadd fmsub | fnmadd fnmsub
     _CMP_NLE_UQ _CMP_LT_OQ | epi32 epi64 | movehl movelh | add sub | UNIT_ELEMENT UNIT_ROW | even odd | low high
 """
-# The first word becomes the second.
+# The first word is replaced by the second.
 REPLACED = """
     % / | ^ \\| | <= > | >= < | !( ( | xor or | andnot and | srai srli | maskz_mov mov | mul add | epu16 epi16
     _MM_FROUND_TO_NEAREST_INT _MM_FROUND_CUR_DIRECTION | _CMP_NEQ_OQ _CMP_EQ_OQ | _CMP_UNORD_Q _CMP_ORD_Q
@@ -62,14 +62,14 @@ FUNCTION = re.compile(r"^[A-Za-z_].*?(\w+|[TC]\(\w+\))\)?\(")
 
 
 def word(text: str) -> re.Pattern[str]:
-    """An operator between spaces, or a part of an identifier."""
+    """A pattern that finds an operator between spaces, or a part of an identifier."""
     if re.search(r"\w", text):
         return re.compile(rf"(?<![a-z0-9]){text}(?![a-z0-9])")
     return re.compile(re.escape(text) if text in ("++", "--", "!(") else rf"(?<=\s){re.escape(text)}(?=\s)")
 
 
 def rules() -> list[tuple[re.Pattern[str], str]]:
-    """What is replaced by what."""
+    """[(pattern, replacement)] of REPLACED and SWAPPED."""
     pairs = [(text, re.split(r" \| |\n", text.strip())) for text in (REPLACED, SWAPPED)]
     found = []
     for text, words in pairs:
@@ -90,7 +90,7 @@ def changes(line: str, blank: str) -> Iterator[str]:
     for pattern, other in RULES:
         found += [(m.start(), m.end(), other) for m in pattern.finditer(blank)]
     for m in re.finditer(r"(?<![\w.])(?<![ep][-+])(0x[0-9A-F]+|0|[1-9]\d*)(?=U?L?L?\b(?![.p]))", blank):
-        if ARRAY.match(blank):  # a larger one changes nothing
+        if ARRAY.match(blank):  # a larger array changes no value
             break
         number, base = int(m[0], 0), "#x" if m[0].startswith("0x") else "d"
         found += [(m.start(), m.end(), format(n, base)) for n in (number + 1, number - 1) if n >= 0]
@@ -121,7 +121,7 @@ def mutants_of(path: str) -> dict[str, list[Mutant]]:
             function = begins[1]
         if HINTS.search(blank):
             continue
-        if re.match(r"\w", blank):  # a signature is no code, and the body may stand behind it
+        if re.match(r"\w", blank):  # not the signature of a function, but the body if it is on the same line
             blank = blank.partition("{")[2].rjust(len(blank)) if "{" in blank else ""
         for changed in dict.fromkeys(changes(line, blank)):
             same = (path, line.strip(), changed.strip())
@@ -133,12 +133,12 @@ def mutants_of(path: str) -> dict[str, list[Mutant]]:
 
 
 def key(mutant: Mutant) -> tuple[str, str, str, int]:
-    """What it is, wherever the line stands."""
+    """Names a mutant, without the number of its line."""
     return mutant["file"], mutant["line"], mutant["becomes"], mutant["nth"]
 
 
 def all_mutants(seed: str, only: str) -> Iterator[Mutant]:
-    """All in the order of the run: one of each function, then a second one, and so on."""
+    """All mutants in the order in which they are tested: one of each function, then a second one, and so on."""
     rounds: dict[int, list[Mutant]] = {}
     for path in sorted(p.relative_to(SOURCE).as_posix() for p in SOURCE.glob("src/**/*.[ch]")):
         if any(fnmatch.fnmatch(path, skipped) for skipped in NOT_HERE) or not fnmatch.fnmatch(path, only):
@@ -154,14 +154,14 @@ def all_mutants(seed: str, only: str) -> Iterator[Mutant]:
 
 
 def explained() -> list[Row]:
-    """The rows | `file` | `part of a line` | `what the line becomes`, or any | why | of docs/trust.md."""
+    """The rows of docs/trust.md: | `file` | `part of a line` | `the line after the change`, or any | why |."""
     section = (SOURCE / "docs/trust.md").read_text().partition("\n## Mutants\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(src/.*?)` \| `(.*?)` \| (?:`(.*?)`|any) \| .+ \|$", section, re.MULTILINE)
     return [(file, line.replace("\\|", "|"), becomes.replace("\\|", "|")) for file, line, becomes in rows]
 
 
 def is_explained(mutant: Mutant, rows: list[Row]) -> bool:
-    """Whether one of the rows is about it. Their files may have * in them."""
+    """Whether a row explains the mutant. The file of a row may have * in it."""
     return any(
         fnmatch.fnmatch(mutant["file"], file) and line in mutant["line"] and becomes in ("", mutant["becomes"])
         for file, line, becomes in rows
@@ -169,14 +169,14 @@ def is_explained(mutant: Mutant, rows: list[Row]) -> bool:
 
 
 def limit() -> None:
-    """In the child: behind all else that runs, and not for ever."""
+    """In the child process: give it the lowest priority, and limit its time."""
     os.nice(19 - os.nice(0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))  # an endless loop, however loaded the machine is
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))  # ends an endless loop; other load does not count
 
 
 def run(command: list[str], folder: pathlib.Path, **env: str) -> tuple[bool, str]:
-    """Whether it succeeds, and what it prints."""
+    """Run a command. Return whether it succeeds, and its output."""
     try:
         done = subprocess.run(
             command,
@@ -196,7 +196,7 @@ def run(command: list[str], folder: pathlib.Path, **env: str) -> tuple[bool, str
 
 
 def must(command: list[str], folder: pathlib.Path) -> str:
-    """What it prints."""
+    """Run a command that must succeed, and return its output."""
     right, output = run(command, folder)
     if not right:
         sys.exit(f"mutants.py: {shlex.join(command)} failed:\n{output}")
@@ -204,9 +204,9 @@ def must(command: list[str], folder: pathlib.Path) -> str:
 
 
 class Tree:
-    """A copy of the sources, its build, and the tests of one mutant at a time."""
+    """A copy of the sources with its build. Tests one mutant at a time."""
 
-    # What is compiled, and the tests that are run then, the fastest first. The first failure ends it.
+    # Objects that are compiled, and then the tests that run, the fastest first. The first failure ends the test.
     stages = (
         (r"/libvocabulary_(avx2|avx512|scalar)\.", (("tests/suite", "isa/@(vocabulary|philox|mask_rows)"),)),
         (
@@ -226,12 +226,12 @@ class Tree:
         self.root, self.build = root, root / "build"
         commands = json.loads((self.build / "compile_commands.json").read_text())
         self.compile = {c["output"]: shlex.split(c["command"]) for c in commands}
-        self.users: dict[str, list[str]] = {}  # the objects that include a file
+        self.users: dict[str, list[str]] = {}  # {file: objects that include it}
         for entry in must(["ninja", "-t", "deps"], self.build).split("\n\n"):
             target, *files = entry.split("\n    ")
             for file in files:
                 self.users.setdefault(os.path.normpath(self.build / file), []).append(target.partition(":")[0])
-        self.inputs: dict[str, set[str]] = {}  # objects, those in archives too
+        self.inputs: dict[str, set[str]] = {}  # {program: its objects, with those in archives}
         self.link: dict[str, list[str]] = {}
         for program in self.programs:
             inputs = must(["ninja", "-t", "inputs", program], self.build).split()
@@ -239,7 +239,7 @@ class Tree:
             self.link[program] = must(["ninja", "-t", "commands", "-s", program], self.build).split()
 
     def objects(self, file: str, isa: str) -> list[tuple[int, str]]:
-        """Those that include the file, of the ISA or of all, and the stages that they are compiled in."""
+        """[(stage, object)] of the objects that include the file, without those of other ISAs."""
         found = []
         others = [f"_{other}" for other in ISAS if other != isa]
         for name in self.users.get(str(self.root / file), []):
@@ -249,7 +249,7 @@ class Tree:
         return sorted(found)
 
     def build_object(self, name: str) -> bool | None:
-        """Compiles it beside the usual one. None: it does not compile; False: nothing has changed."""
+        """Compile a changed object. Return whether it differs from the usual one; None if it does not compile."""
         out = name + ".mutant"
         command = self.compile[name]
         at = command.index("-o")
@@ -259,11 +259,11 @@ class Tree:
         return (self.build / out).read_bytes() != (self.build / name).read_bytes()
 
     def killed_by(self, program: str, changed: set[str], isa: str, checks: str) -> str:
-        """The test that fails, or ''."""
+        """Link and run a test program with the changed objects. Return the name of the test that fails, or ''."""
         changed = self.inputs[program] & changed
         if not changed:
             return ""
-        # Changed objects go before the archives that have the usual ones.
+        # Changed objects must come before the archives that have the usual ones.
         link = [f"{word}.mutant" if word in changed else word for word in self.link[program]]
         link[link.index("-o") + 1] = "mutant"
         archives = link.index("-Wl,--start-group")
@@ -282,14 +282,14 @@ class Tree:
         return failed[1] if failed else program
 
     def killed_by_instructions(self, changed: set[str]) -> str:
-        """Whether streaming stores are none."""
+        """Return the name of the check if it finds that streaming stores have become other instructions, or ''."""
         tables = [f"{o}.mutant" for o in changed if re.search(r"libbitdrop.*(kernels|bf16)_avx", o)]
         return (
             "check_streaming.sh" if tables and not run(["../tests/check_streaming.sh", *tables], self.build)[0] else ""
         )
 
     def test(self, mutant: Mutant, isa: str, last: bool) -> str | None:
-        """By what it is killed; '' if it survives; None if it is none. `last`: no other ISA comes after this one."""
+        """Return what kills the mutant; '' if it survives; None if it does not count. `last`: this is the last ISA."""
         file = self.root / mutant["file"]
         usual = file.read_text()
         lines = usual.split("\n")
@@ -315,7 +315,7 @@ class Tree:
 
 
 def isas_of(file: str) -> list[str]:
-    """Those whose tests may notice a mutant of the file, one after the other."""
+    """The ISAs of this CPU whose tests may notice a mutant of the file, the best first."""
     flags = pathlib.Path("/proc/cpuinfo").read_text().partition("\nflags")[2].partition("\n")[0].split()
     here = [isa for isa in ISAS if {"avx512": "avx512vl", "scalar": "fpu"}.get(isa, isa) in flags]
     own = [isa for isa in ISAS if f"/{isa}/" in file]
@@ -325,7 +325,7 @@ def isas_of(file: str) -> list[str]:
 
 
 def prepare() -> None:
-    """A tree for each worker, and no results but those of these sources and tests."""
+    """Make a tree for each worker. Remove trees and results of other sources and tests."""
     parts = [p for folder in ("src", "tests", "include") for p in sorted((SOURCE / folder).rglob("*")) if p.is_file()]
     label = hashlib.sha256(b"".join(str(p).encode() + p.read_bytes() for p in parts)).hexdigest()[:16]
     state = WORK / "label"
@@ -343,11 +343,11 @@ def prepare() -> None:
 
 
 def main() -> None:
-    """Runs as many as were asked for, in their order."""
+    """Test --count mutants that count, and print the result of each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=300, help="so many mutants (300)")
-    parser.add_argument("--seed", default="1", help="of the choice among all (1)")
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="of files of this name, as src/template/*")
+    parser.add_argument("--count", type=int, default=300, help="number of mutants (300)")
+    parser.add_argument("--seed", default="1", help="of the order in which mutants are chosen (1)")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="only mutants of these files, as src/template/*")
     parser.add_argument("--list", action="store_true", help="only print the mutants")
     options = parser.parse_args()
     mutants = all_mutants(options.seed, options.only)
