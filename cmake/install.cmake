@@ -1,4 +1,4 @@
-# What meson installs, but only one kind of library and no bitdrop-selftest.
+# Installs the same as meson, except that there is one kind of library and no bitdrop-selftest.
 include(GNUInstallDirs)
 target_include_directories(bitdrop PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 install(TARGETS bitdrop

@@ -1,4 +1,4 @@
-# What the sources cannot ask of the compiler themselves. meson.build says why.
+# Flags that the sources cannot ask for themselves. meson.build gives the reasons.
 include(CheckCCompilerFlag)
 include(CheckCSourceCompiles)
 

@@ -1,4 +1,4 @@
-# Vector math by SLEEF, if BITDROP_SLEEF is not OFF and it is there, for the CPUs whose functions of it are called.
+# Uses SLEEF for vector math, if BITDROP_SLEEF is not OFF and SLEEF is installed, on CPUs for which bitdrop calls it.
 set(sleef_libraries)
 if(BITDROP_SLEEF)
   find_path(BITDROP_SLEEF_INCLUDE sleef.h)
@@ -24,12 +24,12 @@ if(BITDROP_SLEEF)
     set(sleef_libraries sleef)
     message(STATUS "bitdrop: vector math by SLEEF ${sleef}")
   elseif(NOT BITDROP_SLEEF STREQUAL "AUTO")
-    message(FATAL_ERROR "bitdrop: SLEEF was not found, or not for this machine. "
-      "Debian: apt-get install libsleef-dev. Without it: -DBITDROP_SLEEF=AUTO")
+    message(FATAL_ERROR "bitdrop: found no SLEEF for this machine. "
+      "Debian: apt-get install libsleef-dev. To build without it: -DBITDROP_SLEEF=AUTO")
   endif()
 endif()
 
-# Without these clang passes vectors in memory, and SLEEF takes them in registers.
+# Without these flags clang passes vectors in memory, and SLEEF reads them from registers.
 if(sleef_libraries AND CMAKE_C_COMPILER_ID MATCHES "Clang" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(avx2 -mavx2 -mfma -mf16c -mbmi2)
   file(GLOB sources src/avx2/*.c)

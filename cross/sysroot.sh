@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: cross/sysroot.sh triple directory
-# Makes a sysroot for clang in directory, of Debian's packages but without installing any, and
-# writes directory/sysroot.ini, which tells meson's cross files where it is.
+# Unpacks packages of Debian to a sysroot for clang in `directory`, without installing them, and writes
+# directory/sysroot.ini, from which meson's cross files know where the sysroot is.
 set -eu
 
 case ${1:-} in
@@ -19,7 +19,7 @@ triple=$1
 dir=${2:?directory}
 
 for tool in apt-get dpkg-deb; do
-    command -v $tool >/dev/null || { echo "cross/sysroot.sh needs $tool: on Debian and its kin it is there" >&2; exit 1; }
+    command -v $tool >/dev/null || { echo "cross/sysroot.sh needs $tool, as on Debian and derivatives" >&2; exit 1; }
 done
 gcc=$(apt-cache depends "gcc-$triple" | sed -n 's/.*Depends: gcc-\([0-9]*\)-.*/\1/p' | head -n 1)
 [ -n "$gcc" ] || { echo "apt does not know gcc-$triple: run apt-get update" >&2; exit 1; }
@@ -33,5 +33,5 @@ trap 'rm -rf "$packages"' EXIT
 for package in "$packages"/*.deb; do
     dpkg-deb -x "$package" "$dir"
 done
-ln -sfn "$triple/include" "$dir/usr/include" # where clang looks
+ln -sfn "$triple/include" "$dir/usr/include" # clang looks there
 printf "[constants]\nsysroot = '%s'\n" "$dir" >"$dir/sysroot.ini"
