@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention with dropout by one call, which keeps no probabilities, beside a call for each step of
- * the formula, with masks in three formats: the time and the kept bytes of each. All drop the same
- * and must agree to within the rounding of f32. They are compared with the blocked call in f64,
- * whose gradients are checked by finite differences.
+ * Compares two ways to compute attention with dropout: blocked, by one call that keeps no
+ * probabilities, and unfused, by a call for each step of the formula, with masks in three formats.
+ * Prints the time and the kept bytes of each. All drop the same elements, and must agree to within
+ * the rounding of f32 with the blocked call in f64. Finite differences check the gradients of that.
  *
  * usage: attention [--batch=N] [--heads=N] [--tokens=N] [--dim=N] [--p=P] [--causal] [--runs=N]
  */
@@ -21,7 +21,8 @@
 
 enum { DIMENSION_MAX = 4096, RUNS_MAX = 1000 };
 
-/* Greater errors are not rounding: parts of the greatest value, and of the gradient's length. */
+/* Rounding makes no greater errors. Relative to the greatest value, and to the gradient's length.
+ */
 static const double error_max = 1e-5, slope_error_max = 1e-7;
 
 static size_t out_elements(const struct attention *a) { return a->batch * a->tokens * width_of(a); }
@@ -43,14 +44,14 @@ static void free_tensors(struct tensors *t)
     free(t->dqkv);
 }
 
-/* The same n numbers of U(-bound, bound) in f32 and f64. */
+/* Draws n numbers from U(-bound, bound), and stores them in f32 and in f64. */
 static void fill(size_t n, double bound, unsigned short state[3], float *x, double *same)
 {
     for (size_t i = 0; i < n; i++)
         same[i] = x[i] = (float)(bound * (2 * erand48(state) - 1));
 }
 
-/* The sum of out * dout, whose gradient of out is dout. */
+/* The sum of out * dout. Its gradient with respect to out is dout. */
 static double loss(const struct blocked *b, const struct attention *a, const struct tensors *t)
 {
     const double *out = t->out, *dout = t->dout;
@@ -70,8 +71,9 @@ static void move(size_t n, double step, const double *direction, double *x)
 }
 
 /*
- * How the loss changes where all elements of a third move by +1 or -1: by the gradient, and by a
- * central difference. Returns how far these are apart, of the length of the gradient.
+ * Moves each element of q, k or v (third 0, 1 or 2) in a random direction, +1 or -1. Computes the
+ * slope of the loss in this direction by the gradient, and by a central difference. Returns their
+ * difference divided by the length of the gradient.
  */
 static double slope_error(const struct blocked *b, const struct attention *a,
                           const struct tensors *t, size_t third, unsigned short state[3])
@@ -107,7 +109,7 @@ static bool check_gradients(const struct attention *a, const struct tensors *exa
     blocked_init(&b, a, BITDROP_F64);
     blocked_forward(&b, exact);
     blocked_backward(&b, exact);
-    printf("gradients in f64 against finite differences, error / length:");
+    printf("gradients in f64 and finite differences, error / length:");
     for (size_t i = 0; i < sizeof names; i++) {
         const double error = slope_error(&b, a, exact, i, state);
 
@@ -115,7 +117,7 @@ static bool check_gradients(const struct attention *a, const struct tensors *exa
         printf("%s %c %.1e", i > 0 ? "," : "", names[i], error);
     }
     puts("");
-    blocked_forward(&b, exact); /* out again, which the differences have changed */
+    blocked_forward(&b, exact); /* again, because the differences have changed out */
     blocked_free(&b);
     return right;
 }
@@ -141,7 +143,7 @@ static void ways_free(struct ways *w)
     blocked_free(&w->blocked);
 }
 
-/* Forward and backward. Returns the seconds that they took. */
+/* Runs forward and backward. Returns the seconds that they took. */
 static double run(const struct ways *w, int way, const struct tensors *t)
 {
     const double start = seconds();
@@ -156,7 +158,7 @@ static double run(const struct ways *w, int way, const struct tensors *t)
     return seconds() - start;
 }
 
-/* The greatest difference, of the greatest value. A NaN makes it one. */
+/* The greatest difference divided by the greatest value. If x has a NaN, it is NaN. */
 static double error_of(size_t n, const float *x, const double *exact)
 {
     double difference = 0, greatest = 0;
@@ -177,7 +179,7 @@ static int compare(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
-/* The rows of the table; false if one is wrong. The ways take turns. */
+/* Prints the table. The ways take turns. Returns false if the error of one is too great. */
 static bool print_ways(const struct attention *a, const struct tensors *t,
                        const struct tensors *exact, size_t runs)
 {
@@ -193,7 +195,7 @@ static bool print_ways(const struct attention *a, const struct tensors *t,
     bool right = true;
 
     ways_init(&w, a);
-    for (int way = 0; way < WAYS; way++) { /* not timed: memory is touched for the first time */
+    for (int way = 0; way < WAYS; way++) { /* not timed, because it touches memory first */
         run(&w, way, t);
         out_error[way] = error_of(out_elements(a), t->out, exact->out);
         gradient_error[way] = error_of(qkv_elements(a), t->dqkv, exact->dqkv);
@@ -204,7 +206,7 @@ static bool print_ways(const struct attention *a, const struct tensors *t,
             took[way * runs + i] = run(&w, way, t);
     printf(
         "\nforward and backward in f32, one thread, medians of %zu; unfused products by OpenBLAS for "
-        "%s;\nkept are q, k, v, out, and for each probability so many bytes\n"
+        "%s;\nkept: q, k, v, out, and these bytes for each probability\n"
         "%-24s %9s %10s %14s %13s %13s\n",
         runs, openblas_get_corename(), "", "ms", "kept, KiB", "a probability", "error of out",
         "of gradients");
@@ -229,7 +231,7 @@ static int usage(void)
     return 2;
 }
 
-/* A number, the whole of text; or NAN. */
+/* The number in text, or NAN if text is anything else. */
 static double parse(const char *text)
 {
     char *end;
@@ -238,7 +240,7 @@ static double parse(const char *text)
     return end != text && *end == '\0' ? value : NAN;
 }
 
-/* A whole number from 1 to most; or 0. */
+/* The integer from 1 to `most` in text, or 0 if text is anything else. */
 static size_t parse_size(const char *text, size_t most)
 {
     const double value = parse(text);
@@ -246,7 +248,7 @@ static size_t parse_size(const char *text, size_t most)
     return value >= 1 && value <= (double)most && value == floor(value) ? (size_t)value : 0;
 }
 
-/* false if they make no sense. */
+/* Returns false if the options are wrong. */
 static bool read_options(int argc, char **argv, struct attention *a, size_t *runs)
 {
     static const struct option options[] = {
@@ -283,7 +285,7 @@ static bool read_options(int argc, char **argv, struct attention *a, size_t *run
             return false;
         }
     return optind == argc && a->batch > 0 && a->heads > 0 && a->dim > 0 && *runs > 0 &&
-           a->tokens > 1 && /* one token has a probability of 1, whatever q and k are */
+           a->tokens > 1 && /* a single token has probability 1, for any q and k */
            a->p >= 0 && a->p < 1;
 }
 
@@ -297,7 +299,7 @@ int main(int argc, char **argv)
         return usage();
     if (bitdrop_isa_default() == BITDROP_ISA_AUTO)
         must(BITDROP_ERR_ISA);
-    openblas_set_num_threads(1); /* as many as the other calls have */
+    openblas_set_num_threads(1); /* as the other calls */
 
     struct tensors t = allocate_tensors(&a, sizeof(float));
     struct tensors exact = allocate_tensors(&a, sizeof(double));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention with dropout, forward and backward, in two ways. Blocked is one call each, which keeps
- * none of the probabilities. Unfused is a call for each step of the formula.
+ * Attention with dropout, forward and backward, in two ways. `blocked` makes one call for forward
+ * and one for backward, and keeps no probabilities. `unfused` makes a call for each step of the
+ * formula.
  */
 #ifndef ATTENTION_H
 #define ATTENTION_H
@@ -12,24 +13,25 @@
 #include <stdint.h>
 
 /*
- * q, k and v are the thirds of the rows of one matrix with a row for each token, as one product
- * makes all three. The heads lie one after the other in each third, and in the rows of out.
+ * q, k and v are in one matrix, which one product can compute. It has a row for each token, and
+ * each third of a row belongs to one of them. The heads are one after the other in each third, and
+ * in the rows of out.
  */
 struct attention {
-    size_t batch, heads, tokens, dim; /* dim: of a head */
+    size_t batch, heads, tokens, dim; /* dim: columns of a head */
     bool causal;
     double p;
 };
 
 static inline size_t width_of(const struct attention *a) { return a->heads * a->dim; }
 
-/* Both ways take this one, so that they drop the same probabilities. */
+/* Both ways use this, so that they drop the same probabilities. */
 static inline bitdrop_config config_of(const struct attention *a)
 {
     return (bitdrop_config){.p = a->p, .seed = 42};
 }
 
-/* qkv, out, and their gradients; of f32 or f64. */
+/* qkv, out, and their gradients, in f32 or f64. */
 struct tensors {
     void *qkv, *out, *dout, *dqkv;
 };
@@ -40,7 +42,7 @@ struct blocked {
     bitdrop_config cfg;
     bitdrop_attention shape;
     void *lse;     /* kept for backward */
-    void *scratch; /* nothing is kept in it */
+    void *scratch; /* keeps nothing between calls */
     size_t kept_bytes;
 };
 
@@ -57,14 +59,14 @@ enum mask_format {
     MASK_FORMATS
 };
 
-/* Computes in f32. A matrix has tokens x tokens elements, and each sample and head has one. */
+/* Computes in f32. Each head of each sample has a matrix of tokens x tokens probabilities. */
 struct unfused {
     const struct attention *a;
     enum mask_format format;
     float *prob;             /* all matrices, kept for backward */
-    void *mask;              /* of all matrices, kept; BITS are in rows of whole bytes */
-    float *scores, *dropped; /* a matrix each */
-    uint8_t *bits, *bytes;   /* of a matrix, from which masks of BYTES and FLOATS are made */
+    void *mask;              /* of all matrices, kept too; in BITS each row begins at a byte */
+    float *scores, *dropped; /* one matrix each */
+    uint8_t *bits, *bytes;   /* mask of one matrix, to make masks of BYTES and FLOATS from */
     size_t kept_bytes;
 };
 

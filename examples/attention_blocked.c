@@ -45,7 +45,7 @@ void blocked_free(struct blocked *b)
     free(b->scratch);
 }
 
-/* q, k and v, or their gradients, in the rows of one matrix. */
+/* Where q, k and v, or their gradients, begin in their matrix. */
 struct thirds {
     void *q, *k, *v;
 };

@@ -41,7 +41,7 @@ void unfused_free(struct unfused *u)
     free(u->bytes);
 }
 
-/* Where the matrix of a sample and head, and its rows of q, k, v and out, are. */
+/* Indices of a head of a sample: of its matrix, of its q in qkv, and of its columns in out. */
 struct place {
     size_t scores, in_qkv, in_out;
 };
@@ -58,7 +58,7 @@ static void *mask_at(const struct unfused *u, struct place at)
     return (unsigned char *)u->mask + at.scores / scores_of(u->a) * mask_bytes(u->a, u->format);
 }
 
-/* Makes the bits of a matrix, and of these a mask of the other formats. */
+/* Makes the mask of a matrix in the format BYTES or FLOATS, from its bits. */
 static void make_mask(const struct unfused *u, struct place at)
 {
     const size_t n = scores_of(u->a);
@@ -78,7 +78,7 @@ static void make_mask(const struct unfused *u, struct place at)
     }
 }
 
-/* y = D(x), by a mask of floats or bytes. */
+/* y = dropout of x, by a mask of floats or bytes. */
 static void drop(const struct unfused *u, struct place at, const float *x, float *y)
 {
     const size_t n = scores_of(u->a);
@@ -105,7 +105,7 @@ static bitdrop_softmax softmax_of(const struct attention *a)
                              .causal_rows = a->causal ? a->tokens : 0};
 }
 
-/* u->dropped = D(softmax(u->scores / sqrt(dim))), and what backward needs of it. */
+/* u->dropped = dropout(softmax(u->scores / sqrt(dim))). Keeps prob and mask for backward. */
 static void softmax_dropout(const struct unfused *u, struct place at)
 {
     const bitdrop_2d shape = {.rows = u->a->tokens, .cols = u->a->tokens};
@@ -126,7 +126,7 @@ static void softmax_dropout(const struct unfused *u, struct place at)
     }
 }
 
-/* u->dropped again, which would be another 4 bytes of each probability to keep. */
+/* Computes u->dropped again. Keeping it would cost 4 more bytes for each probability. */
 static void drop_again(const struct unfused *u, struct place at)
 {
     const bitdrop_2d shape = {.rows = u->a->tokens, .cols = u->a->tokens};
@@ -139,7 +139,7 @@ static void drop_again(const struct unfused *u, struct place at)
         drop(u, at, u->prob + at.scores, u->dropped);
 }
 
-/* u->scores from the gradient of u->dropped to that of q k^T. */
+/* Replaces the gradient of u->dropped, in u->scores, by the gradient of q k^T. */
 static void softmax_dropout_backward(const struct unfused *u, struct place at)
 {
     const bitdrop_2d shape = {.rows = u->a->tokens, .cols = u->a->tokens};
@@ -157,11 +157,9 @@ static void softmax_dropout_backward(const struct unfused *u, struct place at)
     }
 }
 
-/*
- * Products of one head: the scores are x y^T, and z, rows of a head, is the matrix of scores or its
- * transpose times x. Strides are those of rows.
- */
+/* Products for one head. Strides are from row to row, in elements. */
 
+/* scores = x y^T. */
 static void scores_from(const struct attention *a, const float *x, size_t x_stride, const float *y,
                         size_t y_stride, float *scores)
 {
@@ -171,13 +169,14 @@ static void scores_from(const struct attention *a, const float *x, size_t x_stri
                 (int)x_stride, y, (int)y_stride, 0, scores, tokens);
 }
 
-static void scores_times(const struct attention *a, CBLAS_TRANSPOSE turned, const float *scores,
+/* z = scores x, or scores^T x. */
+static void scores_times(const struct attention *a, CBLAS_TRANSPOSE transpose, const float *scores,
                          const float *x, size_t x_stride, float *z, size_t z_stride)
 {
     const int tokens = (int)a->tokens;
 
-    cblas_sgemm(CblasRowMajor, turned, CblasNoTrans, tokens, (int)a->dim, tokens, 1, scores, tokens,
-                x, (int)x_stride, 0, z, (int)z_stride);
+    cblas_sgemm(CblasRowMajor, transpose, CblasNoTrans, tokens, (int)a->dim, tokens, 1, scores,
+                tokens, x, (int)x_stride, 0, z, (int)z_stride);
 }
 
 void unfused_forward(const struct unfused *u, const struct tensors *t)

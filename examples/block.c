@@ -10,9 +10,9 @@
 
 #include "must.h"
 
-/* What forward keeps for backward. */
+/* Values that forward keeps for backward. */
 struct activations {
-    float x[NORMS][TOKENS * WIDTH];      /* the residual stream: before attention, MLP and output */
+    float x[NORMS][TOKENS * WIDTH];      /* residual stream before attention, MLP and output */
     float normed[NORMS][TOKENS * WIDTH]; /* x, normalised */
     float inverse_deviation[NORMS][TOKENS], mean[NORMS][TOKENS]; /* of the rows of x */
     float qkv[TOKENS * 3 * WIDTH];
@@ -21,7 +21,7 @@ struct activations {
     float hidden[TOKENS * HIDDEN], active[TOKENS * HIDDEN]; /* before and after GELU */
 };
 
-/* Gradients, and what is not kept. */
+/* Gradients, and values that are not kept. */
 static struct {
     float x[TOKENS * WIDTH], branch[TOKENS * WIDTH], normed[TOKENS * WIDTH];
     float qkv[TOKENS * 3 * WIDTH], scores[SCORES], hidden[TOKENS * HIDDEN];
@@ -29,7 +29,7 @@ static struct {
 
 static float *floats(size_t count) { return allocate(count, sizeof(float)); }
 
-/* Values from U(-bound, bound). */
+/* A tensor with values drawn from U(-bound, bound). */
 static struct tensor tensor_of(size_t rows, size_t cols, double bound, unsigned short state[3])
 {
     const size_t n = rows * cols;
@@ -70,7 +70,7 @@ void model_init(struct model *m, size_t characters, double p, bool fused, uint64
     m->logits = floats(TOKENS * characters);
 }
 
-/* All parameters, one after the other. */
+/* Calls f for each tensor of parameters. */
 static void each_tensor(struct model *m, void (*f)(struct tensor *t, const void *argument),
                         const void *argument)
 {
@@ -156,7 +156,7 @@ static void normalise(struct model *m, enum norm i)
     }
 }
 
-/* Adds the gradient of x[i] that comes by normed[i], work.normed, to work.x. */
+/* Adds the gradient of x[i] to work.x. work.normed is the gradient of normed[i]. */
 static void normalise_backward(struct model *m, enum norm i)
 {
     const struct activations *a = m->kept;
@@ -180,18 +180,19 @@ static void normalise_backward(struct model *m, enum norm i)
     }
 }
 
-/* The matrix of one sequence and head in prob or scores, and its place in a row of tokens. */
+/* Index of the matrix of one sequence and head in prob or scores. */
 static size_t scores_of(int sequence, int head)
 {
     return (size_t)(sequence * HEADS + head) * CONTEXT * CONTEXT;
 }
 
+/* Index of the first element of one sequence and head in a matrix with a row for each token. */
 static size_t place_of(int sequence, int head, int row_width)
 {
     return (size_t)(sequence * CONTEXT * row_width + head * HEAD_WIDTH);
 }
 
-/* attended = D(softmax(q k^T / sqrt(HEAD_WIDTH))) v, where each token sees those before it. */
+/* attended = dropout(softmax(q k^T / sqrt(HEAD_WIDTH))) v. A token sees itself and earlier ones. */
 static void attend(struct model *m)
 {
     enum { QKV = 3 * WIDTH };
@@ -214,7 +215,7 @@ static void attend(struct model *m)
                         a->attended + place_of(s, h, WIDTH), WIDTH);
 }
 
-/* work.qkv from work.branch, the gradient of attended. */
+/* Computes work.qkv from the gradient of attended, work.branch. */
 static void attend_backward(struct model *m)
 {
     enum { QKV = 3 * WIDTH };
@@ -270,7 +271,7 @@ static void forward(struct model *m, const unsigned char *character)
     multiply(&m->output, a->normed[BEFORE_OUTPUT], m->logits);
 }
 
-/* The mean cross entropy. Logits become its gradient. */
+/* Returns the mean cross entropy. Replaces the logits by their gradient. */
 static double cross_entropy(struct model *m, const unsigned char *next)
 {
     const size_t characters = m->output.cols;
@@ -293,7 +294,7 @@ static double cross_entropy(struct model *m, const unsigned char *next)
     return loss / (double)tokens;
 }
 
-/* Gradients of all parameters, from that of the logits. work.x is that of the residual stream. */
+/* Computes the gradients of all parameters. work.x is the gradient of the residual stream. */
 static void backward(struct model *m, const unsigned char *character)
 {
     const struct activations *a = m->kept;

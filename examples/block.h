@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A language model of one pre-norm transformer block (Vaswani et al. 2017, with layer normalisation
- * before each half): it learns to tell the next character of a text.
+ * A language model with one transformer block (Vaswani et al. 2017), with layer normalisation
+ * before attention and before the MLP. It learns to predict the next character of a text.
  */
 #ifndef BLOCK_H
 #define BLOCK_H
@@ -13,7 +13,7 @@
 
 enum {
     SEQUENCES = 8, /* in a batch */
-    CONTEXT = 64,  /* characters of a sequence */
+    CONTEXT = 64,  /* characters in a sequence */
     WIDTH = 64,
     HEADS = 4,
     HEAD_WIDTH = WIDTH / HEADS,
@@ -22,7 +22,7 @@ enum {
     SCORES = TOKENS * HEADS * CONTEXT
 };
 
-/* Parameters: rows x cols. value, its gradient, and the two averages of Adam. */
+/* Parameters, rows x cols: their values, gradients, and the two averages of Adam. */
 struct tensor {
     size_t rows, cols;
     float *value, *gradient, *mean, *square;
@@ -31,7 +31,7 @@ struct tensor {
 enum norm { BEFORE_ATTENTION, BEFORE_MLP, BEFORE_OUTPUT, NORMS };
 
 struct model {
-    struct tensor token, position; /* a row for each character, and for each place */
+    struct tensor token, position; /* a row for each character, and for each position */
     struct tensor gain[NORMS], shift[NORMS];
     struct tensor qkv, project, project_bias, up, up_bias, down, down_bias, output;
     struct sites sites;
@@ -39,19 +39,18 @@ struct model {
     float *logits; /* TOKENS x characters */
 };
 
-/* Weights drawn by erand48 from state. */
+/* Draws the weights by erand48 from state. */
 void model_init(struct model *m, size_t characters, double p, bool fused, uint64_t seed,
                 unsigned short state[3]);
 void model_free(struct model *m);
 
 /*
- * One step of Adam (Kingma, Ba, 2015) on TOKENS characters and those that follow them, as numbers
- * of the alphabet. Returns the cross entropy, in nats a character.
+ * Takes one step of Adam (Kingma, Ba, 2015) on TOKENS characters. next[i] follows character[i];
+ * both are indices of the alphabet. Returns the cross entropy, in nats for a character.
  */
 double model_train(struct model *m, const unsigned char *character, const unsigned char *next);
 
-/* Bytes that a step keeps for its backward pass: of attention's probabilities and masks, and all.
- */
+/* Bytes that a step keeps for its backward pass: probabilities and masks alone, and in all. */
 size_t model_kept_dropout_bytes(const struct model *m);
 size_t model_kept_bytes(const struct model *m);
 

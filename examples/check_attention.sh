@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_attention.sh attention
-# The calls for all steps and for each step agree, and so do gradients and finite differences, on each ISA.
+# Checks on each ISA that one call for all steps agrees with a call for each step, and that gradients agree with finite
+# differences.
 set -eu
 
 attention=$1

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_quickstart.sh quickstart source-dir
-# The README shows the program that is here, and what it prints.
+# Checks that the README shows this program and its output.
 set -eu
 
 dir=$(mktemp -d)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_study.sh digits
-# The study prints the same on every ISA, its file holds what it says, and dropout does in it what it should.
+# Checks that the study prints the same on every ISA, that its file has the figures, and that dropout has its effects.
 set -eu
 
 digits=$1
@@ -23,8 +23,8 @@ done
 
 "$digits" --study --seeds=1 --epochs=30 --csv="$dir/csv" >"$dir/out" 2>/dev/null
 
-# A line for each p, and the choice has the best validation accuracy. That is of all 500 digits, so that some are no
-# whole percentage, as they would be of one fifth.
+# The file has a line for each p, and the chosen p has the best validation accuracy. An accuracy is that of all 500
+# digits, so some are not whole percentages; accuracies of one fifth would be.
 awk -F, '
     NR == 1 { next }
     NF != 7 || $1 != 1 || $2 != sprintf("%.1f", (NR - 2) / 10) || $3 !~ /^[01]$/ { wrong = 1 }
@@ -37,11 +37,11 @@ awk -F, '
         exit wrong || !fine || NR != 10 || chosen != 1 || accuracy != best
     }' "$dir/csv"
 
-# usage: figure row column: the mean there
+# usage: figure row column: prints the mean there
 figure() {
     sed -n "s/^ *$1  *\([0-9].*+-\)/\1/p" "$dir/out" | awk -v column="$2" '{ print $(3 * column - 2) }'
 }
-# usage: less what a b margin
+# usage: less what a b margin: fails unless a + margin < b
 less() {
     echo "$1: $2 is less than $3"
     awk -v a="$2" -v b="$3" -v margin="$4" 'BEGIN { exit !(a > 0 && a + margin < b) }'
@@ -52,7 +52,7 @@ less 'mistaken loss of 30 passes, of one' "$(figure '30 passes that drop' 4)" "$
     0.01
 grep -q 'to the last bit: 1 of 1' "$dir/out"
 
-# A channel is dropped as a whole, and some are.
+# A channel is dropped as a whole, and at least one is.
 awk '
     /whole channels/ { here = 1 }
     /blocks of/ { here = 0 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # usage: check_transformer_block.sh transformer_block
-# Fused calls and separate passes have the same losses, on each ISA, and the losses fall.
+# Checks on each ISA that fused calls and separate passes have the same losses, and that the losses fall.
 set -eu
 
 block=$1

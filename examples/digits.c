@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What dropout does for a network that can learn its training set by heart: handwritten digits, 500
- * of them to train on, 100 of those with wrong labels, and the rest to test on.
+ * Shows what dropout does for a network that can learn its training set by heart. The data are
+ * handwritten digits: 500 to train on, of which 100 have wrong labels, and the others to test on.
  */
 #define _XOPEN_SOURCE 700
 #include <getopt.h>
@@ -15,52 +15,52 @@
 #include "study.h"
 #include "training.h"
 
-struct run {
+struct result {
     struct score train, test;
     double seconds, dropout_seconds;
     uint64_t mask_hash;
 };
 
-static struct run train(const struct digits *all, double p, unsigned seed, int epochs)
+static struct result train(const struct digits *all, double p, unsigned seed, int epochs)
 {
     const struct settings settings = {.p = p, .rate = 0.1};
     struct draw draw = draw_digits(all, seed);
     struct training t = training_begin(&draw, &draw.training, &settings);
-    struct run run;
+    struct result result;
 
     const double start = seconds();
     for (int epoch = 0; epoch < epochs; epoch++)
         training_epoch(&t);
-    run.seconds = seconds() - start;
-    run.dropout_seconds = t.net.dropout_seconds;
-    run.mask_hash = t.net.mask_hash;
-    run.train = test_on(&t.net, &draw.training);
-    run.test = test_on(&t.net, &draw.test);
+    result.seconds = seconds() - start;
+    result.dropout_seconds = t.net.dropout_seconds;
+    result.mask_hash = t.net.mask_hash;
+    result.train = test_on(&t.net, &draw.training);
+    result.test = test_on(&t.net, &draw.test);
     training_end(&t);
     draw_free(&draw);
-    return run;
+    return result;
 }
 
-static void report(const char *name, const struct run *runs, int n)
+static void report(const char *name, const struct result *results, int n)
 {
     printf("%-16s", name);
-    print_spread(&runs->train.accuracy, sizeof *runs, n);
-    print_spread(&runs->test.accuracy, sizeof *runs, n);
-    print_spread(&runs->test.loss, sizeof *runs, n);
+    print_spread(&results->train.accuracy, sizeof *results, n);
+    print_spread(&results->test.accuracy, sizeof *results, n);
+    print_spread(&results->test.loss, sizeof *results, n);
     putchar('\n');
 }
 
 static void experiment(const struct digits *d, double p, int seeds, int epochs)
 {
-    static struct run without[SEEDS_MAX], with[SEEDS_MAX];
+    static struct result without[SEEDS_MAX], with[SEEDS_MAX];
     double total = 0, dropout = 0;
     uint64_t hash = 0;
 
     for (int s = 0; s < seeds; s++) {
         without[s] = train(d, 0, (unsigned)s + 1, epochs);
-        progress(2 * s + 1, 2 * seeds, "runs");
+        progress(2 * s + 1, 2 * seeds, "trainings");
         with[s] = train(d, p, (unsigned)s + 1, epochs);
-        progress(2 * s + 2, 2 * seeds, "runs");
+        progress(2 * s + 2, 2 * seeds, "trainings");
         total += with[s].seconds;
         dropout += with[s].dropout_seconds;
         hash ^= with[s].mask_hash;
@@ -81,7 +81,7 @@ static void experiment(const struct digits *d, double p, int seeds, int epochs)
            bitdrop_isa_name(bitdrop_isa_default()));
 }
 
-/* A whole number from 1 to most, or -1. */
+/* The integer from 1 to `most` in text, or -1 if text is anything else. */
 static int parse_count(const char *text, int most)
 {
     char *end;

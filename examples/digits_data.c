@@ -11,7 +11,7 @@
 
 enum { PIXEL_MAX = 16 };
 
-/* Tells what is wrong in a line, or with line 0 in the file as a whole. */
+/* Prints what is wrong in a line; with line 0, what is wrong with the file. */
 static void complain(const char *path, size_t line, const char *what)
 {
     if (line > 0)
@@ -20,7 +20,7 @@ static void complain(const char *path, size_t line, const char *what)
         fprintf(stderr, "digits: %s: %s\n", path, what);
 }
 
-/* Reads "v,v,…,v" into pixels and label; returns what is wrong with it, or NULL. */
+/* Reads "v,v,…,v" into pixels and label. Returns NULL, or what is wrong with the text. */
 static const char *parse(const char *text, float pixels[PIXELS], unsigned char *label)
 {
     for (int column = 0; column <= PIXELS; column++) {
@@ -45,15 +45,15 @@ static const char *parse(const char *text, float pixels[PIXELS], unsigned char *
     return NULL;
 }
 
-/* Reads all lines; returns what is wrong with line d->count, or NULL. */
+/* Reads all lines. Returns NULL, or what is wrong with line d->count. */
 static const char *read_lines(gzFile file, struct digits *d, size_t least)
 {
-    char text[512]; /* a good line has at most 196 characters */
+    char text[512]; /* a correct line has at most 196 characters */
     int error;
 
     while (gzgets(file, text, sizeof text) != NULL) {
         if (d->count++ == DIGITS_MAX)
-            return "more digits than this example takes";
+            return "more digits than this example accepts";
         const char *wrong = parse(text, d->pixels[d->count - 1], &d->label[d->count - 1]);
         if (wrong != NULL)
             return wrong;
@@ -72,7 +72,7 @@ struct digits digits_read(const char *path, size_t least)
     struct digits d = {0};
     const char *wrong;
 
-    errno = 0; /* zlib leaves it alone where memory is short */
+    errno = 0; /* zlib does not set it when memory runs out */
     gzFile file = gzopen(path, "rb");
     if (file == NULL) {
         complain(path, 0, errno != 0 ? strerror(errno) : "out of memory");
@@ -85,7 +85,7 @@ struct digits digits_read(const char *path, size_t least)
     else
         wrong = read_lines(file, &d, least);
     if (wrong != NULL)
-        complain(path, d.count, wrong); /* before gzclose: the words may be zlib's */
+        complain(path, d.count, wrong); /* before gzclose, because the text may be zlib's */
     gzclose(file);
     if (wrong != NULL) {
         digits_free(&d);

@@ -13,14 +13,14 @@ struct digits {
 };
 
 /*
- * Reads lines of 64 pixels (0 to 16) and a label, all integers with commas between, gzipped or not;
- * at least so many. A file that is missing or wrong is told of on stderr, with the line, and ends
- * the program with 1.
+ * Reads at least `least` lines, gzipped or not. A line has 64 pixels (0 to 16) and a label, all
+ * integers with commas between. If the file is missing or wrong, prints the error and the number of
+ * the line on stderr, and ends the program with 1.
  */
 struct digits digits_read(const char *path, size_t least);
 void digits_free(struct digits *d);
 
-/* To be freed as well. */
+/* The copy must be freed too. */
 struct digits digits_copy(const struct digits *d);
 
 #endif

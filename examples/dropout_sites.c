@@ -36,7 +36,7 @@ void sites_free(struct sites *s)
     free(s->scratch);
 }
 
-/* One seed for the run, a stream for each site, and an offset that moves on at each step. */
+/* All sites share the seed. Each site has its stream, and each step its range of offsets. */
 static bitdrop_config config_of(const struct sites *s, enum site site, size_t elements)
 {
     return (bitdrop_config){.p = s->p,
@@ -46,10 +46,10 @@ static bitdrop_config config_of(const struct sites *s, enum site site, size_t el
                             .mask_use = s->fused ? BITDROP_MASK_REMADE : BITDROP_MASK_STORED};
 }
 
-/* Fused calls without dropout are the passes beside it. */
+/* Fused calls without dropout compute only the operation beside it. */
 static const bitdrop_config no_dropout = {.mask_use = BITDROP_MASK_REMADE};
 
-/* Passes of their own, as an engine without fused calls has them. */
+/* Separate passes, as in an engine without fused calls. */
 
 static void multiply(size_t n, float a, const float *x, float *y)
 {
@@ -80,7 +80,7 @@ static void hide_later_columns(size_t rows, size_t cols, float *x)
     }
 }
 
-/* What is done at the sites. */
+/* The operations of dropout_sites.h. */
 
 const float *softmax_dropout(struct sites *s, size_t rows, size_t cols, double scale, float *scores,
                              float *prob)

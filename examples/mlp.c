@@ -65,10 +65,7 @@ void mlp_match_inverted(struct mlp *net)
     }
 }
 
-/*
- * Where dropout stands in the stream: the run's seed, a stream for each layer, and an offset that
- * moves on by the layer's elements at each step.
- */
+/* All layers share the seed. Each layer has its stream, and each step its range of offsets. */
 static bitdrop_config dropout_of(const struct mlp *net, int l)
 {
     bitdrop_config cfg = net->dropout;
@@ -102,7 +99,7 @@ static void drop_backward(struct mlp *net, int l)
     net->dropout_seconds += seconds() - start;
 }
 
-/* At inference, which is where BITDROP_SCALE_INFER scales. */
+/* Applies the scale of inference, if there is one: BITDROP_SCALE_INFER. */
 static void infer(struct mlp *net, int l, int n)
 {
     struct layer *a = &net->layer[l];
@@ -128,9 +125,9 @@ static void layer_forward(struct layer *a, const float *x, int n, bool hidden)
 }
 
 /*
- * No backward pass follows, so no mask is kept. Training has the streams 0 to LAYERS - 2, and each
- * pass has as many after them. The offset is the place of the first input, so that an input has the
- * same mask in any batch.
+ * Dropout without a backward pass, so it keeps no mask. Training uses streams 0 to LAYERS - 2, and
+ * each pass as many streams after these. The offset depends on the number of the first input, so an
+ * input has the same mask in any batch.
  */
 static void drop_at_test(struct mlp *net, int l, int n, uint32_t pass, size_t first)
 {
@@ -152,7 +149,7 @@ static void forward_training(struct mlp *net, const float *x)
     }
 }
 
-/* n inputs, of which the first is number `first` of all. */
+/* For n inputs from input number `first` on. */
 static void forward_test(struct mlp *net, const float *x, int n, uint32_t pass, size_t first)
 {
     for (int l = 0; l < LAYERS; l++) {
@@ -165,7 +162,7 @@ static void forward_test(struct mlp *net, const float *x, int n, uint32_t pass, 
     }
 }
 
-/* Softmax of a row in place; returns its cross entropy with the label. */
+/* Softmax of a row in place. Returns its cross entropy with the label. */
 static double softmax(float *row, unsigned char label)
 {
     double sum = 0, largest = row[0];
@@ -180,7 +177,7 @@ static double softmax(float *row, unsigned char label)
     return log(sum) + largest - logit;
 }
 
-/* w -= rate * v. v holds momentum * v + g already; the weight decay is added here. */
+/* w -= rate * v. v is momentum * v + g already. Adds the weight decay to v first. */
 static void layer_update(struct layer *a, const struct sgd *sgd)
 {
     if (sgd->weight_decay > 0)
@@ -189,7 +186,7 @@ static void layer_update(struct layer *a, const struct sgd *sgd)
     cblas_saxpy(a->out, -sgd->rate, a->bias_velocity, 1, a->bias, 1);
 }
 
-/* Gradients of one layer into its velocities, and into `below`, the gradient of its input. */
+/* Velocities of one layer = momentum * velocities + gradients. below = gradient of its input. */
 static void layer_backward(struct layer *a, const float *x, float *below, float momentum)
 {
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, a->out, a->in, BATCH, 1, a->gradient,
@@ -223,7 +220,7 @@ void mlp_train(struct mlp *net, const float (*x)[PIXELS], const unsigned char *l
             break;
         if (net->dropout.p > 0)
             drop_backward(net, l - 1);
-        for (int i = 0; i < BATCH * below->out; i++) /* of ReLU; a dropped output is 0 as well */
+        for (int i = 0; i < BATCH * below->out; i++) /* ReLU; dropped outputs are 0 too */
             below->gradient[i] = below->output[i] > 0 ? below->gradient[i] : 0;
     }
     for (int l = 0; l < LAYERS; l++)

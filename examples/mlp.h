@@ -16,8 +16,8 @@ struct layer {
     float *weight, *weight_velocity; /* out x in */
     float *bias, *bias_velocity;     /* out */
     float *output, *gradient;        /* BATCH x out */
-    uint8_t *mask;                   /* of output, 1 bit an element; hidden layers only */
-    float rate;                      /* of the weights, times the network's; 1 unless matched */
+    uint8_t *mask;                   /* of output, a bit for each element; in hidden layers */
+    float rate;                      /* factor of the learning rate of weights; usually 1 */
 };
 
 struct mlp {
@@ -25,20 +25,20 @@ struct mlp {
     bitdrop_config dropout; /* p = 0: no dropout at all */
     uint64_t step;
     double dropout_seconds;
-    uint64_t mask_hash; /* FNV-1a over all masks made: equal on every machine */
+    uint64_t mask_hash; /* FNV-1a of all masks: the same on every machine */
 };
 
 /*
- * Weights from U(-1/sqrt(in), 1/sqrt(in)), drawn by erand48 from state. Of `dropout` p, seed and
- * scaling count.
+ * Draws weights from U(-1/sqrt(in), 1/sqrt(in)) by erand48 from state. Reads p, seed and scaling of
+ * `dropout`.
  */
 void mlp_init(struct mlp *net, const bitdrop_config *dropout, unsigned short state[3]);
 void mlp_free(struct mlp *net);
 
 /*
- * For a network with BITDROP_SCALE_INFER, before its first step: from here on it computes what the
- * same network with BITDROP_SCALE_TRAIN would. The weights after a dropout make up for the missing
- * scale: they begin 1/(1-p) times as large and learn at 1/(1-p)^2 times the rate.
+ * For a network with BITDROP_SCALE_INFER, before its first step. Then it computes the same as a
+ * network with BITDROP_SCALE_TRAIN. The weights after a dropout compensate for the missing scale:
+ * they begin 1/(1-p) times as large, and their learning rate is 1/(1-p)^2 times as large.
  */
 void mlp_match_inverted(struct mlp *net);
 
@@ -55,14 +55,14 @@ struct score {
     double loss;     /* mean negative log likelihood of the label, in nats */
 };
 
-/* At inference: nothing is dropped. */
+/* Inference, which drops nothing. */
 struct score mlp_test(struct mlp *net, const float (*x)[PIXELS], const unsigned char *label,
                       size_t n);
 
 /*
- * The probabilities that one pass gives. Pass 0 drops nothing, like mlp_test. Passes 1, 2, … drop
- * hidden units as training does: each has streams of its own, so that their masks are independent,
- * and has the same masks whenever it is repeated.
+ * Writes the probabilities of one pass to prob. Pass 0 drops nothing, as mlp_test. Passes 1, 2, …
+ * drop hidden units as training does. Each pass has streams of its own, so that the masks of passes
+ * are independent. A repeated pass has the same masks.
  */
 void mlp_predict(struct mlp *net, const float (*x)[PIXELS], size_t n, uint32_t pass,
                  float (*prob)[CLASSES]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dropout on a matrix that is spread over MPI ranks, by rows as in data parallel training and by
- * columns as in tensor parallel training. Each rank makes its part alone, and rank 0 finds that the
- * parts are those of the whole matrix, bit for bit.
+ * Dropout on a matrix that is divided between MPI ranks: by rows, as in data parallel training, and
+ * by columns, as in tensor parallel training. Each rank computes its part alone. Rank 0 checks that
+ * the parts are the same as those of the whole matrix, bit for bit.
  *
  *     mpirun -n 4 ./mpi_shard
  */
@@ -27,7 +27,7 @@ static void must(bitdrop_status status)
     MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
-/* The part [row, row + shape.rows) x [col, col + shape.cols) of the whole, into y without gaps. */
+/* Computes the part [row, row + shape.rows) x [col, col + shape.cols) of the matrix, to dense y. */
 static void forward_part(size_t row, size_t col, bitdrop_2d shape, float *y)
 {
     bitdrop_config cfg = whole_config;
@@ -40,14 +40,14 @@ static void forward_part(size_t row, size_t col, bitdrop_2d shape, float *y)
     for (size_t r = 0; r < shape.rows; r++)
         for (size_t c = 0; c < shape.cols; c++)
             x[r * shape.cols + c] = element(row + r, col + c);
-    cfg.offset += col; /* of the part's first column */
+    cfg.offset += col; /* the part's first column */
     shape.first_row = row;
-    shape.pitch = COLS; /* columns of the whole */
+    shape.pitch = COLS; /* columns of the whole matrix */
     must(bitdrop_recompute_2d(&cfg, BITDROP_F32, &shape, x, y));
     free(x);
 }
 
-/* What rank 0 gathered, part after part, against the whole. Parts of rows are it as they come. */
+/* Compares the parts that rank 0 gathered, one after the other, with the whole matrix. */
 static bool is_whole(const float *parts, int ranks, bool by_rows, const float *whole)
 {
     for (size_t r = 0; r < ROWS; r++)
@@ -95,7 +95,7 @@ int main(int argc, char **argv)
 
             printf("%d ranks, %s: %s\n", ranks,
                    by_rows ? "rows (data parallel)" : "columns (tensor parallel)",
-                   same ? "the bytes of the whole" : "OTHER BYTES");
+                   same ? "the same bytes as the whole matrix" : "OTHER BYTES");
             wrong |= !same;
         }
     }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the experiments on digits print. */
+/* Output of the experiments on digits. */
 #ifndef REPORT_H
 #define REPORT_H
 
 #include <stddef.h>
 
-/* "mean +- standard deviation" of n doubles that lie `stride` bytes apart. */
+/* Prints "mean +- standard deviation" of n doubles, with `stride` bytes from one to the next. */
 void print_spread(const double *first, size_t stride, int n);
 
-/* Progress on stderr, on one line of a terminal. */
+/* Prints progress on stderr. On a terminal each call overwrites the line of the last. */
 void progress(int done, int total, const char *what);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The time, of a clock that only goes forward. Needs _POSIX_C_SOURCE. */
+/* The time by a clock that never goes back. Needs _POSIX_C_SOURCE. */
 #ifndef SECONDS_H
 #define SECONDS_H
 

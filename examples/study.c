@@ -14,10 +14,10 @@ enum { HELD_OUT = TRAINING / FOLDS };
 const double study_decays[DECAYS] = {0.001, 0.003, 0.01};
 const uint32_t study_passes[ENSEMBLES] = {0, 1, 3, 10, 30};
 
-/* Lower than that of digits.c: much dropout makes gradients noisy, and p = 0.8 should learn too. */
+/* Lower than in digits.c, because gradients are noisy with a large p, and p = 0.8 should learn. */
 static const double rate = 0.03;
 
-/* Trainings, for progress. */
+/* Number of trainings, for progress(). */
 static int done, total;
 
 static void count_trainings(int n)
@@ -26,7 +26,7 @@ static void count_trainings(int n)
     progress(done, total, "trainings");
 }
 
-/* The training digits with those of one fold at the end: digits i with i % FOLDS == fold. */
+/* A copy of the training digits. Digits i of the fold, i % FOLDS == fold, are at the end. */
 static struct digits hold_out(const struct digits *training, int fold)
 {
     struct digits d = digits_copy(training);
@@ -41,7 +41,7 @@ static struct digits hold_out(const struct digits *training, int fold)
     return d;
 }
 
-/* after[e]: on the digits held out, after e + 1 epochs; a mean over the folds. */
+/* after[e] = score on the digits held out, after e + 1 epochs; a mean over the folds. */
 static void cross_validate(const struct draw *draw, const struct settings *settings, int epochs,
                            struct score *after)
 {
@@ -66,7 +66,7 @@ static int better(struct score a, struct score b)
 {
     const double gain = a.accuracy - b.accuracy;
 
-    return fabs(gain) > 1e-9 ? gain > 0 : a.loss < b.loss; /* of sums whose terms are rounded */
+    return fabs(gain) > 1e-9 ? gain > 0 : a.loss < b.loss; /* smaller gains are rounding */
 }
 
 static struct trial try_settings(const struct draw *draw, double p, double weight_decay, int epochs)
@@ -94,7 +94,7 @@ static struct trial try_settings(const struct draw *draw, double p, double weigh
     return trial;
 }
 
-/* The one of the best validation. */
+/* Index of the trial with the best validation. */
 static int best(const struct trial *trials, int n)
 {
     int chosen = 0;
@@ -121,7 +121,7 @@ static struct trial find_decay(const struct draw *draw, double p, int epochs)
     return trials[best(trials, DECAYS)];
 }
 
-static void find_company(const struct draw *draw, int epochs, struct finding *f)
+static void find_regularisers(const struct draw *draw, int epochs, struct finding *f)
 {
     const struct trial *without = &f->rate[0], *with = &f->rate[f->chosen];
     const struct trial decay = find_decay(draw, without->settings.p, epochs);
@@ -136,7 +136,7 @@ static void find_company(const struct draw *draw, int epochs, struct finding *f)
     f->row[ALL_THREE] = with_decay.stopped;
 }
 
-/* p = 0.5, whose scales are powers of two: they round nothing. */
+/* With p = 0.5, because its scales are powers of two, by which a multiplication does not round. */
 static void find_scaling(const struct draw *draw, int epochs, struct finding *f)
 {
     for (int i = 0; i < SCALINGS; i++) {
@@ -157,29 +157,30 @@ static void find_scaling(const struct draw *draw, int epochs, struct finding *f)
     count_trainings(SCALINGS);
 }
 
-/* sum[i]: probabilities of digit i, added up over so many passes. */
-static struct ensemble judge(double (*sum)[CLASSES], uint32_t passes, const struct digits *digits)
+/* sum[i] has the probabilities of digit i, added up over `passes` passes. */
+static struct ensemble score_ensemble(double (*sum)[CLASSES], uint32_t passes,
+                                      const struct digits *digits)
 {
     const double mistaken = (double)MISLABELED / (double)TRAINING,
                  share = 1 / (double)digits->count;
     struct ensemble e = {0, 0, 0, 0};
 
     for (size_t i = 0; i < digits->count; i++) {
-        int named = 0;
-        double right = 0, wrong = 0; /* loss if the label is right, mean loss of the wrong ones */
+        int predicted = 0;
+        double right = 0, wrong = 0; /* loss of the right label, mean loss of the wrong ones */
 
         for (int k = 0; k < CLASSES; k++) {
-            const double loss = -log(fmax(sum[i][k] / passes, FLT_MIN)); /* softmax underflows */
+            const double loss = -log(fmax(sum[i][k] / passes, FLT_MIN)); /* softmax may be 0 */
 
             if (k == digits->label[i])
                 right = loss;
             else
                 wrong += loss / (double)(CLASSES - 1);
-            if (sum[i][k] > sum[i][named])
-                named = k;
+            if (sum[i][k] > sum[i][predicted])
+                predicted = k;
         }
-        e.accuracy += share * (named == digits->label[i]);
-        e.confidence += share * sum[i][named] / passes;
+        e.accuracy += share * (predicted == digits->label[i]);
+        e.confidence += share * sum[i][predicted] / passes;
         e.loss += share * right;
         e.loss_mistaken += share * ((1 - mistaken) * right + mistaken * wrong);
     }
@@ -197,14 +198,14 @@ static void find_ensemble(const struct draw *draw, int epochs, struct finding *f
     for (int e = 0; e < epochs; e++)
         training_epoch(&t);
     for (int i = 0, pass = 0; i < ENSEMBLES; pass++) {
-        if (pass == 1) /* pass 0 is no part of an ensemble */
+        if (pass == 1) /* pass 0 does not belong to an ensemble */
             memset(sum, 0, digits->count * sizeof *sum);
         mlp_predict(&t.net, x, digits->count, (uint32_t)pass, prob);
         for (size_t d = 0; d < digits->count; d++)
             for (int k = 0; k < CLASSES; k++)
                 sum[d][k] += prob[d][k];
         if ((uint32_t)pass == study_passes[i])
-            f->ensemble[i++] = judge(sum, pass == 0 ? 1 : (uint32_t)pass, digits);
+            f->ensemble[i++] = score_ensemble(sum, pass == 0 ? 1 : (uint32_t)pass, digits);
     }
     training_end(&t);
     free(sum);
@@ -247,7 +248,7 @@ int study(const struct digits *all, int seeds, int epochs, const char *csv)
         struct draw draw = draw_digits(all, (unsigned)s + 1);
 
         find_rate(&draw, epochs, &f[s]);
-        find_company(&draw, epochs, &f[s]);
+        find_regularisers(&draw, epochs, &f[s]);
         find_scaling(&draw, epochs, &f[s]);
         find_ensemble(&draw, epochs, &f[s]);
         draw_free(&draw);

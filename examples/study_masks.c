@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Masks as text: dropout of elements, of whole channels and of blocks. */
+/* Prints masks: dropout of elements, of whole channels and of blocks. */
 #include <stdio.h>
 
 #include "must.h"
@@ -7,7 +7,7 @@
 
 enum { CHANNELS = 7, SIDE = 8, CHANNEL = SIDE * SIDE, BLOCK = 3, ELEMENTS = CHANNELS * CHANNEL };
 
-/* Channels side by side. kept: an element each, 0 or 1. */
+/* Prints the channels side by side. kept[i] is 1 if element i is kept, else 0. */
 static void print_channels(const char *name, const uint8_t kept[ELEMENTS])
 {
     int ones = 0;
@@ -33,19 +33,19 @@ void print_masks(void)
     uint8_t kept[ELEMENTS];
 
     printf("\n5. What is dropped together: masks of %d channels of %d x %d, p = %g\n\n"
-           "   # is kept, . is dropped. These are the same on every machine.\n",
+           "   # is kept, . is dropped. The masks are the same on every machine.\n",
            CHANNELS, SIDE, SIDE, cfg.p);
     must(bitdrop_mask(&cfg, ELEMENTS, mask));
     must(bitdrop_mask_unpack(ELEMENTS, mask, kept));
     print_channels("each element by itself (bitdrop_mask)", kept);
 
-    must(bitdrop_mask_2d(&cfg, &channels, mask)); /* one bit a channel */
+    must(bitdrop_mask_2d(&cfg, &channels, mask)); /* one bit for each channel */
     must(bitdrop_mask_unpack(CHANNELS, mask, decision));
     for (int i = 0; i < ELEMENTS; i++)
         kept[i] = decision[i / CHANNEL];
     print_channels("whole channels (BITDROP_EACH_ROW)", kept);
 
     must(bitdrop_mask_dropblock(&cfg, CHANNELS, SIDE, SIDE, BLOCK, mask, NULL));
-    must(bitdrop_mask_unpack(ELEMENTS, mask, kept)); /* its rows of 8 fill their bytes */
+    must(bitdrop_mask_unpack(ELEMENTS, mask, kept)); /* a row of 8 bits is exactly one byte */
     print_channels("blocks of 3 x 3 (bitdrop_mask_dropblock)", kept);
 }

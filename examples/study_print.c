@@ -7,15 +7,14 @@
 
 void print_intro(size_t tested, int seeds, int epochs)
 {
-    printf(
-        "A study of dropout on handwritten digits\n\n"
-        "A network of %d-%d-%d-%d units learns %d digits, %d of them with wrong labels, in %d\n"
-        "epochs, and is tested on the other %zu, whose labels are right. Figures are mean +-\n"
-        "standard deviation over seeds, of which there are %d. Each draws other digits, labels,\n"
-        "weights and masks.\n\n"
-        "   accuracy  the share of right answers, 0 to 1\n"
-        "   loss      the mean negative log likelihood of the label, in nats; less is better\n",
-        PIXELS, HIDDEN, HIDDEN, CLASSES, TRAINING, MISLABELED, epochs, tested, seeds);
+    printf("A study of dropout on handwritten digits\n\n"
+           "A network of %d-%d-%d-%d units learns %d digits, %d of them with wrong labels, in %d\n"
+           "epochs, and is tested on the other %zu, whose labels are right. Figures are mean +-\n"
+           "standard deviation over %d seeds. Each seed draws other digits, labels, weights and\n"
+           "masks.\n\n"
+           "   accuracy  the share of right answers, 0 to 1\n"
+           "   loss      the mean negative log likelihood of the label, in nats; less is better\n",
+           PIXELS, HIDDEN, HIDDEN, CLASSES, TRAINING, MISLABELED, epochs, tested, seeds);
 }
 
 static void print_rates(const struct finding *f, int seeds)
@@ -23,9 +22,9 @@ static void print_rates(const struct finding *f, int seeds)
     printf(
         "\n1. How much to drop: p by %d-fold cross-validation\n\n"
         "   A fifth of the %d digits is held out. The network learns the others, and is validated\n"
-        "   on that fifth; so for each fifth. The seed chooses the p of the best validation\n"
-        "   accuracy. Held out labels are as often wrong as the others, so that about %.1f is the\n"
-        "   most that it can be. Tests come after the choice, of networks that learn all %d.\n\n",
+        "   on that fifth. This is done for each fifth. Each seed chooses the p with the best\n"
+        "   validation accuracy. Held-out labels are wrong as often as the others, so it cannot be\n"
+        "   much above %.1f. After the choice, networks learn all %d digits and are tested.\n\n",
         FOLDS, TRAINING, 1 - (double)MISLABELED / (double)TRAINING, TRAINING);
     printf("   %-4s  %-14s  %-14s  %-14s  %-14s  %s\n", "", "validation", "validation", "test",
            "test", "chosen by");
@@ -45,21 +44,20 @@ static void print_rates(const struct finding *f, int seeds)
     }
 }
 
-static void print_company(const struct finding *f, int seeds)
+static void print_regularisers(const struct finding *f, int seeds)
 {
     static const char *const names[ROWS] = {
         "nothing",  "weight decay",          "early stopping",
         "dropout",  "dropout, weight decay", "dropout, early stopping",
         "all three"};
 
-    printf(
-        "\n2. What else helps: weight decay and early stopping\n\n"
-        "   Weight decay adds d * w to the gradient of a weight w; d is %g, %g or %g. Early\n"
-        "   stopping ends training after the epoch of the best validation. Each seed chooses p,\n"
-        "   d and that epoch for itself, by the cross-validation of part 1.\n\n"
-        "   %-23s  %-14s  %-14s  %s\n",
-        study_decays[0], study_decays[1], study_decays[2], "", "test accuracy", "test loss",
-        "mean epochs");
+    printf("\n2. What else helps: weight decay and early stopping\n\n"
+           "   Weight decay adds d * w to the gradient of a weight w; d is %g, %g or %g. Early\n"
+           "   stopping ends training after the epoch with the best validation. Each seed chooses\n"
+           "   its own p, d and epoch, by the cross-validation of part 1.\n\n"
+           "   %-23s  %-14s  %-14s  %s\n",
+           study_decays[0], study_decays[1], study_decays[2], "", "test accuracy", "test loss",
+           "mean epochs");
     for (int i = 0; i < ROWS; i++) {
         double epochs = 0;
 
@@ -81,9 +79,9 @@ static void print_scaling(const struct finding *f, int seeds)
 
     printf(
         "\n3. Where to scale: in training or at inference (p = 0.5)\n\n"
-        "   Inverted dropout multiplies by 1/(1-p) what it keeps in training. Classic dropout\n"
-        "   multiplies everything by 1-p at inference. Matched: the weights after a dropout begin\n"
-        "   1/(1-p) times as large, and their learning rate is 1/(1-p)^2 times as large.\n\n"
+        "   Inverted dropout multiplies the kept elements by 1/(1-p) in training. Classic dropout\n"
+        "   multiplies all elements by 1-p at inference. Matched: the weights after a dropout\n"
+        "   begin 1/(1-p) times as large, and their learning rate is 1/(1-p)^2 times as large.\n\n"
         "   %-43s  %-14s  %s\n",
         "scale", "test accuracy", "test loss");
     for (int i = 0; i < SCALINGS; i++) {
@@ -103,10 +101,10 @@ static void print_ensembles(const struct finding *f, int seeds)
 {
     printf(
         "\n4. The network as an ensemble: Monte Carlo dropout\n\n"
-        "   A pass at test time can drop units as well, by streams of its own. The probabilities\n"
-        "   of many such passes are averaged. p is what the seed chose in part 1.\n\n"
-        "   confidence     the mean probability of the class that is named\n"
-        "   mistaken loss  the loss expected if test labels were as often wrong as those learned\n"
+        "   A pass at test time can drop units too, with streams of its own. The probabilities of\n"
+        "   many such passes are averaged. Each seed uses the p that it chose in part 1.\n\n"
+        "   confidence     the mean probability of the predicted class\n"
+        "   mistaken loss  the expected loss if test labels were wrong as often as those learned\n"
         "\n   %-25s  %-14s  %-14s  %-14s  %s\n",
         "", "test accuracy", "confidence", "test loss", "mistaken loss");
     for (int i = 0; i < ENSEMBLES; i++) {
@@ -128,7 +126,7 @@ static void print_ensembles(const struct finding *f, int seeds)
 void print_findings(const struct finding *f, int seeds)
 {
     print_rates(f, seeds);
-    print_company(f, seeds);
+    print_regularisers(f, seeds);
     print_scaling(f, seeds);
     print_ensembles(f, seeds);
 }

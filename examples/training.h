@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the experiments on digits share: which digits a network learns, and how. */
+/* Shared by the experiments on digits: which digits a network learns, and how. */
 #ifndef TRAINING_H
 #define TRAINING_H
 
@@ -8,11 +8,11 @@
 
 enum { TRAINING = 500, MISLABELED = 100, SEEDS_MAX = 100, EPOCHS_MAX = 10000 };
 
-/* What a seed draws. */
+/* The choices of a seed. */
 struct draw {
-    struct digits training;  /* TRAINING, of which the first MISLABELED have wrong labels */
-    struct digits test;      /* the others; in the memory of training, not to be freed */
-    unsigned short state[3]; /* of erand48, for what is drawn next */
+    struct digits training;  /* TRAINING digits. The first MISLABELED have wrong labels */
+    struct digits test;      /* the others; they share the memory of training: do not free them */
+    unsigned short state[3]; /* of erand48, for weights and the order of digits */
     unsigned seed;
 };
 
@@ -32,13 +32,14 @@ struct training {
 };
 
 /*
- * A network to be trained on all of `digits`, a multiple of BATCH. What is random comes from the
- * draw, so that the trainings of one draw begin with the same weights and have the same masks.
+ * Makes a network to train on `digits`, whose number is a multiple of BATCH. All random choices
+ * come from the draw, so all trainings of one draw begin with the same weights and have the same
+ * masks.
  */
 struct training training_begin(const struct draw *draw, const struct digits *digits,
                                const struct settings *settings);
 
-/* The next epoch: a pure function of what went before, up to the rounding of the BLAS. */
+/* Trains for one epoch. Only the rounding of the BLAS may differ when it is repeated. */
 void training_epoch(struct training *t);
 void training_end(struct training *t);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A transformer block that learns the characters of a text, twice: dropout fused with what stands
- * beside it, and in separate passes over memory. The losses are the same, to the bit.
+ * A transformer block learns the characters of a text, twice: with dropout fused with the
+ * operations beside it, and in separate passes over memory. The losses are the same, to the bit.
  *
  * usage: transformer_block [--steps=N] [--p=P] [text]
  */
@@ -19,13 +19,13 @@
 
 enum { STEPS_MAX = 100000, TEXT_MAX = 16 << 20 };
 
-/* Characters as numbers below `characters`, in the order of their codes. */
+/* A text. character[i] is the index of a character in the alphabet, below `characters`. */
 struct text {
     unsigned char *character;
     size_t length, characters;
 };
 
-struct run {
+struct result {
     double *loss; /* of each step */
     double seconds, dropout_seconds;
     size_t kept, kept_dropout;
@@ -62,11 +62,11 @@ static struct text read_text(const char *path)
     return t;
 }
 
-/* A pure function of its arguments, except for the times. */
-static struct run train(const struct text *text, double p, bool fused, int steps)
+/* Trains a model. Except for the times, the result depends only on the arguments. */
+static struct result train(const struct text *text, double p, bool fused, int steps)
 {
     unsigned short state[3] = {0x330E, 42, 0};
-    struct run run = {.loss = allocate((size_t)steps, sizeof *run.loss)};
+    struct result result = {.loss = allocate((size_t)steps, sizeof *result.loss)};
     struct model m;
 
     model_init(&m, text->characters, p, fused, 42, state);
@@ -80,14 +80,14 @@ static struct run train(const struct text *text, double p, bool fused, int steps
             memcpy(character + s * CONTEXT, text->character + at, CONTEXT);
             memcpy(next + s * CONTEXT, text->character + at + 1, CONTEXT);
         }
-        run.loss[step] = model_train(&m, character, next);
+        result.loss[step] = model_train(&m, character, next);
     }
-    run.seconds = seconds() - start;
-    run.dropout_seconds = m.sites.seconds;
-    run.kept = model_kept_bytes(&m);
-    run.kept_dropout = model_kept_dropout_bytes(&m);
+    result.seconds = seconds() - start;
+    result.dropout_seconds = m.sites.seconds;
+    result.kept = model_kept_bytes(&m);
+    result.kept_dropout = model_kept_dropout_bytes(&m);
     model_free(&m);
-    return run;
+    return result;
 }
 
 static double mean(const double *x, int n)
@@ -99,25 +99,25 @@ static double mean(const double *x, int n)
     return sum / n;
 }
 
-static void print_table(const struct run *fused, const struct run *separate, int steps)
+static void print_table(const struct result *fused, const struct result *separate, int steps)
 {
     const int tenth = steps < 10 ? 1 : steps / 10;
 
     printf("\n%-42s %12s %12s\n", "", "fused", "separate");
-    printf("%-42s %12.4f %12.4f\n", "loss of the first step, nats a character", fused->loss[0],
+    printf("%-42s %12.4f %12.4f\n", "loss of the first step, nats/character", fused->loss[0],
            separate->loss[0]);
     printf("%-42s %12.4f %12.4f\n", "mean loss of the last tenth of the steps",
            mean(fused->loss + steps - tenth, tenth), mean(separate->loss + steps - tenth, tenth));
     printf("%-42s %12.1f %12.1f\n", "softmax, GELU, additions and dropout, us",
            1e6 * fused->dropout_seconds / steps, 1e6 * separate->dropout_seconds / steps);
-    printf("%-42s %12.1f %12.1f\n", "a step, us", 1e6 * fused->seconds / steps,
+    printf("%-42s %12.1f %12.1f\n", "one step, us", 1e6 * fused->seconds / steps,
            1e6 * separate->seconds / steps);
-    printf("%-42s %12zu %12zu\n", "kept of attention and masks, bytes", fused->kept_dropout,
+    printf("%-42s %12zu %12zu\n", "kept probabilities and masks, bytes", fused->kept_dropout,
            separate->kept_dropout);
     printf("%-42s %12zu %12zu\n", "kept in all, bytes", fused->kept, separate->kept);
 }
 
-/* A number, the whole of text; or NAN. */
+/* The number in text, or NAN if text is anything else. */
 static double parse(const char *text)
 {
     char *end;
@@ -161,8 +161,8 @@ int main(int argc, char **argv)
     const struct text text = read_text(path);
     printf("%s: %zu characters, %zu different ones; %g steps of %d sequences of %d, p = %g\n", path,
            text.length, text.characters, steps, SEQUENCES, CONTEXT, p);
-    const struct run fused = train(&text, p, true, (int)steps);
-    const struct run separate = train(&text, p, false, (int)steps);
+    const struct result fused = train(&text, p, true, (int)steps);
+    const struct result separate = train(&text, p, false, (int)steps);
     print_table(&fused, &separate, (int)steps);
 
     const bool same = memcmp(fused.loss, separate.loss, (size_t)steps * sizeof(double)) == 0;

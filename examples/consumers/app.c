@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What the projects beside it build: a forward and a backward call, checked. */
+/* The program that the projects in these folders build. Checks a forward and a backward call. */
 #include <bitdrop/bitdrop.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* By C++17's parallel algorithms. libstdc++ has threads for them only with TBB. */
+/* run_tasks by C++17's parallel algorithms. In libstdc++ these use threads only with TBB. */
 #include <algorithm>
 #include <execution>
 #include <numeric>

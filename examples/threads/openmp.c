@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* By OpenMP: the team that the engine's other loops use. */
+/* run_tasks by OpenMP, on the team of threads that the engine's other loops use. */
 #include "threads.h"
 
 void run_tasks(void *context, size_t tasks, task_function *task, void *argument)

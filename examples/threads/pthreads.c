@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * By a pool of pthreads that lives as long as the program. Who calls run_tasks works with it, so a
- * pool of three runs four tasks at once; calls from several threads wait for one another.
+ * run_tasks by a pool of pthreads that lives until the program ends. The thread that calls
+ * run_tasks works too, so a pool of three threads runs four tasks at once. Calls from several
+ * threads wait for one another.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
@@ -18,13 +19,13 @@ static struct {
     pthread_cond_t work, done;
     task_function *task;
     void *argument;
-    size_t next, tasks; /* the task that is taken next, and how many there are */
+    size_t next, tasks; /* index of the next task, and number of tasks */
     size_t unfinished;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
           .work = PTHREAD_COND_INITIALIZER,
           .done = PTHREAD_COND_INITIALIZER};
 
-/* Takes tasks until there are none. Called with the lock held, which it gives up meanwhile. */
+/* Runs tasks until none are left. The caller holds the lock. It is released during each task. */
 static void work(void)
 {
     while (pool.next < pool.tasks) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One forward pass, by the calling thread alone and shared out among an engine's own threads. */
+/* One forward pass, by the calling thread alone and on an engine's own threads. */
 #define _POSIX_C_SOURCE 200809L
 #include <bitdrop/bitdrop.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an engine gives to bitdrop_parallel.run, made of its own threads: pthreads.c, openmp.c and
- * execution.cc are three of them.
+ * A function for bitdrop_parallel.run, by which an engine runs tasks on its own threads.
+ * pthreads.c, openmp.c and execution.cc each define it.
  */
 #ifndef THREADS_H
 #define THREADS_H
@@ -14,7 +14,7 @@ extern "C" {
 
 typedef void task_function(void *argument, size_t index);
 
-/* Calls task(argument, i) once for each i below tasks, and returns when all of these have. */
+/* Calls task(argument, i) once for each i < tasks. Returns when all calls have returned. */
 void run_tasks(void *context, size_t tasks, task_function *task, void *argument);
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* usage: app [library]. An engine that has bitdrop as a plug-in, and goes on without it. */
+/* usage: app [library]. An engine that loads bitdrop as a plug-in, and can do without it. */
 #include <bitdrop/bitdrop.h>
 #include <dlfcn.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@ typedef bitdrop_status backward_fn(const bitdrop_config *, bitdrop_dtype, size_t
                                    void *, const uint8_t *);
 typedef const char *version_fn(void);
 
-/* The header's prototypes once more, so that these types cannot differ from them unnoticed. */
+/* Declared again by these types: an error if the types differ from the header's prototypes. */
 forward_fn bitdrop_forward;
 backward_fn bitdrop_backward;
 version_fn bitdrop_version;
@@ -21,7 +21,7 @@ static forward_fn *forward;
 static backward_fn *backward;
 static version_fn *version;
 
-/* Sets the function pointer at call, by memcpy: ISO C has no cast from void * to one. */
+/* Sets the function pointer at `call`, by memcpy, because ISO C has no cast from void * to it. */
 static int find(void *library, const char *name, void *call)
 {
     void *symbol = dlsym(library, name);
@@ -29,7 +29,7 @@ static int find(void *library, const char *name, void *call)
     return symbol != NULL;
 }
 
-/* NULL, or why there is no bitdrop. */
+/* Returns NULL, or the reason why there is no bitdrop. */
 static const char *load(const char *path)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
     const char *why = load(argc > 1 ? argv[1] : "libbitdrop.so.0.2"); /* the SONAME */
     if (why) {
         fprintf(stderr, "no bitdrop, dropout is the engine's own: %s\n", why);
-        return 0; /* where an engine goes on with its own */
+        return 0; /* an engine would go on with its own dropout */
     }
 
     const bitdrop_config cfg = {.p = 0.5, .seed = 42};
