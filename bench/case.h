@@ -46,7 +46,7 @@ struct bench_case {
     unsigned stores;  /* BITDROP_STORES_* */
     unsigned threads; /* 0: one. Each gets whole rows, or multiples of 2,048 elements */
     enum case_form form;
-    int place;                        /* 0: the output has its own memory; i + 1: overwrites in[i] */
+    int place; /* 0: the output has its own memory; i + 1: overwrites in[i] */
     size_t x_skew, y_skew, mask_skew; /* elements, elements and bytes past an aligned address */
     uint64_t offset;
 };

@@ -238,8 +238,8 @@ static bool bytes_are_right(void)
         ones += bytes[i];
     memset(mask, 0x55, bitdrop_mask_bytes(N));
     if (ones != kept || bitdrop_mask_pack(N, bytes, mask) != BITDROP_OK)
-/* Compares `count` elements of mask, and if `values` of data, with calls on PART elements each. */
-static bool parts_agree(const char *what, const bitdrop_config *whole, size_t count, bool values)
+        return fail("count is wrong, or pack is refused", 77, 0);
+    return parts_agree("mask, unpacked and packed", &cfg, N, false);
 }
 
 int main(int argc, char **argv)
