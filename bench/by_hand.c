@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dropout as it is written by hand: one random number an element, and a mask of one byte each. The
+ * Dropout as it is written by hand: one random number per element, and a mask of one byte each. The
  * library is compared with these, so they are compiled like any user's code, with the baseline
  * flags.
  */

@@ -14,7 +14,7 @@ struct loop_arguments {
     float p, scale;
     const float *x;
     float *y;
-    size_t ahead;          /* prefetches x so many bytes ahead; 0: does not prefetch */
+    size_t ahead;          /* prefetches x this many bytes ahead; 0: does not prefetch */
     uint8_t *mask;         /* by hand: one byte for each element */
     const float *uniforms; /* made beforehand, in [0, 1) */
 };

@@ -43,7 +43,7 @@ TOP = (
 /*
  * bitdrop {version}: {what}.
  *
- * Copyright the bitdrop authors. Licensed under the Apache License, version 2.0: see LICENSE beside this file.
+ * Copyright the bitdrop authors. Licensed under the Apache License, version 2.0: see LICENSE in the same folder.
  *
  * Written by tools/amalgamate.py from the sources of bitdrop. Change those, not this file.
  */

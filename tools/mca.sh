@@ -91,7 +91,7 @@ awk -v cpus="$cpus" -v chains=$chains '
                 out[i] = c[cpu[i], name[r]]
             row(name[r], counts[r], out, "%12.1f")
         }
-        print "\ncycles an element, p = 0.1, without late planes"
+        print "\ncycles per element, p = 0.1, without late planes"
         for (rounds = 10; rounds >= 7; rounds -= 3) {
             segment("", rounds)
             for (i = 1; i <= n; i++)
