@@ -194,17 +194,17 @@ static bool is_wanted(const char *name, bitdrop_isa isa, bool in_quick, bool in_
 /* Registers run(copy of c) under this name. With --list, prints the name instead. */
 static void add(const char *name, shim_body *run, const void *c, size_t bytes, size_t *count)
 {
-    void *kept;
+    void *copy;
 
     *count += 1;
     if (options.list) {
         puts(name);
         return;
     }
-    kept = malloc(bytes); /* lives as long as the program */
-    if (kept == NULL)
+    copy = malloc(bytes); /* lives as long as the program */
+    if (copy == NULL)
         fail("no memory for the cases");
-    shim_register(name, run, memcpy(kept, c, bytes));
+    shim_register(name, run, memcpy(copy, c, bytes));
 }
 
 static void add_case(const struct bench_case *c, void *count)

@@ -13,7 +13,7 @@ enum {
     GAP = 16,                    /* elements */
     MASK_GAP = 8,                /* bytes */
     FLAT_UNIT = 2048,            /* the share of a thread in a flat call is whole units */
-    SHARING_ROWS = 8             /* rows that share a row of the mask */
+    SHARING_ROWS = 8             /* rows that share a mask row, or with EACH_ROW a mask byte */
 };
 
 static const struct form {

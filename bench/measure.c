@@ -83,17 +83,17 @@ void measure(const struct body *bodies, size_t count, double seconds, double *ti
     const double batch = batch_seconds(bodies, count);
     const size_t capacity = MEASURE_SAMPLES + (size_t)(seconds / batch);
     double *samples = malloc(count * capacity * sizeof *samples);
-    size_t calls[MEASURE_MAX], taken = 0;
+    size_t calls[MEASURE_MAX], batches = 0;
 
     if (samples == NULL)
         fail("no memory for the samples");
     for (size_t i = 0; i < count; i++)
         calls[i] = calls_lasting(&bodies[i], batch);
     for (const double end = now() + seconds * (double)count;
-         taken < capacity && (taken < MEASURE_SAMPLES || now() < end); taken++)
+         batches < capacity && (batches < MEASURE_SAMPLES || now() < end); batches++)
         for (size_t i = 0; i < count; i++)
-            samples[i * capacity + taken] = time_batch(&bodies[i], calls[i]) / (double)calls[i];
+            samples[i * capacity + batches] = time_batch(&bodies[i], calls[i]) / (double)calls[i];
     for (size_t i = 0; i < count; i++)
-        time[i] = percentile_10(samples + i * capacity, taken);
+        time[i] = percentile_10(samples + i * capacity, batches);
     free(samples);
 }

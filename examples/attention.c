@@ -208,7 +208,7 @@ static bool print_ways(const struct attention *a, const struct tensors *t,
         "\nforward and backward in f32, one thread, medians of %zu; unfused products by OpenBLAS for "
         "%s;\nkept: q, k, v, out, and these bytes for each probability\n"
         "%-24s %9s %10s %14s %13s %13s\n",
-        runs, openblas_get_corename(), "", "ms", "kept, KiB", "a probability", "error of out",
+        runs, openblas_get_corename(), "", "ms", "kept, KiB", "each prob.", "error of out",
         "of gradients");
     for (int way = 0; way < WAYS; way++) {
         const size_t bytes = way == BLOCKED ? w.blocked.kept_bytes : w.unfused[way].kept_bytes;
