@@ -95,7 +95,7 @@ void attention_reserve(void **p, size_t *capacity, size_t bytes)
         fail("no memory for attention");
 }
 
-/* bf16 numbers of magnitude 0.5 to 2. Two of them, read as f32, are such a number too. */
+/* bf16 numbers of magnitude 0.5 to 2. Two of them, read as one f32, are in this range too. */
 static void fill(void *tensor, size_t count, uint32_t state)
 {
     uint16_t *at = tensor;
