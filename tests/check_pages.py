@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Check the blocks of code in README.md and docs/*.md.
+"""Check the blocks of code in README.md, docs/*.md and python/README.md.
 
 usage: check_pages.py c-compiler... [-- c++-compiler...]
 
@@ -115,7 +115,7 @@ def check_blocks(blocks: list[Block]) -> list[str]:
     builds = [*ROOT.glob("examples/consumers/*/CMakeLists.txt"), *ROOT.glob("examples/consumers/*/meson.build")]
     consumers = "".join(file.read_text(encoding="utf-8") for file in builds)
     tests = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("python/tests/test_*docs.py"))
-    run = {block.code for block in blocks if block.language == "python" and f'"{block.page.name}"' in tests}
+    run = {block.code for block in blocks if block.language == "python" and f'"{block.page.relative_to(ROOT)}"' in tests}
 
     wrong = []
     for block in blocks:
@@ -144,7 +144,7 @@ def main() -> None:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     compilers = {"c": arguments[:end], "cpp": arguments[end + 1 :]}
     blocks, wrong = [], []
-    for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]:
+    for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "python/README.md"]:
         found, unclear = blocks_of(page)
         blocks += found
         wrong += unclear

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the Python blocks of a page of docs/ in one process, one after the other."""
+"""Runs the Python blocks of a page in one process, one after the other."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
 
 
 def run_page(name: str, blocks: int) -> str:
-    """Run the page, and return what it prints. `blocks` is the least number of blocks that it must have."""
-    text = (DOCS / name).read_text(encoding="utf-8")
+    """Run the page of that path, and return what it prints. `blocks` is the least number of blocks that it must have."""
+    text = (ROOT / name).read_text(encoding="utf-8")
     found = list(re.finditer(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE))
     assert len(found) >= blocks
     # Blank lines replace the text of the page, so that tracebacks have its line numbers.

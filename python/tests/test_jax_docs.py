@@ -8,4 +8,4 @@ pytest.importorskip("jax")
 
 
 def test_the_guide_runs() -> None:
-    assert "[ 2.  4.  0.  0. 10.  0. 14.  0.]\n" in run_page("jax.md", 6)
+    assert "[ 2.  4.  0.  0. 10.  0. 14.  0.]\n" in run_page("docs/jax.md", 6)

@@ -7,4 +7,4 @@ import bitdrop
 
 
 def test_the_guide_runs() -> None:
-    assert run_page("numpy.md", 7).startswith(bitdrop.version())
+    assert run_page("docs/numpy.md", 7).startswith(bitdrop.version())
