@@ -386,7 +386,7 @@ def main() -> None:
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         waiting: list[concurrent.futures.Future[tuple[Mutant, str | None]]] = []
         while killed + reasons + len(survivors) < options.count:
-            while len(waiting) < WORKERS + 1 and (mutant := next(mutants, None)):
+            while len(waiting) < 10 * WORKERS and (mutant := next(mutants, None)):
                 waiting.append(pool.submit(test, mutant))
             if not waiting:
                 break
