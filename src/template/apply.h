@@ -1,17 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Applies keep bits to data: the loops over strips for each body and one dtype, and the kernels
- * that are made of them. A strip is 32 elements, which have one word of keep bits. Included once
- * for each dtype, after template/job.h and template/noise.h, with
+ * that are made of them. A strip is 32 elements, which have one word of keep bits.
+ *
+ *   T(next)           applies the next strip of a struct work. T(strip) does its computation
+ *   T(strips)         applies many strips
+ *   T(partial_strip)  applies less than a strip
+ *   T(rows)           applies short rows, each with T(strip) and then a partial strip
+ *
+ * template/apply_kernels.h makes the functions of each body from these. Its kernels call
+ * template/job.h, and that calls these functions by pointers in struct work.
+ *
+ * This file is included once for each dtype, after template/job.h and template/noise.h, with
  *
  *   DTYPE    f32, f64, f16 or bf16: prefix of its names in vec.h
  *   COMPUTE  f32 or f64: the type of the computation
  *   BYTES    size of an element in memory
  *
- * which it undefines. It defines <dtype>_kernels, the row of a struct bitdrop_kernels. The includer
- * may also define
+ * which it undefines. It defines <dtype>_kernels, the array of the kernels of all bodies for this
+ * dtype (`bodies` in struct bitdrop_kernels). The includer may also define
  *
- *   ROW      the name that the row has instead. It is then not static
+ *   ROW      another name of this array. The array is then not static
  */
 #if !defined(BITDROP_TEMPLATE_JOB_H) || !defined(BITDROP_TEMPLATE_NOISE_H)
 #error "include template/job.h and template/noise.h first"
@@ -30,12 +39,13 @@ enum {
     T(VECTOR_BYTES) = T(LANES) * BYTES,
     T(STRIP_BYTES) = WORD_ELEMENTS * BYTES,
     T(PAGE_STRIPS) = 4096 / T(STRIP_BYTES),
-    T(TURN_STRIPS) = 512 / T(STRIP_BYTES) /* of pages in turn */
+    T(TURN_STRIPS) = 512 / T(STRIP_BYTES) /* of one page before the turn of the next page */
 };
 
 #include "op/bodies.h"
 #include "template/apply_noise.h"
 
+/* The body: computes one vector. op/bodies.h says what its parameters are. */
 typedef T(packed)
     T(body_function)(T(vec) * in, keep_bits keep, int v, const C(vec) * p, uint32_t *marks);
 
@@ -89,7 +99,10 @@ FORCE_INLINE uint32_t T(strip)(T(body_function) * body, int inputs, bool has_sec
             *T(part)(&in[inputs + 1], i) = made->second[v * T(PARTS) + i];
         }
         out = body(in, keep, v, p, &vector_marks);
-        /* No shift by v: clang would make that of conversions that raise FE_INVALID. */
+        /*
+         * Each vector moves the marks of those before it down. To shift its marks up by a number
+         * that depends on v, clang would convert floats, which raises FE_INVALID.
+         */
         marks = marks >> T(LANES) % WORD_ELEMENTS |
                 vector_marks << (WORD_ELEMENTS - T(LANES)) % WORD_ELEMENTS;
         if (work->how & WORK_STREAMING)
@@ -119,7 +132,10 @@ FORCE_INLINE void T(prefetch_strip)(int inputs, bool has_second, const struct wo
         T(prefetch)(work->out, work->prefetch_ahead);
 }
 
-/* Moves the pointers to the next strip. If inputs > 1, it may be in the next row. */
+/*
+ * Moves the pointers to the next strip. If inputs > 1, it may be in the next row. Bodies with one
+ * input have no pieces of many rows.
+ */
 FORCE_INLINE void T(advance)(int inputs, bool has_second, struct work *work)
 {
     work->in[0] += T(STRIP_BYTES);
@@ -169,9 +185,9 @@ FORCE_INLINE void T(pass_over)(bool makes_marks, struct work *work, ptrdiff_t st
 }
 
 /*
- * Applies strips of four stretches of 4 KiB in turn, while there are four, and returns how many of
- * `count` strips are left. Memory is faster this way than one stretch after the other with
- * prefetching (docs/performance.md). So inputs are not prefetched.
+ * Applies `count` strips, four stretches of 4 KiB at a time: 512 bytes of each stretch in turn.
+ * Returns how many strips are left, which are less than four stretches. Memory is faster this way
+ * than if inputs are prefetched (docs/experiments.md). So inputs are not prefetched here.
  */
 FORCE_INLINE size_t T(pages_in_turn)(T(body_function) * body, bool makes_marks, struct work *work,
                                      size_t count)
@@ -213,8 +229,8 @@ FORCE_INLINE void T(strips)(T(body_function) * body, int inputs, bool makes_mark
 }
 
 /*
- * Applies 0 < n < 32 elements, as apply_partial in work.h says, vector by vector. The lanes past
- * the end repeat one of the elements, so they raise no floating-point exception of their own.
+ * Applies 0 < n < 32 elements, as apply_partial in work.h says, vector by vector. The lanes after
+ * the last element repeat another element, so they raise no floating-point exception of their own.
  */
 FORCE_INLINE uint32_t T(partial_strip)(T(body_function) * body, int inputs, bool has_second,
                                        const struct work *work, size_t row, size_t col, size_t n,
@@ -253,7 +269,8 @@ FORCE_INLINE uint32_t T(partial_strip)(T(body_function) * body, int inputs, bool
 
 /*
  * Applies the next `count` elements of the batch, which lie in one row, and stores their part of
- * the mask or their marks. work is a copy. `partial` applies the tail, and needs the original.
+ * the mask or their marks. work is a copy. `partial` applies the tail, and gets the original: if
+ * another function had the address of the copy, compilers would not keep it in registers.
  */
 FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks,
                          apply_partial *partial, struct work *work, size_t count)
@@ -304,7 +321,10 @@ FORCE_INLINE void T(row)(T(body_function) * body, int inputs, bool makes_marks,
     }
 }
 
-/* Applies rows of the batch, as apply_batch_rows in work.h says, on a copy as T(strips) does. */
+/*
+ * Applies rows of the batch, as apply_batch_rows in work.h says, on a copy as T(strips) does. Short
+ * rows are neither streamed nor prefetched.
+ */
 FORCE_INLINE void T(rows)(T(body_function) * body, int inputs, bool makes_marks,
                           apply_partial *partial, struct work *work, size_t goal)
 {

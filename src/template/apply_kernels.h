@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Part of template/apply.h, which has defined T, C, BYTES and the loops over strips: the kernels of
- * all bodies for one dtype, and the row of kernels (ROW or <dtype>_kernels).
+ * all bodies for one dtype, and the array of these kernels (ROW or <dtype>_kernels).
  */
 #if !defined(T) || !defined(C) || !defined(BYTES)
 #error "include template/apply.h"
