@@ -2,7 +2,7 @@
 /*
  * Makes single blocks of 128 elements, where most of a segment would not be needed. Lanes run
  * different planes of one block: first its early planes, then the first late planes of its 4 words.
- * A branch depends on random bits only if an element is still open after these planes.
+ * One branch depends on random bits: is an element still open after these planes?
  *
  * Include the vec.h of an ISA first. It defines what planes.h and late.h need.
  */

@@ -11,8 +11,13 @@
  * multiplier limits the speed, then mispredicted branches. So vectors are kept full, and few
  * branches depend on random bits. About 2 words of a tile are left to late_next.
  *
+ * A late Philox block holds 4 planes of one word. Its counter word 0 is the number of this word:
+ * the absolute index of its first element / 32, modulo 2^32.
+ *
  * Include the vec.h of an ISA first. It defines, beyond what open_words.h needs, vec_add, vec_load,
- * vec_store, full_load, full_store, full_words, full_spread and full_join.
+ * vec_store, full_load, full_store, full_words, full_spread and full_join. A full vector has no
+ * room for dirt (docs/design.md, "The vocabulary"). late_first compares full vectors. Philox runs
+ * on a vec of each chain.
  */
 #ifndef BITDROP_TEMPLATE_LATE_H
 #define BITDROP_TEMPLATE_LATE_H
@@ -28,12 +33,13 @@ enum {
     NEXT_PLANES = CHAINS * COUNTER_PLANES /* compared at once by late_next */
 };
 
-/* Of LATE_WORDS words: counter word 0 of word i is first + at[i]. */
+/* The counters of LATE_WORDS entries of a list: counter word 0 of entry i is first + at[i]. */
 struct late_counters {
     const uint32_t *at;
     uint32_t first;
 };
 
+/* Returns the counters of the LATE_WORDS entries from *at on. They may lie in `buffer`. */
 FORCE_INLINE struct late_counters late_counters(const struct blocks *b, const uint32_t *at,
                                                 uint32_t buffer[LATE_WORDS])
 {
@@ -44,15 +50,16 @@ FORCE_INLINE struct late_counters late_counters(const struct blocks *b, const ui
     return (struct late_counters){buffer, 0};
 }
 
-/* Counter word 1, which all words of b share. */
+/* Counter word 1, which is the same for all words of *b. */
 static inline uint32_t late_counter1(const struct blocks *b)
 {
     return (uint32_t)(b->first * BLOCK_WORDS >> 32);
 }
 
 /*
- * Makes a Philox block in each lane of each chain, to `random`. Counter word 0 is first +
- * at[chain], words 1 and 2 are those of plane[chain], and word 3 is the stream.
+ * Makes a Philox block in each lane of each chain, and stores it in random[chain]. Counter word 0
+ * is first + at[chain], words 1 and 2 are those of plane[chain], and word 3 is the stream. Calls
+ * step as philox_before_last does, and once more before the last round.
  */
 FORCE_INLINE void late_random(const struct bitdrop_stream *s, uint32_t first, const vec at[CHAINS],
                               const struct philox_plane *const plane[CHAINS], vec random[CHAINS][4],
@@ -78,8 +85,8 @@ FORCE_INLINE void late_keep(uint8_t *keep, const uint32_t *at, const uint32_t *m
 
 /*
  * Compares the first COUNTER_PLANES late planes of entries i to i + LATE_WORDS - 1 of the list.
- * Sets in `keep` the bits of the kept elements. Appends the words that stay open to
- * `rest`, which has `left` entries, and returns how many it has then.
+ * Sets in `keep` the bits of kept elements. Appends the words that stay open to `rest`, which has
+ * `left` entries, and returns how many it has then.
  */
 FORCE_INLINE size_t late_first(const struct bitdrop_stream *s, const struct philox_plane *plane,
                                const struct blocks *blocks, uint8_t *keep,
@@ -120,7 +127,10 @@ FORCE_INLINE size_t late_first(const struct bitdrop_stream *s, const struct phil
     return left;
 }
 
-/* The same for LANES entries of the list, and NEXT_PLANES planes from plane j on. */
+/*
+ * The same for LANES entries of the list, and NEXT_PLANES planes from plane j on. All chains have
+ * the same words, and each has other planes of them.
+ */
 FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
                               const struct philox_plane plane[CHAINS], unsigned j,
                               const struct blocks *blocks, uint8_t *keep,
@@ -141,7 +151,7 @@ FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
     }
     open[0] = vec_load(list->open + i);
     late_random(s, counters.first, counter, planes, random, step, work);
-    for (unsigned p = 0; p < NEXT_PLANES; p++) /* T is 0 past the last plane */
+    for (unsigned p = 0; p < NEXT_PLANES; p++) /* after the last plane, bits of T count as 0 */
         compare_plane(&k, &open[0], random[p / COUNTER_PLANES][p % COUNTER_PLANES],
                       j + p < PLANES && bitdrop_threshold_bit(s, j + p));
     if (s->planes <= j + NEXT_PLANES) {
@@ -151,15 +161,16 @@ FORCE_INLINE size_t late_next(const struct bitdrop_stream *s,
     vec_store(more, k);
     late_keep(keep, list->at + i, more, LANES);
     full_join(at, full_at);
-    full_join(open, o);
+    full_join(open, o); /* open words come from chain 0: open[] of the others is 0 */
     for (int v = 0; v < FULLS; v++)
         left = open_words_append(rest, left, full_at[v], o[v]);
     return left;
 }
 
 /*
- * Compares all planes from plane j on, of the first `count` entries of `list`. `other` is a second
- * list to work with. Kept elements are ORed into keep.
+ * Compares all planes from plane j on, of the first `count` entries of `list`. The words that are
+ * still open go to `other`, and back, so both lists are overwritten. Kept elements are ORed into
+ * `keep`.
  */
 FORCE_INLINE void late_rest(const struct bitdrop_stream *s, const struct blocks *blocks, unsigned j,
                             uint8_t *keep, struct open_words *list, size_t count,
@@ -186,8 +197,8 @@ FORCE_INLINE void late_rest(const struct bitdrop_stream *s, const struct blocks 
 }
 
 /*
- * All late planes of the first `count` entries of list[0]. If there are at most LANES, late_first
- * is left out.
+ * Compares all late planes of the first `count` entries of list[0]. If there are at most LANES,
+ * late_first is left out: a late_next makes as many Philox blocks, and compares more planes.
  */
 FORCE_INLINE void late_planes(const struct bitdrop_stream *s, const struct blocks *blocks,
                               uint8_t *keep, struct open_words list[2], size_t count,

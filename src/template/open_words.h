@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gathers the words of a tile that still have open elements into arrays, for the late planes.
+ * Gathers the words that still have open elements into arrays, for the late planes. These are words
+ * of the blocks that are made together (struct blocks), and are counted from the first of them.
  *
  * Include the vec.h of an ISA first. It defines, beyond what planes.h needs, FULL_LANES,
  * full_load_bytes, full_index and full_pick.
@@ -24,8 +25,8 @@ _Static_assert(FULLS *FULL_LANES == LATE_WORDS, "full vectors have no empty lane
 
 /* A list of words. full_pick and open_words_pad also write entries after its end. */
 struct open_words {
-    uint32_t at[TILE_WORDS + LATE_WORDS]; /* index of the word in the tile */
-    uint32_t open[TILE_WORDS + LATE_WORDS];
+    uint32_t at[TILE_WORDS + LATE_WORDS];   /* index of the word: 0 is the first that is made */
+    uint32_t open[TILE_WORDS + LATE_WORDS]; /* 1 bits: elements that are open */
 };
 
 /*
@@ -37,7 +38,7 @@ FORCE_INLINE size_t open_words_append(struct open_words *list, size_t count, vec
     return count + full_pick(list->at + count, list->open + count, at, open);
 }
 
-/* Appends the words of a segment likewise. Its first word has index `first` in the tile. */
+/* Appends the words of a segment likewise. Its first word has index `first`. */
 FORCE_INLINE size_t open_words_gather(struct open_words *list, size_t count, uint32_t first,
                                       const uint8_t *open)
 {
@@ -47,7 +48,7 @@ FORCE_INLINE size_t open_words_gather(struct open_words *list, size_t count, uin
     return count;
 }
 
-/* Writes words of 0 after the first `count`, because late_first always reads LATE_WORDS words. */
+/* Writes words of 0 after the first `count`, because up to LATE_WORDS entries are read at once. */
 FORCE_INLINE void open_words_pad(struct open_words *list, size_t count)
 {
     for (uint32_t i = 0; i < LATE_WORDS; i++) {
