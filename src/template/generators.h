@@ -15,7 +15,7 @@
 #include "template/pieces.h"
 #include "template/tile.h"
 
-/* SHARED, one function for all bodies: applies work->burst strips after each plane. */
+/* SHARED, one function for all bodies: applies work->burst strips in each pause. */
 
 FORCE_INLINE void apply_burst(struct work *work)
 {
@@ -53,7 +53,10 @@ NOINLINE void make_segments_alone(const struct bitdrop_stream *s, const struct b
     make_segments(s, blocks, bytes, keep, no_hook, no_hook, catch_up_none, work);
 }
 
-/* INTERLEAVED, one function for each body and dtype: applies a strip after each step of Philox. */
+/*
+ * INTERLEAVED, one function for each body and dtype: applies a strip after each step of Philox, if
+ * the current piece has one left. Only catch_up begins the next piece of the batch.
+ */
 
 FORCE_INLINE void catch_up_interleaved(struct work *local, work_hook *step, size_t goal)
 {

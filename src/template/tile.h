@@ -2,7 +2,11 @@
 /*
  * Tiles: the keep bits of 8,192 successive elements, 1 KiB. tile_get() returns the tile of some
  * elements. It stores only the blocks that hold these elements, and none a second time while the
- * tile is the current one.
+ * tile is the current one. It makes
+ *
+ *   - whole segments by one of the functions of generators.h, each a make_segments() with hooks of
+ *     its own. They apply strips meanwhile
+ *   - parts of a segment in front of these and behind them by make_part(), which applies nothing
  *
  * Include the vec.h of an ISA first.
  */
@@ -23,13 +27,14 @@ enum { MOST_BLOCKS_ALONE = SEGMENT_BLOCKS / 4 };
 struct tile {
     _Alignas(64) uint8_t keep[2][TILE_BYTES];
     unsigned current; /* index into keep */
-    uint64_t index;
-    size_t end; /* of the current one: no byte from here on is made */
+    uint64_t index;   /* of the current tile: the index of its first element / TILE_ELEMENTS */
+    size_t end;       /* of the current tile: no byte from here on is made */
 };
 
 /*
- * Makes bytes `from` to `to` - 1 of a tile whose first block is g. They lie in one segment.
- * Must not write any other byte: strips that wait in a struct work may refer to earlier bytes.
+ * Makes bytes `from` to `to` - 1 of a tile whose first block is g. They lie in one segment, and
+ * begin and end at blocks. Writes no other byte, because strips that wait in a struct work may
+ * refer to earlier bytes.
  */
 static void make_part(const struct bitdrop_stream *s, uint64_t g, size_t from, size_t to,
                       uint8_t *keep)
@@ -67,9 +72,10 @@ static inline size_t work_waiting(const struct work *work)
 typedef void work_catch_up(struct work *work, work_hook *step, size_t goal);
 
 /*
- * Makes the keep bits of `bytes` / BLOCK_BYTES blocks, a whole number of segments. Meanwhile it
- * applies the strips that wait in work, about equally many for each segment, so that memory is
- * seldom idle. Where the hooks allow it, 1 strip in 8 is left for the late planes.
+ * Makes the keep bits of `bytes` / BLOCK_BYTES blocks, a whole number of segments. Meanwhile the
+ * hooks apply strips that wait in work. The segments share 7 in 8 of these strips equally, so that
+ * memory is seldom idle. After a segment catch_up applies what the hooks left of its share. While
+ * the late planes are made, the hooks apply some of the strips that still wait.
  */
 FORCE_INLINE void make_segments(const struct bitdrop_stream *s, const struct blocks *blocks,
                                 size_t bytes, uint8_t *keep, work_hook *step, work_hook *pause,
@@ -103,8 +109,9 @@ typedef void make_segments_function(const struct bitdrop_stream *s, const struct
 
 /*
  * Returns the keep bits of tile `index`, and first makes those that are missing for its elements
- * `first` to `last` - 1. Calls come in ascending order of elements, so no call asks for blocks
- * in front of tile->end that were not made.
+ * `first` to `last` - 1. While a tile is current, calls come in ascending order of elements, or ask
+ * again for elements that earlier calls asked for. So each block in front of tile->end that a call
+ * needs is made.
  */
 NOINLINE const uint8_t *tile_get(struct tile *tile, const struct bitdrop_stream *s, uint64_t index,
                                  size_t first, size_t last, make_segments_function *segments,

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Connects the code that makes keep bits with the code that applies them. Philox waits for the
- * multiplier, and applying waits for memory. So while one tile is made, the strips of the tile
- * before it are applied. The generator calls hooks between its steps without knowing what they do:
- * `step` after every STEP_ROUNDS rounds of Philox, `pause` after each plane. Both are compile-time
- * constants after inlining.
+ * multiplier, and applying waits for memory. So while the bits of one batch are made, the batch
+ * before it is applied (run_generated in job.h). The generator calls hooks between its steps
+ * without knowing what they do. Both hooks are compile-time constants after inlining.
+ *
+ *   step   after every STEP_ROUNDS rounds of Philox
+ *   pause  after each early plane, and after each late_first and late_next
  *
  * Needs no vec.h.
  */
