@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pieces: elements of one row, or of many rows without gaps, whose keep bits follow one another.
- * The whole strips of a piece wait in a struct work. The elements in front of them and behind them,
- * less than a strip each, are applied at once. This is one text for all bodies and dtypes. It calls
- * them by work->apply, work->partial and work->rows.
+ * Pieces: elements whose keep bits follow one another. They are a part of one row, or many rows of
+ * whole strips, or rows with no gaps in memory, which count as one row. The whole strips of a piece
+ * wait in a struct work. The elements before and after them are applied at once: less than a vector
+ * before them, and less than a strip after them. This is one text for all bodies and dtypes. It
+ * calls them by work->apply, work->partial and work->rows.
  *
  * Needs no vec.h.
  */
@@ -15,9 +16,9 @@
 
 /* Buffers for the bits and marks of the current piece, and where the marks belong. */
 struct scratch {
-    uint8_t shifted[TILE_BYTES];     /* keep bits that began within a byte, moved to its start */
-    uint8_t marks[TILE_BYTES];       /* of whole strips */
-    uint32_t lead_marks, tail_marks; /* of the elements in front of the strips, and behind them */
+    uint8_t shifted[TILE_BYTES];        /* keep bits that began within a byte, moved to its start */
+    uint8_t marks[TILE_BYTES];          /* of whole strips */
+    uint32_t lead_marks, tail_marks;    /* of the elements before the strips, and after them */
     size_t row, col, lead, whole, tail; /* elements; lead + whole + tail = 0: no marks to store */
     size_t rows;                        /* rows of the piece, each of `whole` elements */
 };

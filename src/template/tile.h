@@ -6,7 +6,7 @@
  *
  *   - whole segments by one of the functions of generators.h, each a make_segments() with hooks of
  *     its own. They apply strips meanwhile
- *   - parts of a segment in front of these and behind them by make_part(), which applies nothing
+ *   - parts of a segment, before and after these, by make_part(), which applies nothing
  *
  * Include the vec.h of an ISA first.
  */
