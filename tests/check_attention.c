@@ -419,37 +419,51 @@ static void check_one(struct trial *r)
             fail(r, names[i]); /* an input changed */
 }
 
-static void count_tasks(void *context, size_t tasks, void (*task)(void *argument, size_t index),
-                        void *argument)
+static void run_one(void *context, size_t tasks, void (*task)(void *argument, size_t index),
+                    void *argument)
 {
-    *(size_t *)context = tasks;
-    check_run_backwards(NULL, tasks, task, argument);
+    const size_t index = *(const size_t *)context;
+
+    if (index < tasks)
+        task(argument, index);
 }
 
-/* As many tasks as heads of q, although they share one head of k and v. */
-static void expect_task_for_each_head(struct check *c)
+/* Every task has work: of heads that share one head of k and v, and of heads that are fewer. */
+static void expect_work_for_each_task(struct check *c, size_t heads)
 {
-    enum { HEADS = 4, QUERIES = 1024, KEYS = 64 };
-    static const float x[HEADS * QUERIES];
-    static float out[HEADS * QUERIES];
+    enum { TASKS = 4, QUERIES = 1024, KEYS = 64 };
+    static const float x[TASKS * QUERIES];
+    static float out[TASKS * QUERIES];
     static _Alignas(64) unsigned char scratch[1 << 22];
     const bitdrop_attention a = {
-        .batch = 1, .heads = HEADS, .kv_heads = 1, .queries = QUERIES, .keys = KEYS, .dim = 1};
-    size_t tasks = 0;
-    const bitdrop_parallel parallel = {.run = count_tasks, .context = &tasks, .tasks = HEADS};
-    const bitdrop_config cfg = {
-        .p = 0.5, .isa = (uint8_t)c->isa, .mask_use = BITDROP_MASK_REMADE, .parallel = &parallel};
+        .batch = 1, .heads = heads, .kv_heads = 1, .queries = QUERIES, .keys = KEYS, .dim = 1};
 
-    if (bitdrop_attention_scratch_bytes(&cfg, BITDROP_F32, &a) > sizeof scratch ||
-        bitdrop_attention_forward(&cfg, BITDROP_F32, &a, x, x, x, out, NULL, NULL, scratch) !=
-            BITDROP_OK ||
-        tasks != HEADS)
-        check_fail(c, "attention with %d heads in %zu tasks", HEADS, tasks);
+    for (size_t index = 0; index < TASKS; index++) {
+        const bitdrop_parallel parallel = {.run = run_one, .context = &index, .tasks = TASKS};
+        const bitdrop_config cfg = {.p = 0.5,
+                                    .isa = (uint8_t)c->isa,
+                                    .mask_use = BITDROP_MASK_REMADE,
+                                    .parallel = &parallel};
+        size_t written = 0;
+
+        for (size_t i = 0; i < heads * QUERIES; i++)
+            out[i] = 1;
+        if (bitdrop_attention_scratch_bytes(&cfg, BITDROP_F32, &a) > sizeof scratch ||
+            bitdrop_attention_forward(&cfg, BITDROP_F32, &a, x, x, x, out, NULL, NULL, scratch) !=
+                BITDROP_OK)
+            check_fail(c, "attention with %zu heads in %d tasks is refused", heads, TASKS);
+        for (size_t i = 0; i < heads * QUERIES; i++)
+            written += out[i] == 0;
+        if (written == 0 || written == heads * QUERIES)
+            check_fail(c, "attention with %zu heads: task %zu writes %zu elements", heads, index,
+                       written);
+    }
 }
 
 void check_attention(struct check *c)
 {
-    expect_task_for_each_head(c);
+    expect_work_for_each_task(c, 4);
+    expect_work_for_each_task(c, 3);
     for (size_t i = 0; i < 120 / c->thin + 4; i++) {
         struct trial r = {.c = c};
 
