@@ -18,7 +18,7 @@ struct math_functions {
     uint32_t (*above)(const uint8_t *keep, const void *a, const void *b);
     void (*only)(const uint8_t *keep, const void *a, void *y);
     void (*max)(const void *a, const void *b, void *y);
-    void (*quotient)(const void *a, const void *b, const void *r, int v, void *y);
+    void (*quotient)(const void *a, const void *b, const void *r, int alternate, void *y);
     double (*sum)(const void *a);
     double (*greatest)(const void *a);
     void (*exp)(const void *a, void *y);
@@ -26,15 +26,15 @@ struct math_functions {
     void (*erfc)(const void *a, void *y); /* NULL for f32 */
 };
 
-#define UNARY(C, word)                                                                             \
-    static void C##_##word##_memory(const void *a, void *y)                                        \
+#define UNARY(C, operation)                                                                        \
+    static void C##_##operation##_memory(const void *a, void *y)                                   \
     {                                                                                              \
-        C##_store(y, C##_##word(C##_load(a)));                                                     \
+        C##_store(y, C##_##operation(C##_load(a)));                                                \
     }
-#define BINARY(C, word)                                                                            \
-    static void C##_##word##_memory(const void *a, const void *b, void *y)                         \
+#define BINARY(C, operation)                                                                       \
+    static void C##_##operation##_memory(const void *a, const void *b, void *y)                    \
     {                                                                                              \
-        C##_store(y, C##_##word(C##_load(a), C##_load(b)));                                        \
+        C##_store(y, C##_##operation(C##_load(a), C##_load(b)));                                   \
     }
 #define MATH_FUNCTIONS(C)                                                                          \
     BINARY(C, sub)                                                                                 \
@@ -43,9 +43,10 @@ struct math_functions {
     BINARY(C, max)                                                                                 \
     UNARY(C, exp)                                                                                  \
     UNARY(C, log)                                                                                  \
-    static void C##_quotient_memory(const void *a, const void *b, const void *r, int v, void *y)   \
+    static void C##_quotient_memory(const void *a, const void *b, const void *r, int alternate,    \
+                                    void *y)                                                       \
     {                                                                                              \
-        C##_store(y, C##_quotient(C##_load(a), C##_load(b), C##_load(r), v));                      \
+        C##_store(y, C##_quotient(C##_load(a), C##_load(b), C##_load(r), alternate));              \
     }                                                                                              \
     static double C##_sum_memory(const void *a) { return C##_sum(C##_load(a)); }                   \
     static double C##_greatest_memory(const void *a) { return C##_greatest(C##_load(a)); }         \
@@ -263,10 +264,10 @@ static void expect_function(struct check *c, const struct math_functions *w,
     }
 }
 
-static void expect_f32(struct check *c, const char *word, double of, float got, float wanted)
+static void expect_f32(struct check *c, const char *operation, double of, float got, float wanted)
 {
     if (memcmp(&got, &wanted, sizeof got) != 0)
-        check_fail(c, "f32_%s of %a is %a, not %a", word, of, got, wanted);
+        check_fail(c, "f32_%s of %a is %a, not %a", operation, of, got, wanted);
 }
 
 /* Roots of f32. A root that is rounded to double and then to f32 is rounded correctly. */
