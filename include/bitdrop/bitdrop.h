@@ -563,8 +563,8 @@ BITDROP_API size_t bitdrop_mask_2d_bytes(const bitdrop_2d *shape);
 
 /*
  * The ISA that BITDROP_ISA_AUTO stands for. It is BITDROP_ISA_AUTO itself if the variable
- * BITDROP_ISA names an ISA that cannot run. In calls of at most 1,024 elements, BITDROP_ISA_AUTO
- * may stand for another ISA that is faster there.
+ * BITDROP_ISA names an unknown ISA or one that cannot run. In calls of at most 1,024 elements,
+ * BITDROP_ISA_AUTO may stand for another ISA that is faster there.
  */
 BITDROP_API bitdrop_isa bitdrop_isa_default(void);
 
