@@ -53,7 +53,7 @@ struct bitdrop_score_block {
     const uint8_t *keep;       /* NULL: all are kept */
     size_t keep_stride;        /* bytes */
     double x_scale, y_scale;   /* of the scores, and of D */
-    unsigned char *row_scales; /* forward: written for each row of out; `narrow` multiplies it */
+    unsigned char *row_scales; /* forward writes the scale of each row, for `narrow` */
     unsigned char *lse; /* of each row: forward writes it (NULL: not wanted), backward reads */
     const unsigned char *dots; /* backward: sum of dout * out of each row */
 };

@@ -152,7 +152,10 @@ static void call_attention(struct check *c, const bitdrop_config *cfg, bitdrop_d
     c->cases++;
 }
 
-/* Runs all operations with one setting. Those that store no marks must leave the mask `usual`. */
+/*
+ * Runs all operations with one setting. After those that store no marks, the mask must be `usual`,
+ * the mask of the usual setting.
+ */
 static void call_all(struct check *c, bitdrop_config *cfg, bitdrop_dtype t, uint32_t setting,
                      const uint8_t *usual)
 {

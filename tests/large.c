@@ -130,10 +130,10 @@ static bool matrix_is_right(void)
     return parts_agree("forward_2d", &cfg, N, true);
 }
 
-/* bf16 from 1 to 2, and others in each row. */
+/* A bf16 number in [1, 2), by a hash of i, so that rows differ. */
 static uint16_t varied(size_t i) { return (uint16_t)(0x3F80 | (i * 2654435761u >> 8 & 0x7F)); }
 
-/* Both passes of softmax in place, against one row a call. */
+/* Compares both passes of softmax, in place, with calls of one row each. */
 static bool softmax_is_right(void)
 {
     enum { ROWS = 1332, MOST_COLS = 1 << 22 };
@@ -144,7 +144,7 @@ static bool softmax_is_right(void)
     bitdrop_config cfg = config(5);
 
     if (N % ROWS != 0 || shape.cols > MOST_COLS)
-        return fail("N has no such rows", 5, 0);
+        return fail("N is not a multiple of ROWS", 5, 0);
     for (size_t i = 0; i < N; i++)
         data[i] = varied(i);
     if (bitdrop_forward_softmax(&cfg, BITDROP_BF16, &shape, &soft, data, NULL, data, mask) ||
@@ -172,7 +172,7 @@ struct head {
         dv[KEYS];
 };
 
-/* Both passes for some heads, from number `first` on. */
+/* Runs both passes on `heads` heads from h on. h has number `first` among all heads. */
 static bool attention_runs(struct head *h, size_t heads, size_t first, float *lse, uint8_t *bits)
 {
 #define STRIDES                                                                                    \
@@ -202,7 +202,10 @@ static bool attention_runs(struct head *h, size_t heads, size_t first, float *ls
     return right;
 }
 
-/* More than 2^32 probabilities. The mask against flat calls, the rest against one head a call. */
+/*
+ * Attention with more than 2^32 probabilities. Compares the mask with flat calls, and the results
+ * of the last head with a call of this head alone.
+ */
 static bool attention_is_right(void)
 {
     static struct head heads[HEADS], alone;
