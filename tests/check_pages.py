@@ -30,7 +30,7 @@ FENCE = re.compile(
     r"^(?P<reason><!-- not run: \S.* -->\n)?(?P<indent> *)```(?P<language>.*)\n(?P<code>(?:.*\n)*?)(?P=indent)```$",
     re.MULTILINE,
 )
-# Examples leave out what they are not about: the use of a result, and where data comes from. So no warnings of these.
+# Examples leave out what they are not about: the use of a result, and where data comes from. The -Wno-... allow that.
 COMPILE = (
     "-fsyntax-only -Wall -Wextra -Werror -Wno-unused -Wno-unused-parameter -Wno-unused-result -Wno-unknown-pragmas "
     "-Wno-uninitialized -Wno-missing-field-initializers"

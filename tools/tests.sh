@@ -15,7 +15,7 @@ build_one() {
     fi
 }
 
-# Suites that tell nothing new in each build. Where a build has other tests of each ISA, the selftest repeats them.
+# Suites that find nothing new in further builds. Where a build has other tests of each ISA, the selftest repeats them.
 repeated='--no-suite consumers --no-suite study --no-suite selftest'
 left_out=
 debug='-Doptimization=1 -Ddebug=true -Dc_args=-g1' # lines for reports; all of -g compiles for twice as long
@@ -52,7 +52,7 @@ test_build() {
     count_tests "$1"
 }
 
-# meson_test name argument...: those tests of a build that is set up, which compiles what they take; adds to the counts.
+# meson_test name argument...: those tests of a build that is set up, which compiles what they need; adds to the counts.
 meson_test() {
     name=$1
     shift
@@ -66,8 +66,8 @@ test_suite() {
     meson_test "$1" --suite "$2"
 }
 
-# test_uninitialized test...: tests by MemorySanitizer; compiles what these take, and adds to the counts. Criterion
-# aborts under it, so the selftest checks. SLEEF is not instrumented.
+# test_uninitialized test...: runs tests under MemorySanitizer; compiles what they need, and adds to the counts.
+# Criterion aborts under it, so the selftest makes the checks. SLEEF is not instrumented.
 test_uninitialized() {
     say clang-19-memory
     rm -f build/clang-19-memory/test-output
@@ -113,7 +113,7 @@ run_tests() {
     BITDROP_TEST_THIN=4 CC=clang CXX=clang++ test_build clang-O2 $on -Doptimization=2
     test_suite clang-O2 amalgamation
     CC=clang CXX=clang++ build_one clang-O0 $on -Dbench=enabled -Doptimization=0 || true # gcc-O0 runs the tests
-    if grep -qw avx512vl /proc/cpuinfo; then # what its vectorizer once made of scalar kernels: src/scalar/vec.h
+    if grep -qw avx512vl /proc/cpuinfo; then # clang 19's vectorizer broke scalar kernels: src/scalar/vec.h
         say clang-19-v4
         CC=clang-19 CXX=clang++-19 configure clang-19-v4 -Dtests=enabled -Dexamples=disabled -Dbench=disabled \
             --werror -Doptimization=2 -Dc_args=-march=x86-64-v4 || true
