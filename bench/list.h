@@ -9,8 +9,8 @@ enum { LIST_USUAL_N = 1 << 16 };
 
 /*
  * Visits each combination of operation (src/operations.h), form, ISA, dtype, p, rounds, stores,
- * size, place and number of threads, in the order of the table. Leaves out combinations
- * that would measure the same as another: a mask alone has no dtype, a backward call no rounds, ...
+ * size, place and number of threads, in the order of the table. Leaves out combinations that would
+ * measure the same as another: a mask alone has no dtype, a backward call no rounds, ...
  */
 void list_cases(void (*visit)(const struct bench_case *c, void *argument), void *argument);
 

@@ -21,8 +21,7 @@
 
 enum { DIMENSION_MAX = 4096, RUNS_MAX = 1000 };
 
-/* Rounding makes no greater errors. Relative to the greatest value, and to the gradient's length.
- */
+/* Rounding errors are smaller, relative to the greatest value and to the gradient's length. */
 static const double error_max = 1e-5, slope_error_max = 1e-7;
 
 static size_t out_elements(const struct attention *a) { return a->batch * a->tokens * width_of(a); }

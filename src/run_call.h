@@ -51,8 +51,8 @@ INLINE struct bitdrop_operand operand_of(const struct bitdrop_call *call, enum b
 {
     const size_t size = dtype_bytes[call->dtype];
     const size_t stride = kind == IN_FIRST ? s->x_stride : s->z_stride;
-    const bool is_bias =
-        kind == IN_BIAS || kind == IN_ROW_BIAS; /* softmax steps over its rows itself */
+    /* Stride 0: rows share a BIAS, and softmax steps over the rows of a ROW_BIAS itself. */
+    const bool is_bias = kind == IN_BIAS || kind == IN_ROW_BIAS;
 
     if (kind == IN_NONE || at == NULL)
         return (struct bitdrop_operand){writable(negative_zeros[call->dtype]), 0, 0};

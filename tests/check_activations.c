@@ -132,8 +132,8 @@ static void expect_specials(struct check *c, enum bitdrop_operation op, bitdrop_
 /* No x except a NaN may raise invalid or division by zero, if dy is finite. */
 static void expect_flags(struct check *c, enum bitdrop_operation op, bitdrop_dtype t)
 {
-#if defined(FE_INVALID) && defined(FE_DIVBYZERO) &&                                                \
-    !defined(_WIN32) /* MinGW's functions do not see MXCSR */
+    /* Not on Windows: MinGW's functions do not see MXCSR. */
+#if defined(FE_INVALID) && defined(FE_DIVBYZERO) && !defined(_WIN32)
     const size_t bytes = dtype_bytes(t);
     fenv_t before;
 

@@ -221,8 +221,8 @@ static void expect_interleaved(struct check *check, bool too_near)
     c.dq = grads;
     c.dk = grads + (size_t)HEADS * DIM - too_near;
     c.dv = grads + (size_t)2 * HEADS * DIM;
-    c.out = c.dout = (double *)(memory.scratch +
-                                SCRATCH / 2); /* memory.out is too short: v_dim is larger here */
+    /* memory.out is too short: v_dim is larger here. */
+    c.out = c.dout = (double *)(memory.scratch + SCRATCH / 2);
     expect(check, &c, too_near ? BITDROP_ERR_OVERLAP : BITDROP_OK,
            too_near ? "gradients in one buffer that overlap" : "gradients in one buffer");
 }

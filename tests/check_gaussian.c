@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks Gaussian noise as a whole: its distribution, that all ISAs make the same, and the
- * flags that it raises.
- * case_run compares each element with the reference.
+ * Checks Gaussian noise as a whole: its distribution, that all ISAs make the same, and the flags
+ * that it raises. case_run compares each element with the reference.
  */
 #include <fenv.h>
 #include <inttypes.h>
@@ -131,8 +130,8 @@ static void expect_scalar(struct check *c)
 /* Noise on x = 1 raises no flag except inexact. */
 static void expect_flags(struct check *c)
 {
-#if defined(FE_INVALID) && defined(FE_DIVBYZERO) &&                                                \
-    !defined(_WIN32) /* MinGW's functions do not see MXCSR */
+    /* Not on Windows: MinGW's functions do not see MXCSR. */
+#if defined(FE_INVALID) && defined(FE_DIVBYZERO) && !defined(_WIN32)
     static float x[N], y[N];
     const bitdrop_config cfg = {.p = 0.3, .seed = check_random(c)};
     fenv_t before;

@@ -279,8 +279,8 @@ static void check_forward_row(const struct trial *r, const struct softmax_row *r
         if (!is_between(r->dtype, at_p, prob[c]))
             report(r, "prob", i, c);
         accept(p, i, c * r->bytes, r->bytes);
-        if (r->bytes >= 4 && row->keep[c] &&
-            !is_armv7_neon(r)) { /* y must be prob * scale, rounded once */
+        /* y must be prob * scale, rounded once. */
+        if (r->bytes >= 4 && row->keep[c] && !is_armv7_neon(r)) {
             const double scale = softmax_dropout_scale(row), q = oracle_number(r->dtype, at_p);
             unsigned char wanted[8];
 

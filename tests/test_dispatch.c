@@ -499,8 +499,8 @@ Test(dispatch, made_up_sets_of_isas)
         {all, AUTO, &tuned, SIZE_MAX, 0, &bitdrop_kernels_avx2},
         {all, AUTO, &tuned, SIZE_MAX, 2, &bitdrop_kernels_avx512_bf16},
         {all, AUTO, &tuned, 2, SIZE_MAX, &bitdrop_kernels_avx512_bf16},
-        {all, AUTO, &tuned, SIZE_MAX / 2 + 1, 2,
-         &bitdrop_kernels_avx512_bf16}, /* the product overflows to 0 */
+        /* rows * cols of the next call is 0 in a size_t */
+        {all, AUTO, &tuned, SIZE_MAX / 2 + 1, 2, &bitdrop_kernels_avx512_bf16},
         {all, BITDROP_ISA_AVX512, &tuned, 1, 1, &bitdrop_kernels_avx512_bf16},
         {scalar, AUTO, &tuned, 1, 1, &bitdrop_kernels_scalar},
     };

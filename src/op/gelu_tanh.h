@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GELU approximated by tanh (Hendrycks, Gimpel, 2016): x / 2 * (1 + tanh(u)) = x / (1 + exp(-2 u)),
- * where u is sqrt(2 / pi) * (x + 0.044715 * x^3). gelu_tanh: in = {x, bias}. gelu_tanh_grad: in =
- * {dy, x, bias}.
+ * where u is sqrt(2 / pi) * (x + 0.044715 * x^3). gelu_tanh: in = {x, bias}.
+ * gelu_tanh_grad: in = {dy, x, bias}.
  */
 #ifndef BITDROP_PARAMETERS
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ReLU, then dropout: D(max(0, x + bias)). in = {x, bias}. An element is marked if it is kept and x
- * + bias is above 0, or a NaN.
+ * ReLU, then dropout: D(max(0, x + bias)). in = {x, bias}. An element is marked if it is kept and
+ * x + bias is above 0, or a NaN.
  */
 #ifndef BITDROP_PARAMETERS
 

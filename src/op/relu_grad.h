@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The derivative of relu.h: D'(dy) where x + bias is above 0 or a NaN, +0 elsewhere. in = {dy, x,
- * bias}.
+ * The derivative of relu.h: D'(dy) where x + bias is above 0 or a NaN, +0 elsewhere.
+ * in = {dy, x, bias}.
  */
 #ifndef BITDROP_PARAMETERS
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SiLU (Elfwing, Uchibe, Doya, 2017): x / (1 + exp(-x)). silu: in = {x, bias}. silu_grad: in = {dy,
- * x, bias}.
+ * SiLU (Elfwing, Uchibe, Doya, 2017): x / (1 + exp(-x)). silu: in = {x, bias}.
+ * silu_grad: in = {dy, x, bias}.
  */
 #ifndef BITDROP_PARAMETERS
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Softmax, then dropout, of each row: y = D(prob), where prob = e / (sum of e), e = exp(t -
- * greatest t) and t = scale * x + bias. in = {x, bias, prob}, of which prob is an output. p[0] is
- * the scale of D, p[1] that of x.
+ * Softmax, then dropout, of each row: y = D(prob), where prob = e / (sum of e),
+ * e = exp(t - greatest t) and t = scale * x + bias. in = {x, bias, prob}, of which prob is an
+ * output. p[0] is the scale of D, p[1] that of x.
  *
  * A row has three passes: t and its greatest element, e and its sum, the division. It is computed
  * in parts that fit into the buffer. A short row is one part. A longer row computes t and e again

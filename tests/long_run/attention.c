@@ -37,8 +37,8 @@ static void draw_plan(struct worker *w, struct plan *p)
     a->queries = 1 + n / (a->keys * a->heads * a->batch);
     a->dim = dims[check_below(c, 7)];
     a->v_dim = check_below(c, 2) ? 0 : dims[check_below(c, 7)];
-    while (a->batch * a->heads * (a->queries + a->keys) * 128 >
-           w->most) { /* which the pools have */
+    /* Inputs must fit into the pools. */
+    while (a->batch * a->heads * (a->queries + a->keys) * 128 > w->most) {
         a->keys = (a->keys + 1) / 2;
         a->queries = (a->queries + 1) / 2;
     }

@@ -53,8 +53,8 @@ static void draw_softmax(struct worker *w, struct plan *p)
     const size_t rows = p->shape.rows, cols = p->shape.cols;
 
     p->soft = (bitdrop_softmax){.scale = scales[check_below(c, 3)]};
-    if (p->shape.first_row == 0 &&
-        check_below(c, 2)) { /* else the bias would need rows for all rows in front of first_row */
+    /* From a later row on, the bias would need rows for all rows in front of it too. */
+    if (p->shape.first_row == 0 && check_below(c, 2)) {
         p->soft.bias_block = 1 + check_below(c, rows);
         p->soft.bias_repeat = check_below(c, 4);
     }
