@@ -7,7 +7,7 @@ int main(void)
     const bitdrop_config cfg = {.p = 0.5, .seed = 42}; /* another stream for each layer */
     const float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, dy[8] = {1, 1, 1, 1, 1, 1, 1, 1};
     float y[8], dx[8];
-    uint8_t mask[1]; /* 1 bit an element: bitdrop_mask_bytes(8) */
+    uint8_t mask[1]; /* 1 bit per element: bitdrop_mask_bytes(8) */
 
     bitdrop_status status = bitdrop_forward(&cfg, BITDROP_F32, 8, x, y, mask);
     if (status == BITDROP_OK)

@@ -32,7 +32,7 @@ struct bitdrop_plan {
     bool makes_bits;    /* with the generator */
     bool has_mask;      /* there is a mask in memory */
     bool writes_mask;   /* the call writes it; if not, the call reads it */
-    bool mask_of_marks; /* it holds the marks of a body: a bit an element, whatever the unit */
+    bool mask_of_marks; /* it holds the marks of a body: a bit per element, whatever the unit */
     bool whole_rows;    /* the call has a bitdrop_softmax */
 };
 

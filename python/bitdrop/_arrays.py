@@ -256,7 +256,7 @@ def mask_input(mask: Array | None, name: str = "mask") -> View:
     v = view(mask, name)
     if v.dtype != "uint8":
         raise BitdropTypeError(
-            f"{name} must be uint8, one bit an element, not {v.dtype}; pack booleans by "
+            f"{name} must be uint8, one bit per element, not {v.dtype}; pack booleans by "
             f"numpy.packbits(..., bitorder='little')"
         )
     return v

@@ -4,7 +4,7 @@
  * in 8 words of 32 elements has an open element. These words of a tile are gathered in a list
  * (open_words.h). Then
  *
- *   late_first   compares the next 4 planes of LATE_WORDS words at once: one Philox block a word
+ *   late_first   compares the next 4 planes of LATE_WORDS words at once: one Philox block per word
  *   late_next    compares the planes after them, 4 in each chain, for words that are still open
  *
  * late_rest repeats late_next until no word is open or the threshold has no more planes. The
