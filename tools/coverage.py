@@ -17,11 +17,11 @@ EXPLAINED = {
         "a second guard: `sizes_are_right` has refused all sizes whose scratch memory does not fit",
     ),
     ("src/attention_backward.c", "return 0;"): (1, "the same"),
-    ("src/dropblock.c", "return status;"): (1, "`bitdrop_mask` cannot fail behind the checks of the call"),
+    ("src/dropblock.c", "return status;"): (1, "`bitdrop_mask` cannot fail after the checks of the call"),
     ("src/dropblock.c", "return; /* not possible: what it depends on has been checked */"): (1, "the same"),
     ("src/run_call.h", "return;"): (
         1,
-        "32-bit machines alone: a mask of 2^32 bits or more, which takes 512 MiB; elsewhere it would not fit in memory",
+        "only 32-bit machines: a mask of 2^32 bits or more, which takes 512 MiB; elsewhere it would not fit in memory",
     ),
     ("src/template/generators.h", "apply_waiting(work, work_waiting(work) - goal);"): (
         1,
@@ -32,7 +32,7 @@ EXPLAINED = {
         "static inline void copy_partial(unsigned char *buffer, size_t bytes, const void *p, size_t n,",
     ): (
         5,
-        "NEON alone: a vector of the scalar ISA is one element, so no row ends within one",
+        "only NEON: a vector of the scalar ISA is one element, so no row ends within one",
     ),
 }
 
