@@ -90,7 +90,7 @@ def broadcast() -> Any:
         ({"mask": np.zeros((2, 4), np.uint8)}, ValueError, r"not \(2, 4\)"),
         ({"mask": np.zeros(48, bool)}, TypeError, "numpy.packbits"),
         ({"mask": np.zeros(12, np.uint8)[::2]}, ValueError, "mask must be contiguous"),
-        ({"pitch": 12, "mask": BITS.copy()}, ValueError, "a row for each row"),
+        ({"pitch": 12, "mask": BITS.copy()}, ValueError, "one mask row for each row"),
         ({"mask": X.view(np.uint8)[0, :6]}, ValueError, "a written mask and a bias apart from all others"),
     ],
 )
@@ -144,7 +144,7 @@ def test_mask() -> None:
 def test_backward() -> None:
     with pytest.raises(ValueError, match=r"must have shape \(6,\) or"):
         bitdrop.backward(X, 0.5, np.zeros(7, np.uint8))
-    with pytest.raises(ValueError, match="a row for each row"):
+    with pytest.raises(ValueError, match="one mask row for each row"):
         bitdrop.backward(np.ones((4, 24), np.float32)[:, :12], 0.5, BITS)
     with pytest.raises(TypeError, match="mask must be a NumPy array"):
         bitdrop.backward(X, 0.5, [1] * 6)  # type: ignore[call-overload]
@@ -166,7 +166,7 @@ BIAS = np.ones(12, np.float32)
         ({"bias": np.ones(12)}, TypeError, "not float64 of shape"),
         ({"bias": np.ones(24, np.float32)[::2]}, ValueError, "bias must be contiguous"),
         ({"bias": [1.0] * 12}, TypeError, "bias must be a NumPy array"),
-        ({"bias": BIAS, "mask": BITS}, ValueError, r"must have shape \(4, 2\), not \(6,\): a row for each row"),
+        ({"bias": BIAS, "mask": BITS}, ValueError, r"must have shape \(4, 2\), not \(6,\): one mask row for each row"),
         ({"residual": X[:3]}, ValueError, "residual must be float32 of shape"),
         ({"residual": X.astype(np.float16)}, TypeError, "residual must be float32 of shape"),
         ({"residual": X.T}, ValueError, "residual must be contiguous"),

@@ -113,7 +113,7 @@ def test_dropblock(shape: tuple[int, ...], p: float) -> None:
         (
             lambda: bitdrop.mask_unpack(np.ones(4, np.uint8), (3, 9), out=np.zeros((3, 20), bool)[:, :9]),
             ValueError,
-            "a row for each row",
+            "one mask row for each row",
         ),
         (lambda: bitdrop.mask_pack(np.ones(9, np.float32)), TypeError, "keep must be bool or uint8"),
         (lambda: bitdrop.mask_pack([True]), TypeError, "keep must be a NumPy array"),

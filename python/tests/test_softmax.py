@@ -98,8 +98,8 @@ def test_parts() -> None:
         ({"bias": np.zeros((TQ, TK - 1), "float32")}, ValueError, "last dimension"),
         ({"bias": np.zeros((TQ, TK))}, TypeError, "bias must be float32"),
         ({"bias": np.zeros((TQ, TK), "float32"), "bias_block": TQ}, ValueError, "bias has 5 rows"),
-        ({"lse": np.zeros((B, H, TQ))}, TypeError, "lse must be float32"),
-        ({"lse": np.zeros((B, H), "float32")}, ValueError, "lse must be float32 of shape"),
+        ({"lse": np.zeros((B, H, TQ))}, TypeError, "lse must be contiguous float32"),
+        ({"lse": np.zeros((B, H), "float32")}, ValueError, "lse must be contiguous float32 of shape"),
         ({"prob": np.zeros(3, "float32")}, ValueError, "prob must be float32 of shape"),
     ],
 )
