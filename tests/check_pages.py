@@ -115,7 +115,8 @@ def check_blocks(blocks: list[Block]) -> list[str]:
     builds = [*ROOT.glob("examples/consumers/*/CMakeLists.txt"), *ROOT.glob("examples/consumers/*/meson.build")]
     consumers = "".join(file.read_text(encoding="utf-8") for file in builds)
     tests = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("python/tests/test_*docs.py"))
-    run = {block.code for block in blocks if block.language == "python" and f'"{block.page.relative_to(ROOT)}"' in tests}
+    pages = {block.page for block in blocks if f'"{block.page.relative_to(ROOT)}"' in tests}
+    run = {block.code for block in blocks if block.language == "python" and block.page in pages}
 
     wrong = []
     for block in blocks:

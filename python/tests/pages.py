@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run_page(name: str, blocks: int) -> str:
-    """Run the page of that path, and return what it prints. `blocks` is the least number of blocks that it must have."""
+    """Run the page at a path, and return its output. `blocks` is the least number of blocks that it must have."""
     text = (ROOT / name).read_text(encoding="utf-8")
     found = list(re.finditer(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE))
     assert len(found) >= blocks
