@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "attention_job.h"
 #include "check.h"
 #include "cpu/cpu.h"
 #include "dispatch.h"
@@ -610,6 +611,29 @@ Test(dispatch, attention_by_pairs)
     cr_assert_eq(c.failures, 0, "%zu failures, see above", c.failures);
 }
 
+/* Attention pads a row to a whole vector, and no further: another buffer may follow. */
+Test(dispatch, attention_pads_rows_to_a_vector)
+{
+    enum { MOST = 100, BYTES = 8 * MOST + 512 };
+    static const unsigned char from[BYTES];
+    static unsigned char to[BYTES];
+
+    for (int isa = BITDROP_ISA_SCALAR; isa <= BITDROP_ISA_NEON; isa++)
+        for (int t = 0; t < BITDROP_DTYPE_COUNT && bitdrop_isa_supported((bitdrop_isa)isa); t++)
+            for (size_t n = 1; n <= MOST; n++) {
+                const struct bitdrop_attention_kernels *kernels =
+                    &bitdrop_kernels_for((unsigned)isa, SIZE_MAX, SIZE_MAX)->attention[t];
+                const size_t lanes = kernels->lanes;
+                const size_t end = (n + lanes - 1) / lanes * lanes * kernels->number;
+
+                memset(to, 0x5A, sizeof to);
+                kernels->widen(&(struct bitdrop_copied_rows){to, BYTES, from, BYTES, 1, n, NULL});
+                for (size_t i = 0; i < BYTES; i++)
+                    cr_assert_eq(to[i], i < end ? 0 : 0x5A, "ISA %d, dtype %d, n %zu, byte %zu",
+                                 isa, t, n, i);
+            }
+}
+
 Test(dispatch, environment_empty) { expect_environment("", best()); }
 Test(dispatch, environment_auto) { expect_environment("auto", best()); }
 Test(dispatch, environment_scalar) { expect_environment("scalar", BITDROP_ISA_SCALAR); }
@@ -628,7 +652,7 @@ Test(dispatch, environment_of_another_machine)
 }
 
 #ifdef __x86_64__
-const size_t expected_tests = 31 + BITDROP_HAVE_AVX512_BF16;
+const size_t expected_tests = 32 + BITDROP_HAVE_AVX512_BF16;
 #else
-const size_t expected_tests = 30;
+const size_t expected_tests = 31;
 #endif

@@ -37,7 +37,7 @@ def test_patch() -> None:
     assert patched.replaced == ("drop", "layer.dropout", "layer.dropout1", "layer.dropout2", "a")
     assert set(patched.left) == {"attention", "layer.self_attn", "lstm"}
     assert "3 left" in str(patched)
-    assert "only enable() reaches" in patched.left["lstm"]
+    assert "only enable() covers" in patched.left["lstm"]
     assert type(model["b"]) is bt.Dropout
     assert model["attention"].dropout == 0.1
     assert model["drop"].recompute
