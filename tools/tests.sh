@@ -105,7 +105,7 @@ summary() {
 run_tests() {
     install_packages $packages_test
     on='-Dtests=enabled -Dexamples=enabled -Dbench=disabled --werror'
-    CC=gcc CXX=g++ test_build gcc $on -Dbench=enabled
+    BITDROP_TEST_THIN=2 CC=gcc CXX=g++ test_build gcc $on -Dbench=enabled
     left_out=$repeated
     BITDROP_TEST_THIN=8 CC=gcc CXX=g++ test_build gcc-O2 $on -Doptimization=2 # the kernels are those of gcc
     test_suite gcc-O2 amalgamation
