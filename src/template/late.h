@@ -59,7 +59,7 @@ static inline uint32_t late_counter1(const struct blocks *b)
 /*
  * Makes a Philox block in each lane of each chain, and stores it in random[chain]. Counter word 0
  * is first + at[chain], words 1 and 2 are those of plane[chain], and word 3 is the stream. Calls
- * step as philox_before_last does, and once more before the last round.
+ * step as philox_before_last does, and again before the last round.
  */
 FORCE_INLINE void late_random(const struct bitdrop_stream *s, uint32_t first, const vec at[CHAINS],
                               const struct philox_plane *const plane[CHAINS], vec random[CHAINS][4],

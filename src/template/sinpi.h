@@ -2,7 +2,7 @@
 /*
  * Sine and cosine of pi * x for |x| <= 1, from libm's sin, because C11 has neither. x is reduced to
  * at most 1/2 without rounding, so that zeros are exact. The result is computed in double and
- * rounded once more. Needs no vec.h.
+ * rounded again. Needs no vec.h.
  */
 #ifndef BITDROP_TEMPLATE_SINPI_H
 #define BITDROP_TEMPLATE_SINPI_H
