@@ -121,6 +121,8 @@ def test_dlpack_lies(lie: str, role: str) -> None:
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 6, 7])
 def test_dlpack_types(code: int, bits: int) -> None:
     """Each call accepts its own types alone. A bool of two bytes is refused."""
+    if (code, bits) == (4, 16):
+        pytest.importorskip("ml_dtypes")  # the result is an array of its bfloat16
     accepted = {"x": [(2, 16), (2, 64), (4, 16)], "mask to count": [(1, 8)], "keep": [(1, 8), (6, 8)]}
     for role, types in accepted.items():
         _, t = tensor(role, code=code, bits=bits)
