@@ -125,11 +125,11 @@ sed 's/-v[0-9]*$//' "$results/chosen" | uniq -c | awk '{
     }
     END { for (isa in cpus) printf "| %s | %s |\n", isa, cpus[isa] }' | sort
 
-# ./dev test runs all checks on AArch64, ARMv7 and s390x.
+# ./dev test runs all checks on AArch64, ARMv7 and s390x. No model with AVX2 can run them: in qemu 7.2 its masked loads
+# read elements that the mask leaves out, and the checks put these on an unmapped page.
 printf '\n| all checks on | ISAs | cases |\n|---|---|---|\n'
 check 'x86-64 with musl, here' musl cpus-musl env
 check 'x86-64, Nehalem' Nehalem cpus-x86_64 qemu-x86_64 -cpu Nehalem
-check 'x86-64, Haswell' Haswell cpus-x86_64 qemu-x86_64 -cpu Haswell
 check 'i686 with SSE2' i686 i686 qemu-i386
 check 'PowerPC64, little-endian' ppc64le ppc64le qemu-ppc64le
 check 'PowerPC64, big-endian' ppc64 ppc64 qemu-ppc64
