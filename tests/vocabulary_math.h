@@ -143,10 +143,8 @@ static void expect_bounded(struct check *c, const struct math_functions *w, cons
         unsigned char wanted[8];
 
         memcpy(wanted, a + at, size);
-        wanted[size - 1] &= 0x7F; /* not by fabs, which may make a NaN quiet */
-#if defined(__s390x__)
-        oracle_put(w->dtype, fabs(x), wanted);
-#endif
+        /* The sign bit. Not by fabs, which may make a NaN quiet. */
+        wanted[__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 0 : size - 1] &= 0x7F;
         if (!oracle_same(w->dtype, wanted, absolute + at))
             check_fail(c, "%s: the magnitude of %a is %a", dtype_name(w->dtype), x,
                        oracle_number(w->dtype, absolute + at));
