@@ -66,13 +66,16 @@ test_suite() {
     meson_test "$1" --suite "$2"
 }
 
+# set_up_clang_19 name option...: sets up a build by clang 19. Then meson_test compiles what its tests need.
+set_up_clang_19() {
+    say "$1"
+    CC=clang-19 CXX=clang++-19 configure "$@" -Dtests=enabled -Dexamples=disabled -Dbench=disabled --werror || true
+}
+
 # test_uninitialized test...: runs tests under MemorySanitizer; compiles what they need, and adds to the counts.
 # Criterion aborts under it, so the selftest makes the checks. SLEEF is not instrumented.
 test_uninitialized() {
-    say clang-19-memory
-    rm -f build/clang-19-memory/test-output
-    CC=clang-19 CXX=clang++-19 configure clang-19-memory -Dtests=enabled -Dexamples=disabled -Dbench=disabled \
-        -Dsleef=disabled --werror $debug -Db_sanitize=memory -Db_lundef=false || true
+    set_up_clang_19 clang-19-memory -Dsleef=disabled $debug -Db_sanitize=memory -Db_lundef=false
     meson_test clang-19-memory "$@"
 }
 
@@ -114,9 +117,7 @@ run_tests() {
     test_suite clang-O2 amalgamation
     CC=clang CXX=clang++ build_one clang-O0 $on -Dbench=enabled -Doptimization=0 || true # gcc-O0 runs the tests
     if grep -qw avx512vl /proc/cpuinfo; then # clang 19's vectorizer broke scalar kernels: src/scalar/vec.h
-        say clang-19-v4
-        CC=clang-19 CXX=clang++-19 configure clang-19-v4 -Dtests=enabled -Dexamples=disabled -Dbench=disabled \
-            --werror -Doptimization=2 -Dc_args=-march=x86-64-v4 || true
+        set_up_clang_19 clang-19-v4 -Doptimization=2 -Dc_args=-march=x86-64-v4
         BITDROP_TEST_THIN=4 meson_test clang-19-v4 scalar
     fi
     BITDROP_TEST_THIN=16 CC=gcc CXX=g++ test_build gcc-sanitize $on $debug -Db_sanitize=address,undefined
