@@ -4,7 +4,7 @@
 # Runs the programs that ./dev check cpus has built on CPUs that qemu emulates, and prints tables for docs/trust.md.
 # - Every model of qemu-x86_64, models without a feature, and other architectures: AUTO must be the ISA that is written
 #   here, and each ISA must have the hashes that it has on the CPU of this machine.
-# - A model for each ISA, and architectures that no other test has: all checks of bitdrop-selftest must pass.
+# - Nehalem, musl, and architectures that no other test has: all checks of bitdrop-selftest must pass.
 # An instruction that a CPU does not have ends the program. A check that passed is not run again until the program
 # changes.
 set -eu
