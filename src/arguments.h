@@ -39,17 +39,18 @@ struct bitdrop_plan {
 static const struct bitdrop_operation_row operation_rows[BITDROP_OPERATION_COUNT] = {
     BITDROP_OPERATIONS(BITDROP_OPERATION_ROW)};
 
+/* By body. The last element, of BODY_NONE, is 0 in each. */
 static const int body_inputs[BITDROP_BODY_COUNT + 1] = {
 #define INPUTS(name, inputs, generator, marks) inputs,
-    BITDROP_BODIES(INPUTS) 0};
+    BITDROP_BODIES(INPUTS)};
 
 static const bool body_marks[BITDROP_BODY_COUNT + 1] = {
 #define MARKS(name, inputs, generator, marks) marks,
-    BITDROP_BODIES(MARKS) false};
+    BITDROP_BODIES(MARKS)};
 
 static const bool body_whole_rows[BITDROP_BODY_COUNT + 1] = {
 #define OF_WHOLE_ROWS(name, inputs, generator, marks) GENERATOR_##generator == GENERATOR_WHOLE_ROWS,
-    BITDROP_BODIES(OF_WHOLE_ROWS) false};
+    BITDROP_BODIES(OF_WHOLE_ROWS)};
 
 /* ceil(n/8). The exported function is bitdrop_mask_bytes. */
 INLINE size_t bytes_of_bits(size_t n) { return n / 8 + (n % 8 != 0); }
