@@ -97,8 +97,8 @@ for flags in -O0 -O1 -O2 -O3 -Os '-O2 -march=native' '-O2 -flto'; do
     for compiler in "$@"; do
         name=$(echo "$compiler$flags" | tr -d ' ')
         use=$flags
-        case $compiler$flags in
-            clang*-flto) use="$flags -fuse-ld=lld" ;;
+        case $compiler$flags in # clang warns about the linker's option where it only compiles
+            clang*-flto) use="$flags -fuse-ld=lld -Wno-unused-command-line-argument" ;;
             gcc*-flto) use="$flags -flto=2" ;;
         esac
         # shellcheck disable=SC2086 # flags are words
