@@ -8,6 +8,8 @@
  *   CHECK_VOCABULARY  check_vocabulary_<isa>
  *   CHECK_PHILOX      check_philox_<isa>
  */
+#include "exact.h"
+
 #include <fenv.h>
 #include <inttypes.h>
 #include <math.h>
