@@ -212,13 +212,21 @@ bool oracle_is_nan(bitdrop_dtype t, const void *x)
     return (bits & (infinity | fraction)) > infinity;
 }
 
+/* MIPS had floats before IEEE 754-2008 said which value of this bit is quiet. */
+#if defined(__mips__) && !defined(__mips_nan2008)
+enum { NATIVE_QUIET_BIT = 0 };
+#else
+enum { NATIVE_QUIET_BIT = 1 };
+#endif
+
 bool oracle_is_quiet_nan(bitdrop_dtype t, const void *x)
 {
+    const bool is_native = t == BITDROP_F32 || t == BITDROP_F64;
     uint64_t infinity;
     const uint64_t bits = bits_of(t, x, &infinity);
     const uint64_t quiet = (infinity & -infinity) >> 1; /* the highest bit of the fraction */
 
-    return oracle_is_nan(t, x) && (bits & quiet) != 0;
+    return oracle_is_nan(t, x) && ((bits & quiet) != 0) == (is_native ? NATIVE_QUIET_BIT : 1);
 }
 
 bool oracle_same(bitdrop_dtype t, const void *a, const void *b)
