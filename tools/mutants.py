@@ -32,7 +32,7 @@ Row = tuple[str, str, str]
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 WORK = SOURCE / "build/mutants"
-WORKERS = 2
+WORKERS = len(os.sched_getaffinity(0))
 ISAS = ("avx512", "avx2", "scalar")  # the best first
 NOT_HERE = ("*/neon/*", "*/cpu_arm*", "*/cpu_unknown.c", "*/have.h")  # no test on this machine runs these
 
