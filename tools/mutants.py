@@ -56,7 +56,7 @@ STATEMENT = re.compile(
 )
 INITIALIZER = re.compile(r"^\s+\.\w+ = .*,(?=$|\s)")
 CONDITION = re.compile(r"\b(if|while) \((.*)\)(?=$| \{)")
-COMMUTES = re.compile(r".*(add|mul|xor|_and|_or|smaller)(_\w+)?\(")
+COMMUTES = re.compile(r".*(add|mul|xor|_and|_or|smaller|overlap)(_\w+)?\(")
 ARRAY = re.compile(r"\s+(?!return)(?:\w+ )+\**\w+\[")
 FUNCTION = re.compile(r"^[A-Za-z_].*?(\w+|[TC]\(\w+\))\)?\(")
 
