@@ -8,27 +8,33 @@ usage: plot.py results.json directory
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("svg")
-matplotlib.rcParams.update({
-    "svg.fonttype": "none",  # text stays text, so that files are small
-    "svg.hashsalt": "bitdrop",  # the same input gives the same file
-    "font.family": "sans-serif",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-})
+matplotlib.rcParams.update(
+    {
+        "svg.fonttype": "none",  # text stays text, so that files are small
+        "svg.hashsalt": "bitdrop",  # the same input gives the same file
+        "font.family": "sans-serif",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+)
 from matplotlib import pyplot  # noqa: E402  (the backend must be chosen first)
 
 CURVE = "p=0.1/rounds=10/auto"
 COLOURS = {"avx512": "#1f5fa8", "avx2": "#2e9e6b", "neon": "#1f5fa8", "scalar": "#d9822b"}
+Json = dict[str, Any]
+Point = tuple[int, float]
 BYTES = {"f32": 4, "f64": 8, "f16": 2, "bf16": 2}
 
 
-def curves(results, dtype):
+def curves(results: Json, dtype: str) -> tuple[dict[str, list[Point]], list[Point]]:
     """{isa: [(bytes of x, GB/s)]}, and such a list of the limit. GB/s count x and y, but not the mask."""
-    lines, limit = {}, {}
+    lines: dict[str, list[Point]] = {}
+    limit: dict[int, list[float]] = {}
     for run in results["benchmarks"]:
         name = run["name"].split("/")
         if name[:2] != ["forward", "flat"] or name[3] != dtype:
@@ -41,11 +47,11 @@ def curves(results, dtype):
     return lines, sorted((size, max(rates)) for size, rates in limit.items())
 
 
-def seconds(run):
+def seconds(run: Json) -> float:
     return run["real_time"] * {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}[run["time_unit"]]
 
 
-def size_label(size):
+def size_label(size: float) -> str:
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
             return f"{size:g} {unit}"
@@ -53,24 +59,31 @@ def size_label(size):
     return f"{size:g} TiB"
 
 
-def mark_caches(axes, context):
+def mark_caches(axes: pyplot.Axes, context: Json) -> None:
     """Mark the sizes at which x and y together fill a cache."""
     for cache in context["caches"]:
         if cache["type"] == "Instruction":
             continue
         axes.axvline(cache["size"] / 2, color="#999999", linewidth=0.8, linestyle=":")
-        axes.text(cache["size"] / 2, 1.0, f" L{cache['level']} full", color="#777777", fontsize=8,
-                  transform=axes.get_xaxis_transform(), verticalalignment="top")
+        axes.text(
+            cache["size"] / 2,
+            1.0,
+            f" L{cache['level']} full",
+            color="#777777",
+            fontsize=8,
+            transform=axes.get_xaxis_transform(),
+            verticalalignment="top",
+        )
 
 
-def draw(results, dtype, path):
+def draw(results: Json, dtype: str, path: Path) -> None:
     lines, limit = curves(results, dtype)
     if not lines:
         sys.exit(f"plot.py: the results have no curve of {dtype}")
     figure, axes = pyplot.subplots(figsize=(7, 4))
-    axes.plot(*zip(*limit), color="#444444", linestyle="--", label="limit")
+    axes.plot(*zip(*limit, strict=True), color="#444444", linestyle="--", label="limit")
     for isa, points in lines.items():
-        axes.plot(*zip(*sorted(points)), color=COLOURS.get(isa), marker="o", markersize=3, label=isa)
+        axes.plot(*zip(*sorted(points), strict=True), color=COLOURS.get(isa), marker="o", markersize=3, label=isa)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     sizes = [size for size, _ in limit]
@@ -78,8 +91,9 @@ def draw(results, dtype, path):
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("bytes of x")
     axes.set_ylabel("GB/s, x and y")
-    axes.set_title(f"forward, {dtype}, p = 0.1, one thread of {results['context']['cpu']}",
-                   fontsize=10, loc="left", pad=14)
+    axes.set_title(
+        f"forward, {dtype}, p = 0.1, one thread of {results['context']['cpu']}", fontsize=10, loc="left", pad=14
+    )
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     mark_caches(axes, results["context"])
@@ -88,7 +102,7 @@ def draw(results, dtype, path):
     print(path)
 
 
-def main():
+def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     results = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))

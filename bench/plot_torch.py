@@ -8,24 +8,15 @@ usage: plot_torch.py results.json picture.svg
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-import matplotlib
+from plot import pyplot  # plot.py sets the style
 
-matplotlib.use("svg")
-matplotlib.rcParams.update({
-    "svg.fonttype": "none",  # text stays text, so that files are small
-    "svg.hashsalt": "bitdrop",  # the same input gives the same file
-    "font.family": "sans-serif",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-})
-from matplotlib import pyplot  # noqa: E402  (the backend must be chosen first)
-
+pyplot.rcParams["axes.spines.left"] = False
 WAYS = {"stock": ("PyTorch", "#777777"), "patch": ("patch()", "#d9822b"), "enable": ("enable()", "#1f5fa8")}
 
 
-def panel(axes, rows, title):
+def panel(axes: pyplot.Axes, rows: list[dict[str, Any]], title: str) -> None:
     """Draw a line for each model, and on it a dot for each of WAYS."""
     for y, row in enumerate(reversed(rows)):
         ratios = {way: row["ms"][way] / row["ms"]["none"] for way in WAYS if way in row["ms"]}
@@ -47,20 +38,24 @@ def panel(axes, rows, title):
     axes.set_xlabel("step time, 1 = without dropout")
 
 
-def main():
+def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     results = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     kinds = {(row["compiled"], row["dtype"]) for row in results["rows"]}
     kinds = sorted(kinds, key=lambda kind: (kind[0], kind[1] != "f32"))
     figure, panels = pyplot.subplots(1, len(kinds), figsize=(4 * len(kinds) + 1, 3.6), sharey=True, squeeze=False)
-    for axes, (compiled, dtype) in zip(panels[0], kinds):
+    for axes, (compiled, dtype) in zip(panels[0], kinds, strict=True):
         rows = [row for row in results["rows"] if (row["compiled"], row["dtype"]) == (compiled, dtype)]
         panel(axes, rows, dtype + (", compiled" if compiled else ""))
     panels[0][-1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     context = results["context"]
-    figure.suptitle(f"{context['threads']} threads of {context['cpu']}, PyTorch {context['torch']}", fontsize=8,
-                    x=0.01, horizontalalignment="left")
+    figure.suptitle(
+        f"{context['threads']} threads of {context['cpu']}, PyTorch {context['torch']}",
+        fontsize=8,
+        x=0.01,
+        horizontalalignment="left",
+    )
     figure.tight_layout()
     figure.savefig(sys.argv[2], metadata={"Date": None})
     print(sys.argv[2])

@@ -212,8 +212,8 @@ def measure(name: str, dtype: str, compiled: bool, args: argparse.Namespace) -> 
     return row
 
 
-# Name in the JSON, name in the table, scale. These are the time of a step, the bytes saved for the backward pass, the most
-# memory that a step adds, and the share of dropout's elements that bitdrop's kernels read.
+# Name in the JSON, name in the table, scale. These are the time of a step, the bytes saved for the backward pass, the
+# most memory that a step adds, and the share of dropout's elements that bitdrop's kernels read.
 QUANTITIES = (("ms", "ms", 1.0), ("kept", "MB kept", 1e-6), ("peak", "MB at most", 1e-6), ("by_bitdrop", "%", 100.0))
 
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch.nn import functional as F  # noqa: N812
 from torch import Tensor
+from torch.nn import functional as F
 
 import bitdrop.torch
 

@@ -69,9 +69,7 @@ def worker(rank: int, ranks: int) -> None:
 
         mine = values_and_gradient(x[rank * rows :][:rows], {"offset": begin + rank * rows * FEATURES})
         by_rows = gather(mine, 1)
-        mine = values_and_gradient(
-            x[:, rank * cols :][:, :cols], {"offset": begin + rank * cols, "pitch": FEATURES}
-        )
+        mine = values_and_gradient(x[:, rank * cols :][:, :cols], {"offset": begin + rank * cols, "pitch": FEATURES})
         by_columns = gather(mine, 2)
 
         kept = (by_rows[0] != 0).view(ranks, -1)

@@ -16,6 +16,7 @@ import statistics
 import time
 
 import torch
+from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 import bitdrop
@@ -30,24 +31,25 @@ WAYS = {
     "bitdrop": bitdrop.torch.scaled_dot_product_attention,
     "PyTorch": scaled_dot_product_attention,
 }
-COLUMNS = [(way, p) for way in WAYS for p in (0.1, 0.0)]
+Column = tuple[str, float]
+COLUMNS: list[Column] = [(way, p) for way in WAYS for p in (0.1, 0.0)]
 PAUSE = 0.25  # seconds; after a step, threads of PyTorch may spin for some time before they sleep
 
 
 class Step:
-    def __init__(self, way, p, q, k, v, dout, causal):
+    def __init__(self, way: str, p: float, q: Tensor, k: Tensor, v: Tensor, dout: Tensor, causal: bool) -> None:
         self.inputs = [x.detach().clone().requires_grad_() for x in (q, k, v)]
         self.attend, self.p, self.dout, self.causal = WAYS[way], p, dout, causal
 
-    def run(self):
+    def run(self) -> None:
         for x in self.inputs:
             x.grad = None
         self.attend(*self.inputs, dropout_p=self.p, is_causal=self.causal).backward(self.dout)
 
 
-def measure(steps, turns):
+def measure(steps: dict[Column, Step], turns: int) -> dict[Column, float]:
     """Median milliseconds of each step."""
-    times = {column: [] for column in steps}
+    times: dict[Column, list[float]] = {column: [] for column in steps}
     for _ in range(turns):
         for column, step in steps.items():
             time.sleep(PAUSE)
@@ -58,11 +60,11 @@ def measure(steps, turns):
     return {column: statistics.median(t) for column, t in times.items()}
 
 
-def largest_difference(ours, theirs):
-    return max((a.grad - b.grad).abs().max().item() for a, b in zip(ours.inputs, theirs.inputs))
+def largest_difference(ours: Step, theirs: Step) -> float:
+    return max((a.grad - b.grad).abs().max().item() for a, b in zip(ours.inputs, theirs.inputs, strict=True))
 
 
-def table(threads, turns, dtypes):
+def table(threads: int, turns: int, dtypes: list[torch.dtype]) -> None:
     torch.set_num_threads(threads)
     print(f"\n{threads} thread(s)\n")
     names = [f"{way} p = {p:g}" for way, p in COLUMNS]
@@ -85,7 +87,7 @@ def table(threads, turns, dtypes):
             )
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("threads", nargs="*", type=int, default=[1, 2])
     parser.add_argument("--turns", type=int, default=5, help="timed runs of each (default: 5)")
