@@ -189,6 +189,7 @@ def run(command: list[str], folder: pathlib.Path, **env: str) -> tuple[bool, str
             errors="replace",
             preexec_fn=limit,
             timeout=1800,
+            start_new_session=True,  # so that Ctrl-C does not end it, which would pass for a failed test
         )
     except subprocess.TimeoutExpired:
         return False, "timeout"
@@ -392,7 +393,11 @@ def main() -> None:
                 waiting.append(pool.submit(test, mutant))
             if not waiting:
                 break
-            mutant, killer = waiting.pop(0).result()
+            try:
+                mutant, killer = waiting.pop(0).result()
+            except KeyboardInterrupt:  # the mutants that are being tested end first
+                pool.shutdown(cancel_futures=True)
+                raise
             if killer is None:
                 continue
             text = f"{mutant['file']}:{mutant['number'] + 1}: {mutant['line']} -> {mutant['becomes']}"
