@@ -55,7 +55,7 @@ struct check {
     X(softmax, "softmax and its backward pass: values, shapes, places, and the same on each ISA")  \
     X(attention, "attention and its backward pass: values, masks, strides, tasks and parts")       \
     X(attention_statuses, "the status table of attention, and what counts as an overlap")          \
-    X(attention_tasks, "each of its tasks has work")                                               \
+    X(attention_tasks, "each of its tasks has work, and scratch memory is small")                  \
     X(attention_gradients, "attention's backward pass against differences of its forward pass")    \
     X(gaussian, "noise: its distribution, the same on each ISA, and flags")                        \
     X(gradients, "backward calls against differences of forward calls")                            \
