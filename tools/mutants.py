@@ -386,18 +386,15 @@ def main() -> None:
     rows = explained()
     killed, reasons = 0, 0
     survivors: list[str] = []
-    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        waiting: list[concurrent.futures.Future[tuple[Mutant, str | None]]] = []
+    pool = concurrent.futures.ThreadPoolExecutor(WORKERS)
+    waiting: list[concurrent.futures.Future[tuple[Mutant, str | None]]] = []
+    try:
         while killed + reasons + len(survivors) < options.count:
             while len(waiting) < 10 * WORKERS and (mutant := next(mutants, None)):
                 waiting.append(pool.submit(test, mutant))
             if not waiting:
                 break
-            try:
-                mutant, killer = waiting.pop(0).result()
-            except KeyboardInterrupt:  # the mutants that are being tested end first
-                pool.shutdown(cancel_futures=True)
-                raise
+            mutant, killer = waiting.pop(0).result()
             if killer is None:
                 continue
             text = f"{mutant['file']}:{mutant['number'] + 1}: {mutant['line']} -> {mutant['becomes']}"
@@ -410,8 +407,8 @@ def main() -> None:
             else:
                 survivors.append(text)
                 print(f"SURVIVED: {text}", flush=True)
-        for future in waiting:
-            future.cancel()
+    finally:  # after Ctrl-C too, the mutants that are being tested end first
+        pool.shutdown(cancel_futures=True)
     for text in survivors:
         print(text)
     count = killed + reasons + len(survivors)
