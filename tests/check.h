@@ -101,6 +101,9 @@ static inline double check_unit(struct check *c)
     return (double)(int64_t)check_random(c) * 0x1p-63;
 }
 
+/* Tasks have at least this many elements, in attention scores, on average. */
+enum { TASK_ELEMENTS = 32768 };
+
 /* A callback for bitdrop_parallel: runs the tasks one after the other, the last one first. */
 void check_run_backwards(void *context, size_t tasks, void (*task)(void *argument, size_t index),
                          void *argument);

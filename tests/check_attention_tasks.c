@@ -14,11 +14,7 @@ static void run_one(void *context, size_t tasks, void (*task)(void *argument, si
         task(argument, index);
 }
 
-enum {
-    TASKS = 4,
-    TASK_SCORES = 32768, /* tasks have at least this many on average */
-    MOST_ROWS = 4096
-};
+enum { TASKS = 4, MOST_ROWS = 4096 };
 
 /*
  * Makes a call with inputs of 0, and runs one of its tasks. Returns how many rows of out, or of dk,
@@ -82,8 +78,7 @@ void check_attention_tasks(struct check *c)
         const bool backward = calls[i].keys > calls[i].queries;
         const size_t rows =
             backward ? calls[i].kv_heads * calls[i].keys : calls[i].heads * calls[i].queries;
-
-        const size_t tasks = calls[i].heads * calls[i].queries * calls[i].keys / TASK_SCORES;
+        const size_t tasks = calls[i].heads * calls[i].queries * calls[i].keys / TASK_ELEMENTS;
 
         for (size_t index = 0; index < TASKS && index < tasks; index++) {
             const size_t written = rows_of_task(c, &calls[i], backward, index);

@@ -14,7 +14,6 @@ enum {
     ELEMENTS = 200000,
     BUFFER_ELEMENTS = 2 * ELEMENTS, /* with gaps */
     MOST_GAP = 24,
-    TASK_ELEMENTS = 32768, /* tasks have at least this many on average */
     TILE = 8192
 };
 
